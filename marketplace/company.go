@@ -1,0 +1,80 @@
+package marketplace
+
+import (
+	"context"
+	"time"
+)
+
+// A Company is a member that offers solutions.
+type Company struct {
+	Meta         `json:",inline"`
+	Organisation `json:",inline"`
+
+	Size            CompanySize   `json:"size"`
+	Staff           *int          `json:"staff,omitempty"`
+	Founded         *int          `json:"founded,omitempty"` // year
+	RegionsServed   []Region      `json:"regionsServed,omitempty"`
+	CountriesServed []Country     `json:"countriesServed,omitempty"`
+	ContactPolicy   ContactPolicy `json:"contactPolicy"`
+}
+
+// KindCompany is the kind of Company.
+var KindCompany = register("company", func() entity { return new(Company) })
+
+// A CompanySize is a size class, as the network's fee table has them.
+type CompanySize string
+
+// CompanySizes are all size classes.
+var CompanySizes = []CompanySize{"MULTINATIONAL", "SME", "STARTUP"}
+
+// A ContactPolicy says who may write to a company.
+type ContactPolicy string
+
+// ContactPolicies are all of them, most open first.
+var ContactPolicies = []ContactPolicy{"ANYONE", "MEMBERS", "SECRETARIAT"}
+
+func (*Company) kind() Kind           { return KindCompany }
+func (*Company) audience() []Group    { return []Group{Everyone} }
+func (c *Company) parties() []ID      { return []ID{c.ID} }
+func (*Company) claims() []string     { return nil }
+func (*Company) refs() []ID           { return nil }
+func (c *Company) texts() []NamedText { return c.Organisation.texts() }
+
+func (c *Company) validate(p *problems) {
+	c.Organisation.check(p)
+	checkOne(p, "size", c.Size, CompanySizes)
+	checkOne(p, "contactPolicy", c.ContactPolicy, ContactPolicies)
+	if c.Staff != nil && (*c.Staff < 1 || *c.Staff > 10_000_000) {
+		p.add("staff", "OUT_OF_RANGE", "must be 1 to 10,000,000")
+	}
+	checkYear(p, "founded", c.Founded, time.Now())
+	checkRegions(p, "regionsServed", c.RegionsServed)
+	checkCountries(p, "countriesServed", c.CountriesServed)
+}
+
+func (c *Company) entry(e *Entry) bool {
+	c.Organisation.entry(c.ID, e)
+	e.Keywords[FieldSize] = []string{string(c.Size)}
+	return true
+}
+
+// AddCompany adds a company to the network.
+func (m *Market) AddCompany(ctx context.Context, c *Company) error {
+	return create(ctx, m, MayAddMember, c)
+}
+
+// UpdateCompany changes a company by a function of its present value, which
+// may run more than once; version 0 accepts any present version.
+func (m *Market) UpdateCompany(ctx context.Context, id ID, version int, change func(*Company) error) (*Company, error) {
+	return update(ctx, m, MayEditMember, id, version, change)
+}
+
+// Company returns a company, or ErrNotFound.
+func (m *Market) Company(ctx context.Context, id ID) (*Company, error) {
+	return get[*Company](ctx, m, id)
+}
+
+// CompanyBySlug returns the company that has this slug, or ErrNotFound.
+func (m *Market) CompanyBySlug(ctx context.Context, slug string) (*Company, error) {
+	return bySlugOf[*Company](ctx, m, KindCompany, slug)
+}

@@ -1,0 +1,138 @@
+package marketplace
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Meta is what every entity has.
+type Meta struct {
+	ID       ID        `json:"id"`
+	Slug     string    `json:"slug"` // readable name in addresses, unique in its kind
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
+	IsSample bool      `json:"isSample,omitempty"` // invented for demonstration
+
+	rev int64
+}
+
+// Version is the revision of the document, for optimistic locking: a command
+// that names an older one is refused.
+func (m *Meta) Version() int { return int(m.rev) }
+
+func (m *Meta) meta() *Meta { return m }
+
+// An entity is a document with rules. Its methods say what the guard, the
+// policy and the search index need to know, so that those know no entity.
+type entity interface {
+	meta() *Meta
+	kind() Kind
+	validate(p *problems) // everything that is wrong with its content
+	audience() []Group    // who may read it
+	parties() []ID        // the members it belongs to
+	claims() []string     // besides the slug, which every entity claims
+	refs() []ID           // what a reader of it is likely to read next
+	texts() []NamedText   // what can be found and highlighted in it; the first is its title
+	entry(e *Entry) bool  // adds names, keywords and numbers; false: not to be found by search
+}
+
+// A NamedText is a text of an entity with the name of its field.
+type NamedText struct {
+	Field string
+	Text  Text
+}
+
+// kindInfo is what is known of a kind without a document.
+type kindInfo struct {
+	new     func() entity
+	indexes []Index
+}
+
+var kinds = map[Kind]*kindInfo{}
+
+// bySlug answers "which document has this slug"; every kind has it.
+var bySlug = Index{Equal: []string{"slug"}}
+
+// register makes a kind known; each entity's file calls it once. A document
+// gets its kind from here, its id prefix and its indexes.
+func register(kind Kind, create func() entity, indexes ...Index) Kind {
+	kinds[kind] = &kindInfo{new: create, indexes: append([]Index{bySlug}, indexes...)}
+	return kind
+}
+
+// StoreSchema is what a Store has to be opened with.
+func StoreSchema() Schema {
+	s := make(Schema, len(kinds))
+	for k, info := range kinds {
+		s[k] = info.indexes
+	}
+	return s
+}
+
+// decode reads a document of any kind.
+func decode(kind Kind, d Document) (entity, error) {
+	info := kinds[kind]
+	if info == nil {
+		return nil, fmt.Errorf("marketplace: kind %q is not known", kind)
+	}
+	e := info.new()
+	if err := d.Decode(e); err != nil {
+		return nil, fmt.Errorf("marketplace: %s: %w", d.ID, err)
+	}
+	e.meta().rev = d.Rev
+	return e, nil
+}
+
+// EntryOf says how a changed document is found by search. It is false when
+// the document is deleted or not to be found.
+func EntryOf(c Change) (Entry, bool, error) {
+	if c.Deleted {
+		return Entry{}, false, nil
+	}
+	doc, err := decode(c.Kind, c.Document)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	m := doc.meta()
+	e := Entry{
+		Kind: c.Kind, ID: c.ID, Rev: c.Rev,
+		Audience: doc.audience(),
+		Keywords: map[Field][]string{},
+		Numbers:  map[Field]float64{},
+		Newest:   m.Created,
+	}
+	for i, t := range doc.texts() {
+		if i == 0 {
+			e.Title = t.Text
+		} else {
+			e.Body = append(e.Body, t.Text)
+		}
+	}
+	if m.IsSample {
+		e.Keywords[FieldSample] = []string{"true"}
+	}
+	found := doc.entry(&e)
+	return e, found, nil
+}
+
+var slugPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// check reports everything that is wrong with an entity.
+func check(doc entity) error {
+	var p problems
+	if m := doc.meta(); len(m.Slug) > 80 || !slugPattern.MatchString(m.Slug) {
+		p.add("slug", "INVALID", "must be 1 to 80 lower-case letters, digits and single hyphens between them")
+	}
+	doc.validate(&p)
+	return p.err()
+}
+
+// keywords turns a list of string-like values into keywords of an entry.
+func keywords[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package marketplace
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Errors of commands and queries. Those of the storage port (ErrNotFound,
+// ErrStale, ErrUnavailable...) come through as they are.
+var (
+	// ErrForbidden: the actor may see the thing but not do this. The error
+	// is a [*ForbiddenError].
+	ErrForbidden = errors.New("not allowed")
+	// ErrInvalid: the input can be mended by whoever sent it. The error is
+	// an [*InvalidError].
+	ErrInvalid = errors.New("invalid input")
+	// ErrBadCursor: a page was asked for after a cursor that this list did
+	// not give.
+	ErrBadCursor = errors.New("the cursor is not one of this list's")
+)
+
+// A ForbiddenError says what the actor may not do.
+type ForbiddenError struct {
+	Verb   string // "publish a solution"
+	Signed bool   // the actor is signed in
+}
+
+func (e *ForbiddenError) Error() string {
+	if !e.Signed {
+		return "sign in to " + e.Verb
+	}
+	return "you may not " + e.Verb
+}
+
+// Is makes a ForbiddenError match [ErrForbidden].
+func (e *ForbiddenError) Is(target error) bool { return target == ErrForbidden }
+
+// A UserError is one thing that is wrong with an input.
+type UserError struct {
+	Path    string // field of the input, as in "deployments[2].year"
+	Code    string // REQUIRED, INVALID, TOO_LONG, TOO_MANY, DUPLICATE, OUT_OF_RANGE, TAKEN, NOT_FOUND
+	Message string // a sentence without the path: "must be a year from 1950 to 2027"
+}
+
+// An InvalidError lists everything that is wrong with an input.
+type InvalidError struct {
+	Errors []UserError
+}
+
+func (e *InvalidError) Error() string {
+	parts := make([]string, len(e.Errors))
+	for i, u := range e.Errors {
+		parts[i] = strings.TrimPrefix(u.Path+": "+u.Message, ": ")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Is makes an InvalidError match [ErrInvalid].
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+func invalid(path, code, message string) error {
+	return &InvalidError{Errors: []UserError{{Path: path, Code: code, Message: message}}}
+}
+
+// maxProblems bounds what one answer complains about.
+const maxProblems = 50
+
+// problems collects what is wrong with an input.
+type problems struct {
+	list []UserError
+}
+
+func (p *problems) add(path, code, message string) {
+	if len(p.list) < maxProblems {
+		p.list = append(p.list, UserError{Path: path, Code: code, Message: message})
+	}
+}
+
+func (p *problems) addf(path, code, format string, args ...any) {
+	p.add(path, code, fmt.Sprintf(format, args...))
+}
+
+// err is nil when nothing was wrong.
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return &InvalidError{Errors: p.list}
+}
+
+// max reports a list that is too long; it says whether the list may be looked at.
+func (p *problems) max(path string, n, max int) bool {
+	if n > max {
+		p.addf(path, "TOO_MANY", "at most %d, these are %d", max, n)
+	}
+	return n <= max
+}
+
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// missing turns ErrNotFound into a problem of the field that names the thing;
+// other errors it hands back.
+func (p *problems) missing(err error, path, what string) error {
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	p.add(path, "NOT_FOUND", "there is no such "+what)
+	return nil
+}

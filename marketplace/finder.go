@@ -1,0 +1,167 @@
+package marketplace
+
+import (
+	"context"
+	"time"
+)
+
+// A Finder answers full-text queries over the entries of the documents that
+// say of themselves that they can be found. It is a copy that follows the
+// store's feed: a moment behind, never wrong for ever. Package search holds
+// the implementation; nothing here knows how it is done.
+type Finder interface {
+	// Search answers each query, in order. An input that a stranger can send
+	// makes no error: text that holds nothing to search for finds
+	// everything, an unknown value finds nothing. Only a cursor can be
+	// wrong (ErrBadCursor) and the index not be ready (ErrUnavailable).
+	Search(ctx context.Context, queries ...FinderQuery) ([]Found, error)
+
+	// Highlight returns, for each text, where the words of the query stand in
+	// it, as the same analysis sees it that found it: ranges in ascending
+	// order, without overlaps, at most 20 a text.
+	Highlight(ctx context.Context, query string, texts ...Translation) [][]Range
+
+	// Wait returns when searches see this revision of the document (or a later one), or
+	// with an error when the context ends first or the index cannot say.
+	Wait(ctx context.Context, kind Kind, id string, rev int64) error
+}
+
+// An Entry is what can be found of a document. Each entity says its own.
+type Entry struct {
+	Kind     Kind
+	ID       string
+	Rev      int64
+	Audience []Group // a viewer finds it who has one of these groups
+	// Title is the name or title: it weighs most, is sorted by and completed
+	// while the viewer types.
+	Title Text
+	// Names are further names in whatever language: former names, names in
+	// other scripts. They are found and completed like the title.
+	Names []string
+	// Body holds everything else that is worth finding, most important first.
+	Body []Text
+	// Keywords are exact values by field, for filters and facets.
+	Keywords map[Field][]string
+	// Numbers are values by field, for range filters and sorts. Times are
+	// Unix seconds.
+	Numbers map[Field]float64
+	// Newest is what "newest first" sorts by.
+	Newest time.Time
+}
+
+// A Field names something entries can be filtered, counted or sorted by.
+type Field string
+
+// The fields of entries. Keyword fields hold exact values.
+const (
+	FieldKind        Field = "kind"        // kind of document; set by the index itself
+	FieldTopic       Field = "topic"       // ids of topics and of the domains above them
+	FieldSDG         Field = "sdg"         // "1" to "17"
+	FieldCountry     Field = "country"     // ISO 3166-1 alpha-2
+	FieldRegion      Field = "region"      // Region
+	FieldMaturity    Field = "maturity"    // Maturity
+	FieldProcurement Field = "procurement" // ProcurementRoute
+	FieldLanguage    Field = "language"    // BCP 47
+	FieldPriceBand   Field = "priceBand"   // PriceBand
+	FieldStage       Field = "stage"       // Stage
+	FieldFunding     Field = "funding"     // Funding
+	FieldMember      Field = "member"      // id of the member it belongs to
+	FieldSize        Field = "size"        // CompanySize
+	FieldInstitution Field = "institution" // InstitutionKind
+	FieldCurrency    Field = "currency"    // ISO 4217, of the budget
+	FieldStatus      Field = "status"      // status of the document
+	FieldSample      Field = "sample"      // "true" for sample data
+
+	FieldBudgetMin Field = "budgetMin" // number, in the currency
+	FieldBudgetMax Field = "budgetMax" // number, in the currency
+	FieldDeadline  Field = "deadline"  // number, Unix seconds
+)
+
+// A SortOrder is an order of search results.
+type SortOrder string
+
+// The orders of search results.
+const (
+	SortRelevance SortOrder = "RELEVANCE" // best first; newest first where there is no text
+	SortNewest    SortOrder = "NEWEST"    // newest first
+	SortName      SortOrder = "NAME"      // by title, in the viewer's first language where the entry has it, by that language's collation
+	SortDeadline  SortOrder = "DEADLINE"  // nearest deadline first, those without one last
+)
+
+// A FinderQuery is one search.
+type FinderQuery struct {
+	// Text is what the viewer typed: at most MaxQueryLength bytes are read.
+	// It has no syntax. Empty finds everything.
+	Text string
+	// Typing says that the last word of Text may be half typed: it is
+	// completed from titles and names. For suggestions.
+	Typing    bool
+	Groups    []Group    // the viewer's groups
+	Languages []Language // the viewer's, best first
+	Kinds     []Kind     // what the list is of; empty: everything. Unlike a filter on FieldKind it holds for that facet, too.
+	Where     []Filter
+	Sort      SortOrder
+	Size      int    // hits wanted, 0 to 100
+	After     string // Hit.Cursor to go on after; empty: from the start
+	Before    string // Hit.Cursor to stop before; empty: to the end
+	Last      bool   // the last Size hits of the range instead of the first
+	Facets    []FacetQuery
+}
+
+// MaxQueryLength is how many bytes of a search text are read.
+const MaxQueryLength = 256
+
+// A Filter keeps the entries whose field has one of the values (Any), or
+// whose number lies within the bounds (nil: open). Filters on different
+// fields must all be met; two filters on the same field as well.
+type Filter struct {
+	Field    Field
+	Any      []string
+	Min, Max *float64 // inclusive
+}
+
+// A FacetQuery asks how many of the matches have which value of a field. The
+// filters on that same field are left out of its counts, so that one sees
+// what another choice would give.
+type FacetQuery struct {
+	Field Field
+	Size  int // buckets wanted, 1 to 300, the largest first, equal counts by value
+}
+
+// Found is the answer to a FinderQuery.
+type Found struct {
+	Total   int // exact
+	Hits    []Hit
+	HasPrev bool // there are hits before the first of Hits
+	HasNext bool // there are hits after the last of Hits
+	Facets  []Buckets
+	// Suggestion is the text with its misspelt words mended, where nothing
+	// was found and the mended text finds something; else empty.
+	Suggestion string
+}
+
+// A Hit is one entry that was found. Cursor holds its place in the order.
+type Hit struct {
+	Kind   Kind
+	ID     string
+	Score  float64 // 0 where there is no text
+	Cursor string
+}
+
+// Buckets are the counts of one facet.
+type Buckets struct {
+	Field   Field
+	Buckets []Bucket
+}
+
+// A Bucket is a value and how many matches have it.
+type Bucket struct {
+	Value string
+	Count int
+}
+
+// A Range is a part of a text, in Unicode code points: from Start, up to but without End.
+type Range struct {
+	Start int `json:"start"`
+	End   int `json:"end"`
+}

@@ -1,0 +1,432 @@
+package marketplace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Market is the marketplace: its methods are the commands and queries that
+// people and programs use. It is safe for concurrent use.
+//
+// This file is the only one that touches the store. Everything read through
+// it is compared with the viewer's groups, everything written needs a
+// permission; a test holds both.
+type Market struct {
+	store  Store
+	finder Finder
+	now    func() time.Time
+	wait   time.Duration
+}
+
+// SettleTime is how long a command waits for the search index to have seen
+// its change. When it ends earlier, the command has succeeded all the same,
+// and searches see the change as soon as the index has caught up.
+const SettleTime = 2 * time.Second
+
+// New makes a marketplace over a store and the index that follows it. The
+// caller closes both.
+func New(store Store, finder Finder) *Market {
+	return &Market{store: store, finder: finder, now: time.Now, wait: SettleTime}
+}
+
+type bulkKey struct{}
+
+// InBulk returns a context whose commands do not wait until searches see
+// their changes. For loading many things.
+func InBulk(ctx context.Context) context.Context { return context.WithValue(ctx, bulkKey{}, true) }
+
+// Whole seconds of UTC: what the store keeps.
+func (m *Market) clock() time.Time { return m.now().UTC().Truncate(time.Second) }
+
+// visible says whether the context's viewer may read a document.
+func visible(ctx context.Context, doc entity) bool {
+	groups := groupsOf(ctx)
+	for _, g := range doc.audience() {
+		if slices.Contains(groups, g) {
+			return true
+		}
+	}
+	return false
+}
+
+// reads is what a request has read and what it is about to read. When a page
+// of documents is loaded, their references are noted; the first one that is
+// asked for loads all that are noted of its kind with one store operation.
+// So the number of operations depends on the depth of a request, not on the
+// size of its pages, without any waiting for stragglers.
+type reads struct {
+	mu     sync.Mutex
+	byKind map[Kind]*kindReads
+	groups map[ID][]ID    // documents that were loaded together
+	shared map[string]any // results of once
+}
+
+type kindReads struct {
+	mu      sync.Mutex
+	done    map[ID]entity // nil: not there, or not for this viewer
+	pending map[ID]struct{}
+}
+
+func (r *reads) kind(k Kind) *kindReads {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byKind == nil {
+		r.byKind = map[Kind]*kindReads{}
+		r.groups = map[ID][]ID{}
+	}
+	kr := r.byKind[k]
+	if kr == nil {
+		kr = &kindReads{done: map[ID]entity{}, pending: map[ID]struct{}{}}
+		r.byKind[k] = kr
+	}
+	return kr
+}
+
+// expect notes what is likely to be read soon.
+func (r *reads) expect(ids []ID) {
+	for _, id := range ids {
+		k := id.Kind()
+		if k == "" {
+			continue
+		}
+		kr := r.kind(k)
+		kr.mu.Lock()
+		if _, ok := kr.done[id]; !ok {
+			kr.pending[id] = struct{}{}
+		}
+		kr.mu.Unlock()
+	}
+}
+
+// together notes that documents are of one page.
+func (r *reads) together(ids []ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.groups == nil {
+		r.byKind = map[Kind]*kindReads{}
+		r.groups = map[ID][]ID{}
+	}
+	for _, id := range ids {
+		if _, ok := r.groups[id]; !ok {
+			r.groups[id] = ids
+		}
+	}
+}
+
+// siblings are the documents that were loaded together with id, itself included.
+func (r *reads) siblings(id ID) []ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if g := r.groups[id]; g != nil {
+		return g
+	}
+	return []ID{id}
+}
+
+// load returns the visible documents of the ids, in their order, nil where
+// there is none: one store operation for each kind among them at the most.
+func (m *Market) load(ctx context.Context, ids []ID) ([]entity, error) {
+	var r *reads
+	if rq := requestOf(ctx); rq != nil {
+		r = &rq.reads
+	} else {
+		r = new(reads)
+	}
+	r.expect(ids)
+	r.together(ids)
+	out := make([]entity, len(ids))
+	for i, id := range ids {
+		doc, err := m.one(ctx, r, id)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = doc
+	}
+	return out, nil
+}
+
+// one returns a document, or nil; it loads what is pending of the same kind with it.
+func (m *Market) one(ctx context.Context, r *reads, id ID) (entity, error) {
+	kind := id.Kind()
+	if kind == "" {
+		return nil, nil
+	}
+	kr := r.kind(kind)
+	kr.mu.Lock()
+	doc, ok := kr.done[id]
+	if ok {
+		kr.mu.Unlock()
+		return doc, nil
+	}
+	kr.pending[id] = struct{}{}
+	batch := make([]any, 0, len(kr.pending))
+	batch = append(batch, string(id))
+	for p := range kr.pending {
+		if p != id && len(batch) < MaxValues {
+			batch = append(batch, string(p))
+		}
+	}
+	var refs []ID
+	err := m.fetch(ctx, kind, batch, func(doc entity) {
+		kr.done[doc.meta().ID] = doc
+		refs = append(refs, doc.refs()...)
+	})
+	if err == nil {
+		for _, b := range batch {
+			id := ID(b.(string))
+			if _, ok := kr.done[id]; !ok {
+				kr.done[id] = nil
+			}
+			delete(kr.pending, id)
+		}
+	}
+	doc = kr.done[id]
+	kr.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	r.expect(refs) // after the lock: references may lead to the same kind
+	return doc, nil
+}
+
+func (m *Market) fetch(ctx context.Context, kind Kind, ids []any, each func(entity)) error {
+	docs, err := m.store.Find(ctx, kind, Query{Where: []Condition{{Field: "id", Op: In, Values: ids}}, Limit: len(ids)})
+	if err != nil {
+		return err
+	}
+	for _, d := range docs {
+		doc, err := decode(kind, d)
+		if err != nil {
+			return err
+		}
+		if visible(ctx, doc) {
+			each(doc)
+		}
+	}
+	return nil
+}
+
+// get returns the document that a reference names, from what the request has
+// read already where it has. What the viewer may not see is not found.
+func get[P entity](ctx context.Context, m *Market, id ID) (P, error) {
+	var none P
+	rq := requestOf(ctx)
+	if rq == nil {
+		rq = new(request)
+	}
+	doc, err := m.one(ctx, &rq.reads, id)
+	if err != nil {
+		return none, err
+	}
+	p, ok := doc.(P)
+	if !ok {
+		return none, ErrNotFound
+	}
+	return p, nil
+}
+
+// bySlugOf returns the document of a kind that has this slug.
+func bySlugOf[P entity](ctx context.Context, m *Market, kind Kind, slug string) (P, error) {
+	var none P
+	docs, err := find[P](ctx, m, kind, Query{Where: []Condition{{Field: "slug", Op: Eq, Value: slug}}, Limit: 1})
+	if err != nil {
+		return none, err
+	}
+	if len(docs) == 0 {
+		return none, ErrNotFound
+	}
+	return docs[0], nil
+}
+
+// find returns the documents of a query that the viewer may see. Those they
+// may not see are left out after the query, so a page can be shorter than its
+// limit: it is for small sets; lists that people page through come from the
+// Finder.
+func find[P entity](ctx context.Context, m *Market, kind Kind, q Query) ([]P, error) {
+	docs, err := m.store.Find(ctx, kind, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]P, 0, len(docs))
+	ids := make([]ID, 0, len(docs))
+	var refs []ID
+	for _, d := range docs {
+		doc, err := decode(kind, d)
+		if err != nil {
+			return nil, err
+		}
+		if visible(ctx, doc) {
+			out = append(out, doc.(P))
+			ids = append(ids, doc.meta().ID)
+			refs = append(refs, doc.refs()...)
+		}
+	}
+	if rq := requestOf(ctx); rq != nil {
+		rq.reads.expect(refs)
+		rq.reads.together(ids)
+	}
+	return out, nil
+}
+
+// create writes a new document. It sets the id, if there is none, and the times.
+func create(ctx context.Context, m *Market, may Permission, doc entity) error {
+	meta := doc.meta()
+	if meta.ID == "" {
+		meta.ID = newID(doc.kind(), m.now())
+	} else if meta.ID.Kind() != doc.kind() {
+		return invalid("id", "INVALID", fmt.Sprintf("must begin with %s_", doc.kind()))
+	}
+	if err := may.check(ctx, doc); err != nil {
+		return err
+	}
+	meta.Created = m.clock()
+	if err := m.put(ctx, doc); err != nil {
+		if errors.Is(err, ErrStale) {
+			return invalid("id", "TAKEN", "something with this id exists already")
+		}
+		return err
+	}
+	return nil
+}
+
+// maxRetries bounds how often an update is applied anew to a document that
+// others keep changing. With n writers at once the last one needs n tries.
+const maxRetries = 200
+
+// update changes a document: change is applied to the current value, again
+// when somebody else was faster, so it must do nothing but change its
+// argument. A version other than 0 must be the current one, else ErrStale.
+// The permission must hold before and after, so that nobody moves a thing to
+// a member they do not act for.
+func update[P entity](ctx context.Context, m *Market, may Permission, id ID, version int, change func(P) error) (P, error) {
+	var none P
+	for range maxRetries {
+		kind := id.Kind()
+		if kind == "" {
+			return none, ErrNotFound
+		}
+		d, err := m.store.Get(ctx, kind, string(id))
+		if err != nil {
+			return none, err
+		}
+		doc, err := decode(kind, d)
+		if err != nil {
+			return none, err
+		}
+		p, ok := doc.(P)
+		if !ok || !visible(ctx, doc) {
+			return none, ErrNotFound
+		}
+		if err := may.check(ctx, doc); err != nil {
+			return none, err
+		}
+		if version != 0 && version != p.meta().Version() {
+			return none, ErrStale
+		}
+		if err := change(p); err != nil {
+			return none, err
+		}
+		if err := may.check(ctx, doc); err != nil {
+			return none, err
+		}
+		switch err := m.put(ctx, doc); {
+		case err == nil:
+			return p, nil
+		case errors.Is(err, ErrStale):
+			continue
+		default:
+			return none, err
+		}
+	}
+	return none, fmt.Errorf("marketplace: %s is being changed all the time: %w", id, ErrUnavailable)
+}
+
+// put validates and writes a document whose change was permitted.
+func (m *Market) put(ctx context.Context, doc entity) error {
+	meta := doc.meta()
+	meta.Updated = m.clock()
+	if err := check(doc); err != nil {
+		return err
+	}
+	rev, err := m.store.Put(ctx, Write{
+		Kind: doc.kind(), ID: string(meta.ID), Rev: meta.rev, Value: doc,
+		Claims: append([]string{"slug:" + meta.Slug}, doc.claims()...),
+	})
+	if taken := (*TakenError)(nil); errors.As(err, &taken) {
+		return invalid("slug", "TAKEN", fmt.Sprintf("%q is taken already", taken.Claim))
+	}
+	if err != nil {
+		return err
+	}
+	meta.rev = rev
+	if rq := requestOf(ctx); rq != nil {
+		kr := rq.reads.kind(doc.kind())
+		kr.mu.Lock()
+		delete(kr.done, meta.ID)
+		kr.mu.Unlock()
+	}
+	if ctx.Value(bulkKey{}) == nil {
+		wait, cancel := context.WithTimeout(ctx, m.wait)
+		defer cancel()
+		// The write is done; a search that lags is no reason to say otherwise.
+		_ = m.finder.Wait(wait, doc.kind(), string(meta.ID), rev)
+	}
+	return nil
+}
+
+// several returns the visible documents of the ids in their order, without
+// those that are gone.
+func several[P entity](ctx context.Context, m *Market, ids []ID) ([]P, error) {
+	docs, err := m.load(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]P, 0, len(docs))
+	for _, d := range docs {
+		if p, ok := d.(P); ok {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// once runs a read at most once in a request and shares its result.
+func once[T any](ctx context.Context, name string, read func() (T, error)) (T, error) {
+	rq := requestOf(ctx)
+	if rq == nil {
+		return read()
+	}
+	rq.reads.mu.Lock()
+	if rq.reads.shared == nil {
+		rq.reads.shared = map[string]any{}
+	}
+	f, ok := rq.reads.shared[name].(func() (T, error))
+	if !ok {
+		f = sync.OnceValues(read)
+		rq.reads.shared[name] = f
+	}
+	rq.reads.mu.Unlock()
+	return f()
+}
+
+// checkRefs reports the ids, other than empty ones, that name nothing the
+// viewer can see.
+func (m *Market) checkRefs(ctx context.Context, p *problems, ids []ID, path func(i int) string) error {
+	if len(ids) > MaxValues {
+		return nil // validate says so
+	}
+	docs, err := m.load(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, d := range docs {
+		if d == nil && ids[i] != "" {
+			p.add(path(i), "NOT_FOUND", "there is no such thing")
+		}
+	}
+	return nil
+}

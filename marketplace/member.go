@@ -1,0 +1,100 @@
+package marketplace
+
+import "context"
+
+// A Member is an organisation of the network: a City, a Company or an Institution.
+type Member interface {
+	entity
+	IsMember()
+}
+
+// MemberKinds are the kinds of members.
+var MemberKinds = []Kind{KindCity, KindCompany, KindInstitution}
+
+// Organisation is what every member says of itself. What is not known is empty.
+type Organisation struct {
+	Name         Text       `json:"name"` // the first is what the network's lists print
+	OtherNames   Text       `json:"otherNames,omitempty"`
+	FormerNames  Text       `json:"formerNames,omitempty"`
+	Abbreviation string     `json:"abbreviation,omitempty"` // "NITA"
+	Country      Country    `json:"country"`
+	Region       Region     `json:"region"`
+	Languages    []Language `json:"languages,omitempty"` // that the member works in
+	Profile      Text       `json:"profile,omitempty"`
+	Website      string     `json:"website,omitempty"`
+	JoinedYear   *int       `json:"joinedYear,omitempty"` // when it became a member
+	// Printed is how the network's printed list names the member, where the
+	// entry comes from that list.
+	Printed *Printed `json:"printed,omitempty"`
+}
+
+// IsMember marks what implements Member.
+func (*Organisation) IsMember() {}
+
+// Printed is the reading of the network's printed list of members (brochure
+// in Chinese, as of December 2022), kept as provenance where the entry says
+// something else.
+type Printed struct {
+	Name    string `json:"name"`
+	Country string `json:"country"`
+	// Misprinted says that the list is known to be wrong here, for example
+	// where a row of its table slipped by one.
+	Misprinted bool   `json:"misprinted,omitempty"`
+	Note       string `json:"note,omitempty"` // what is known about the reading, in English
+}
+
+func (m *Organisation) check(p *problems) {
+	m.Name.check(p, "name", 200, true)
+	if p.max("otherNames", len(m.OtherNames), 50) {
+		for i, n := range m.OtherNames {
+			Text{n}.check(p, index("otherNames", i), 200, true)
+		}
+	}
+	if p.max("formerNames", len(m.FormerNames), 20) {
+		for i, n := range m.FormerNames {
+			Text{n}.check(p, index("formerNames", i), 200, true)
+		}
+	}
+	checkString(p, "abbreviation", m.Abbreviation, 20, false)
+	checkCountry(p, "country", m.Country)
+	checkOne(p, "region", m.Region, Regions)
+	checkLanguages(p, "languages", m.Languages)
+	m.Profile.check(p, "profile", 5000, false)
+	checkURL(p, "website", m.Website, false)
+	if y := m.JoinedYear; y != nil && (*y < 2010 || *y > 9999) {
+		p.add("joinedYear", "OUT_OF_RANGE", "must be 2010, when the network was founded, or later")
+	}
+	if m.Printed != nil {
+		checkString(p, "printed.name", m.Printed.Name, 200, true)
+		checkString(p, "printed.country", m.Printed.Country, 200, false)
+		checkString(p, "printed.note", m.Printed.Note, 1000, false)
+	}
+}
+
+func (m *Organisation) texts() []NamedText {
+	return []NamedText{{"name", m.Name}, {"profile", m.Profile}}
+}
+
+func (m *Organisation) entry(id ID, e *Entry) {
+	for _, names := range []Text{m.OtherNames, m.FormerNames} {
+		for _, n := range names {
+			e.Names = append(e.Names, n.Text)
+		}
+	}
+	if m.Abbreviation != "" {
+		e.Names = append(e.Names, m.Abbreviation)
+	}
+	if m.Printed != nil {
+		e.Names = append(e.Names, m.Printed.Name)
+	}
+	for _, l := range []Language{english, "zh", "ko", "es", "fr", "ar"} {
+		e.Names = append(e.Names, m.Country.Name([]Language{l}))
+	}
+	e.Keywords[FieldMember] = []string{string(id)}
+	e.Keywords[FieldCountry] = []string{string(m.Country)}
+	e.Keywords[FieldRegion] = []string{string(m.Region)}
+	e.Keywords[FieldLanguage] = keywords(m.Languages)
+}
+
+// Member returns a member of any kind, or ErrNotFound.
+func (m *Market) Member(ctx context.Context, id ID) (Member, error) { return get[Member](ctx, m, id) }

@@ -1,0 +1,260 @@
+package marketplace
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Proposal is a city's project: it may begin as a need in two sentences and
+// grow into a funded plan.
+type Proposal struct {
+	Meta `json:",inline"`
+
+	City      ID             `json:"city"`
+	Country   Country        `json:"country"`  // the city's, kept by the commands
+	Region    Region         `json:"region"`   // the city's, kept by the commands
+	TimeZone  string         `json:"timeZone"` // the city's, kept by the commands
+	Status    ProposalStatus `json:"status"`
+	Published *time.Time     `json:"published,omitempty"` // when it was first published
+	Stage     Stage          `json:"stage"`
+
+	Title   Text   `json:"title"`
+	Problem Text   `json:"problem"`
+	Asks    []Text `json:"asks,omitempty"` // what the city asks for, one thing each
+	Topics  []ID   `json:"topics"`
+	Domains []ID   `json:"domains"` // the topics' domains, kept by the commands
+	SDGs    []SDG  `json:"sdgs,omitempty"`
+
+	Budget    *MoneyRange       `json:"budget,omitempty"`
+	Funding   Funding           `json:"funding"`
+	Start     *Date             `json:"start,omitempty"` // of the work, as planned
+	End       *Date             `json:"end,omitempty"`
+	Route     *ProcurementRoute `json:"procurementRoute,omitempty"`
+	Partners  []Partner         `json:"partners,omitempty"`
+	Languages []Language        `json:"languages,omitempty"` // in which answers can be given
+	Deadline  *Date             `json:"deadline,omitempty"`  // last day for answers, in the city's time zone
+}
+
+// KindProposal is the kind of Proposal.
+var KindProposal = register("proposal", func() entity { return new(Proposal) })
+
+// A ProposalStatus is a state in the life of a proposal.
+type ProposalStatus string
+
+// The states of a proposal.
+const (
+	ProposalDraft     ProposalStatus = "DRAFT"     // seen by its city and the secretariat
+	ProposalPublished ProposalStatus = "PUBLISHED" // seen by everybody; can be answered
+	ProposalClosed    ProposalStatus = "CLOSED"    // seen by everybody; no longer answered
+)
+
+// proposalLife says which state may follow which.
+var proposalLife = map[ProposalStatus][]ProposalStatus{
+	ProposalDraft:     {ProposalPublished},
+	ProposalPublished: {ProposalClosed, ProposalDraft},
+	ProposalClosed:    {ProposalPublished},
+}
+
+// A Stage is how far a project has come.
+type Stage string
+
+// Stages are all stages, in order.
+var Stages = []Stage{"NEED", "PLANNED", "FUNDED", "IN_DELIVERY", "COMPLETED"}
+
+// Funding is how much of a project's money is there.
+type Funding string
+
+// Fundings are all of them.
+var Fundings = []Funding{"NONE", "SOUGHT", "PARTLY_SECURED", "SECURED"}
+
+// A Partner is somebody whom a city looks for.
+type Partner struct {
+	Type      PartnerType `json:"kind"`
+	Wanted    Text        `json:"wanted"` // what for
+	Regions   []Region    `json:"regions,omitempty"`
+	Countries []Country   `json:"countries,omitempty"`
+}
+
+// A PartnerType is a type of member that a city looks for.
+type PartnerType string
+
+// PartnerTypes are all of them.
+var PartnerTypes = []PartnerType{"COMPANY", "CITY", "INSTITUTION"}
+
+func (*Proposal) kind() Kind       { return KindProposal }
+func (r *Proposal) parties() []ID  { return []ID{r.City} }
+func (*Proposal) claims() []string { return nil }
+func (r *Proposal) refs() []ID     { return append([]ID{r.City}, r.Topics...) }
+
+func (r *Proposal) audience() []Group {
+	if r.Status == ProposalDraft {
+		return []Group{Group(r.City), Secretariat}
+	}
+	return []Group{Everyone}
+}
+
+func (r *Proposal) validate(p *problems) {
+	if r.City.Kind() != KindCity {
+		p.add("city", "INVALID", "must be the id of a city")
+	}
+	if proposalLife[r.Status] == nil {
+		p.add("status", "INVALID", "must be DRAFT, PUBLISHED or CLOSED")
+	}
+	checkOne(p, "stage", r.Stage, Stages)
+	r.Title.check(p, "title", 160, true)
+	r.Problem.check(p, "problem", 10_000, true)
+	if p.max("asks", len(r.Asks), 20) {
+		for i, a := range r.Asks {
+			a.check(p, index("asks", i), 500, true)
+		}
+	}
+	checkIDs(p, "topics", r.Topics, 10, KindTopic)
+	if len(r.Topics) == 0 && r.Status != ProposalDraft {
+		p.add("topics", "REQUIRED", "must name at least one topic")
+	}
+	checkSDGs(p, "sdgs", r.SDGs)
+	r.Budget.check(p, "budget")
+	checkOne(p, "funding", r.Funding, Fundings)
+	r.Start.check(p, "start")
+	r.End.check(p, "end")
+	if r.Start != nil && r.End != nil && *r.End < *r.Start {
+		p.add("end", "OUT_OF_RANGE", "must not be before start")
+	}
+	if r.Route != nil {
+		checkOne(p, "procurementRoute", *r.Route, ProcurementRoutes)
+	}
+	if p.max("partners", len(r.Partners), 20) {
+		for i, w := range r.Partners {
+			at := index("partners", i)
+			checkOne(p, at+".type", w.Type, PartnerTypes)
+			w.Wanted.check(p, at+".wanted", 1000, true)
+			checkRegions(p, at+".regions", w.Regions)
+			checkCountries(p, at+".countries", w.Countries)
+		}
+	}
+	checkLanguages(p, "languages", r.Languages)
+	r.Deadline.check(p, "deadline")
+}
+
+func (r *Proposal) texts() []NamedText {
+	texts := []NamedText{{"title", r.Title}, {"problem", r.Problem}}
+	for i, a := range r.Asks {
+		texts = append(texts, NamedText{index("asks", i), a})
+	}
+	for i, w := range r.Partners {
+		texts = append(texts, NamedText{index("partners", i) + ".wanted", w.Wanted})
+	}
+	return texts
+}
+
+func (r *Proposal) entry(e *Entry) bool {
+	if r.Published != nil {
+		e.Newest = *r.Published
+	}
+	e.Keywords[FieldMember] = []string{string(r.City)}
+	e.Keywords[FieldTopic] = keywords(append(append([]ID{}, r.Topics...), r.Domains...))
+	for _, g := range r.SDGs {
+		e.Keywords[FieldSDG] = append(e.Keywords[FieldSDG], g.String())
+	}
+	e.Keywords[FieldCountry] = []string{string(r.Country)}
+	e.Keywords[FieldRegion] = []string{string(r.Region)}
+	e.Keywords[FieldStage] = []string{string(r.Stage)}
+	e.Keywords[FieldFunding] = []string{string(r.Funding)}
+	e.Keywords[FieldStatus] = []string{string(r.Status)}
+	e.Keywords[FieldLanguage] = keywords(r.Languages)
+	if r.Route != nil {
+		e.Keywords[FieldProcurement] = []string{string(*r.Route)}
+	}
+	if r.Budget != nil {
+		e.Keywords[FieldCurrency] = []string{r.Budget.Currency}
+		e.Numbers[FieldBudgetMin], e.Numbers[FieldBudgetMax] = r.Budget.amounts()
+	}
+	if r.Deadline != nil {
+		if end, ok := r.Deadline.end(r.TimeZone); ok {
+			e.Numbers[FieldDeadline] = float64(end)
+		}
+	}
+	return true
+}
+
+// AddProposal adds a proposal for a city: as a draft, or, for those who may,
+// in any state. The city and the topics must exist.
+func (m *Market) AddProposal(ctx context.Context, r *Proposal) error {
+	if r.Status == "" {
+		r.Status = ProposalDraft
+	}
+	if r.Status != ProposalDraft {
+		if err := MayPlaceProposal.check(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := m.checkProposal(ctx, r); err != nil {
+		return err
+	}
+	return create(ctx, m, MayDraftProposal, r)
+}
+
+// UpdateProposal changes the content of a proposal by a function of its
+// present value, which may run more than once; version 0 accepts any present
+// version. The state is changed by MoveProposal only.
+func (m *Market) UpdateProposal(ctx context.Context, id ID, version int, change func(*Proposal) error) (*Proposal, error) {
+	return update(ctx, m, MayEditProposal, id, version, func(r *Proposal) error {
+		status := r.Status
+		if err := change(r); err != nil {
+			return err
+		}
+		if r.Status != status {
+			return invalid("status", "INVALID", "cannot be changed together with the content")
+		}
+		return m.checkProposal(ctx, r)
+	})
+}
+
+// MoveProposal brings a proposal into another state of its life.
+func (m *Market) MoveProposal(ctx context.Context, id ID, version int, to ProposalStatus) (*Proposal, error) {
+	return update(ctx, m, MayPublishProposal, id, version, func(r *Proposal) error {
+		if !oneOf(proposalLife[r.Status])(to) {
+			return invalid("status", "INVALID", fmt.Sprintf("a proposal that is %s can become %v", r.Status, proposalLife[r.Status]))
+		}
+		r.Status = to
+		r.place(m.clock())
+		return nil
+	})
+}
+
+// place notes the day of the first publication.
+func (r *Proposal) place(now time.Time) {
+	if r.Status != ProposalDraft && r.Published == nil {
+		r.Published = &now
+	}
+}
+
+// checkProposal compares the references with what is there and derives what
+// follows from them.
+func (m *Market) checkProposal(ctx context.Context, r *Proposal) error {
+	var p problems
+	city, err := m.City(ctx, r.City)
+	if err != nil {
+		if err := p.missing(err, "city", "city"); err != nil {
+			return err
+		}
+	} else {
+		r.Country, r.Region, r.TimeZone = city.Country, city.Region, city.TimeZone
+	}
+	if err := m.checkTopics(ctx, &p, r.Topics, &r.Domains); err != nil {
+		return err
+	}
+	r.place(m.clock())
+	return p.err()
+}
+
+// Proposal returns a proposal, or ErrNotFound.
+func (m *Market) Proposal(ctx context.Context, id ID) (*Proposal, error) {
+	return get[*Proposal](ctx, m, id)
+}
+
+// ProposalBySlug returns the proposal that has this slug, or ErrNotFound.
+func (m *Market) ProposalBySlug(ctx context.Context, slug string) (*Proposal, error) {
+	return bySlugOf[*Proposal](ctx, m, KindProposal, slug)
+}

@@ -1,0 +1,101 @@
+package marketplace
+
+import (
+	"cmp"
+	"context"
+	"slices"
+)
+
+// A Topic is a node of the vocabulary: a domain, or a sub-topic of one.
+type Topic struct {
+	Meta `json:",inline"`
+
+	Label  Text `json:"label"`
+	Parent ID   `json:"parent,omitempty"` // the domain; empty for a domain
+	Order  int  `json:"order"`            // place among its siblings
+}
+
+// KindTopic is the kind of Topic. Topics are few: they are listed whole, by id.
+var KindTopic = register("topic", func() entity { return new(Topic) })
+
+func (*Topic) kind() Kind           { return KindTopic }
+func (*Topic) audience() []Group    { return []Group{Everyone} }
+func (*Topic) parties() []ID        { return nil }
+func (*Topic) claims() []string     { return nil }
+func (t *Topic) texts() []NamedText { return []NamedText{{"label", t.Label}} }
+func (*Topic) entry(*Entry) bool    { return false }
+
+func (t *Topic) refs() []ID {
+	if t.Parent == "" {
+		return nil
+	}
+	return []ID{t.Parent}
+}
+
+func (t *Topic) validate(p *problems) {
+	t.Label.check(p, "label", 120, true)
+	if t.Parent != "" && (t.Parent.Kind() != KindTopic || t.Parent == t.ID) {
+		p.add("parent", "INVALID", "must be the id of another topic")
+	}
+}
+
+// AddTopic adds a node to the vocabulary.
+func (m *Market) AddTopic(ctx context.Context, t *Topic) error {
+	return create(ctx, m, MayEditVocabulary, t)
+}
+
+// Topic returns a topic, or ErrNotFound.
+func (m *Market) Topic(ctx context.Context, id ID) (*Topic, error) { return get[*Topic](ctx, m, id) }
+
+// TopicBySlug returns the topic that has this slug, or ErrNotFound.
+func (m *Market) TopicBySlug(ctx context.Context, slug string) (*Topic, error) {
+	return bySlugOf[*Topic](ctx, m, KindTopic, slug)
+}
+
+// Topics returns the children of a topic in their order; the domains for an
+// empty parent. The whole vocabulary is read once in a request.
+func (m *Market) Topics(ctx context.Context, parent ID) ([]*Topic, error) {
+	all, err := once(ctx, "topics", func() ([]*Topic, error) {
+		return find[*Topic](ctx, m, KindTopic, Query{Limit: MaxPage})
+	})
+	if err != nil {
+		return nil, err
+	}
+	children := []*Topic{}
+	for _, t := range all {
+		if t.Parent == parent {
+			children = append(children, t)
+		}
+	}
+	slices.SortFunc(children, func(a, b *Topic) int { return cmp.Compare(a.Order, b.Order) })
+	return children, nil
+}
+
+// TopicsOf returns the topics of the ids in their order, without those that are gone.
+func (m *Market) TopicsOf(ctx context.Context, ids []ID) ([]*Topic, error) {
+	return several[*Topic](ctx, m, ids)
+}
+
+// checkTopics reports topics that do not exist and sets the domains that
+// those which exist belong to.
+func (m *Market) checkTopics(ctx context.Context, p *problems, ids []ID, domains *[]ID) error {
+	if len(ids) > MaxValues {
+		return nil // validate says so
+	}
+	docs, err := m.load(ctx, ids)
+	if err != nil {
+		return err
+	}
+	*domains = []ID{}
+	for i, d := range docs {
+		t, ok := d.(*Topic)
+		if !ok {
+			p.add(index("topics", i), "NOT_FOUND", "there is no such topic")
+			continue
+		}
+		if t.Parent != "" && !slices.Contains(*domains, t.Parent) && !slices.Contains(ids, t.Parent) {
+			*domains = append(*domains, t.Parent)
+		}
+	}
+	return nil
+}
