@@ -42,6 +42,9 @@ type Viewer struct {
 	Languages []Language // best first; empty: English, else the original
 }
 
+// IsSignedIn says whether the viewer is a user of a member or of the secretariat.
+func (v Viewer) IsSignedIn() bool { return len(v.Actor.Members) > 0 || v.Actor.Secretariat }
+
 type viewerKey struct{}
 
 type request struct {

@@ -10,12 +10,12 @@ type City struct {
 	Meta         `json:",inline"`
 	Organisation `json:",inline"`
 
-	Level       CityLevel      `json:"level,omitempty"`
-	TimeZone    string         `json:"timeZone,omitempty"` // IANA name
-	Coordinates *Coordinates   `json:"coordinates,omitempty"`
-	Population  *Population    `json:"population,omitempty"`
-	Within      ID             `json:"within,omitempty"` // the member that it lies inside
-	Known       Identification `json:"known,omitempty"`
+	Level          CityLevel      `json:"level,omitempty"`
+	TimeZone       string         `json:"timeZone,omitempty"` // IANA name
+	Coordinates    *Coordinates   `json:"coordinates,omitempty"`
+	Population     *Population    `json:"population,omitempty"`
+	Within         ID             `json:"within,omitempty"` // the member that it lies inside
+	Identification Identification `json:"identification,omitempty"`
 }
 
 // KindCity is the kind of City.
@@ -69,8 +69,8 @@ func (c *City) validate(p *problems) {
 	if c.Level != "" {
 		checkOne(p, "level", c.Level, CityLevels)
 	}
-	if c.Known != "" {
-		checkOne(p, "known", c.Known, Identifications)
+	if c.Identification != "" {
+		checkOne(p, "identification", c.Identification, Identifications)
 	}
 	if c.TimeZone != "" {
 		if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "Local" {

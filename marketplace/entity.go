@@ -8,11 +8,11 @@ import (
 
 // Meta is what every entity has.
 type Meta struct {
-	ID       ID        `json:"id"`
-	Slug     string    `json:"slug"` // readable name in addresses, unique in its kind
-	Created  time.Time `json:"created"`
-	Updated  time.Time `json:"updated"`
-	IsSample bool      `json:"isSample,omitempty"` // invented for demonstration
+	ID        ID        `json:"id"`
+	Slug      string    `json:"slug"` // readable name in addresses, unique in its kind
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	IsSample  bool      `json:"isSample,omitempty"` // invented for demonstration
 
 	rev int64
 }
@@ -100,7 +100,7 @@ func EntryOf(c Change) (Entry, bool, error) {
 		Audience: doc.audience(),
 		Keywords: map[Field][]string{},
 		Numbers:  map[Field]float64{},
-		Newest:   m.Created,
+		Newest:   m.CreatedAt,
 	}
 	for i, t := range doc.texts() {
 		if i == 0 {

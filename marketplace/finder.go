@@ -54,27 +54,27 @@ type Field string
 
 // The fields of entries. Keyword fields hold exact values.
 const (
-	FieldKind        Field = "kind"        // kind of document; set by the index itself
-	FieldTopic       Field = "topic"       // ids of topics and of the domains above them
-	FieldSDG         Field = "sdg"         // "1" to "17"
-	FieldCountry     Field = "country"     // ISO 3166-1 alpha-2
-	FieldRegion      Field = "region"      // Region
-	FieldMaturity    Field = "maturity"    // Maturity
-	FieldProcurement Field = "procurement" // ProcurementRoute
-	FieldLanguage    Field = "language"    // BCP 47
-	FieldPriceBand   Field = "priceBand"   // PriceBand
-	FieldStage       Field = "stage"       // Stage
-	FieldFunding     Field = "funding"     // Funding
-	FieldMember      Field = "member"      // id of the member it belongs to
-	FieldSize        Field = "size"        // CompanySize
-	FieldInstitution Field = "institution" // InstitutionKind
-	FieldCurrency    Field = "currency"    // ISO 4217, of the budget
-	FieldStatus      Field = "status"      // status of the document
-	FieldSample      Field = "sample"      // "true" for sample data
+	FieldKind        Field = "kind"              // kind of document; set by the index itself
+	FieldTopic       Field = "topic"             // ids of topics and of the domains above them
+	FieldSDG         Field = "sdg"               // "1" to "17"
+	FieldCountry     Field = "country"           // ISO 3166-1 alpha-2
+	FieldRegion      Field = "region"            // Region
+	FieldMaturity    Field = "maturity"          // Maturity
+	FieldProcurement Field = "procurement_route" // ProcurementRoute
+	FieldLanguage    Field = "language"          // BCP 47
+	FieldPriceBand   Field = "price_band"        // PriceBand
+	FieldStage       Field = "stage"             // Stage
+	FieldFunding     Field = "funding"           // Funding
+	FieldMember      Field = "member"            // id of the member it belongs to
+	FieldSize        Field = "size"              // CompanySize
+	FieldInstitution Field = "institution_type"  // InstitutionKind
+	FieldCurrency    Field = "currency"          // ISO 4217, of the budget
+	FieldStatus      Field = "status"            // status of the document
+	FieldSample      Field = "sample"            // "true" for sample data
 
-	FieldBudgetMin Field = "budgetMin" // number, in the currency
-	FieldBudgetMax Field = "budgetMax" // number, in the currency
-	FieldDeadline  Field = "deadline"  // number, Unix seconds
+	FieldBudgetMin Field = "budget_min" // number, in the currency
+	FieldBudgetMax Field = "budget_max" // number, in the currency
+	FieldDeadline  Field = "deadline"   // number, Unix seconds
 )
 
 // A SortOrder is an order of search results.

@@ -283,7 +283,7 @@ func create(ctx context.Context, m *Market, may Permission, doc entity) error {
 	if err := may.check(ctx, doc); err != nil {
 		return err
 	}
-	meta.Created = m.clock()
+	meta.CreatedAt = m.clock()
 	if err := m.put(ctx, doc); err != nil {
 		if errors.Is(err, ErrStale) {
 			return invalid("id", "TAKEN", "something with this id exists already")
@@ -348,7 +348,7 @@ func update[P entity](ctx context.Context, m *Market, may Permission, id ID, ver
 // put validates and writes a document whose change was permitted.
 func (m *Market) put(ctx context.Context, doc entity) error {
 	meta := doc.meta()
-	meta.Updated = m.clock()
+	meta.UpdatedAt = m.clock()
 	if err := check(doc); err != nil {
 		return err
 	}

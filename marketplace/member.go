@@ -4,7 +4,7 @@ import "context"
 
 // A Member is an organisation of the network: a City, a Company or an Institution.
 type Member interface {
-	entity
+	Node
 	IsMember()
 }
 
@@ -13,16 +13,16 @@ var MemberKinds = []Kind{KindCity, KindCompany, KindInstitution}
 
 // Organisation is what every member says of itself. What is not known is empty.
 type Organisation struct {
-	Name         Text       `json:"name"` // the first is what the network's lists print
-	OtherNames   Text       `json:"otherNames,omitempty"`
-	FormerNames  Text       `json:"formerNames,omitempty"`
-	Abbreviation string     `json:"abbreviation,omitempty"` // "NITA"
-	Country      Country    `json:"country"`
-	Region       Region     `json:"region"`
-	Languages    []Language `json:"languages,omitempty"` // that the member works in
-	Profile      Text       `json:"profile,omitempty"`
-	Website      string     `json:"website,omitempty"`
-	JoinedYear   *int       `json:"joinedYear,omitempty"` // when it became a member
+	Name         Text          `json:"name"` // the first is what the network's lists print
+	OtherNames   []Translation `json:"otherNames,omitempty"`
+	FormerNames  []Translation `json:"formerNames,omitempty"`
+	Abbreviation string        `json:"abbreviation,omitempty"` // "NITA"
+	Country      Country       `json:"country"`
+	Region       Region        `json:"region"`
+	Languages    []Language    `json:"languages,omitempty"` // that the member works in
+	Profile      Text          `json:"profile,omitempty"`
+	Website      string        `json:"website,omitempty"`
+	JoinedYear   *int          `json:"joinedYear,omitempty"` // when it became a member
 	// Printed is how the network's printed list names the member, where the
 	// entry comes from that list.
 	Printed *Printed `json:"printed,omitempty"`
@@ -76,7 +76,7 @@ func (m *Organisation) texts() []NamedText {
 }
 
 func (m *Organisation) entry(id ID, e *Entry) {
-	for _, names := range []Text{m.OtherNames, m.FormerNames} {
+	for _, names := range [][]Translation{m.OtherNames, m.FormerNames} {
 		for _, n := range names {
 			e.Names = append(e.Names, n.Text)
 		}

@@ -4,12 +4,12 @@ import "context"
 
 // A Network is the city network as a whole: counted, never written down.
 type Network struct {
-	MemberCount   int
-	ByKind        []*FacetBucket
-	ByRegion      []*FacetBucket
-	ByCountry     []*FacetBucket
-	SolutionCount int
-	ProposalCount int
+	MemberCount      int
+	MembersByKind    []*FacetBucket
+	MembersByRegion  []*FacetBucket
+	MembersByCountry []*FacetBucket
+	SolutionCount    int
+	ProposalCount    int
 }
 
 // Network counts the members by kind, region and country, and what they list,
@@ -37,14 +37,14 @@ func (m *Market) Network(ctx context.Context) (*Network, error) {
 	}
 	n := &Network{MemberCount: found[0].Total, SolutionCount: found[1].Total, ProposalCount: found[2].Total}
 	r := &Results[Node]{market: m, query: members, found: found[0]}
-	for _, f := range r.Facets(ctx, []Field{FieldKind, FieldRegion, FieldCountry}) {
+	for _, f := range r.Facets(ctx, []Field{FieldKind, FieldRegion, FieldCountry}, maxFacetSize) {
 		switch f.Field {
 		case FieldKind:
-			n.ByKind = f.Buckets
+			n.MembersByKind = f.Buckets
 		case FieldRegion:
-			n.ByRegion = f.Buckets
+			n.MembersByRegion = f.Buckets
 		case FieldCountry:
-			n.ByCountry = f.Buckets
+			n.MembersByCountry = f.Buckets
 		}
 	}
 	return n, nil
@@ -55,11 +55,13 @@ type Attribution struct {
 	Name    string
 	URL     string
 	License string
-	For     string // what was taken from it
+	UsedFor string // what was taken from it
 }
 
 // Attributions are the sources of the network's data.
-var Attributions = []*Attribution{
+func (*Network) Attributions() []*Attribution { return attributions }
+
+var attributions = []*Attribution{
 	{"GeoNames", "https://www.geonames.org/", "CC BY 4.0", "coordinates, identifiers and populations of local governments"},
 	{"WeGO brochure (in Chinese), December 2022", "https://we-gov.org/", "", "list of members and their printed names"},
 	{"Unicode CLDR", "https://cldr.unicode.org/", "Unicode License v3", "names of countries and languages"},

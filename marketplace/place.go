@@ -1,7 +1,9 @@
 package marketplace
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -127,4 +129,10 @@ func regionsServed(regions []Region, countries []Country) []string {
 		}
 	}
 	return out
+}
+
+// CountryName is the country's name for the context's viewer; the wished
+// languages, if any are given, go before the viewer's own.
+func CountryName(ctx context.Context, c Country, wished []Language) string {
+	return c.Name(append(slices.Clone(wished), ViewerOf(ctx).Languages...))
 }

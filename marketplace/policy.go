@@ -68,9 +68,9 @@ func rolesOf(a Actor, parties []ID) role {
 
 // check returns a ForbiddenError unless the context's actor may do this to the document.
 func (may Permission) check(ctx context.Context, doc entity) error {
-	a := ViewerOf(ctx).Actor
-	if rolesOf(a, doc.parties())&may.who == 0 {
-		return &ForbiddenError{Verb: may.verb, Signed: len(a.Members) > 0 || a.Secretariat}
+	v := ViewerOf(ctx)
+	if rolesOf(v.Actor, doc.parties())&may.who == 0 {
+		return &ForbiddenError{Verb: may.verb, Signed: v.IsSignedIn()}
 	}
 	return nil
 }

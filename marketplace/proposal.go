@@ -11,13 +11,13 @@ import (
 type Proposal struct {
 	Meta `json:",inline"`
 
-	City      ID             `json:"city"`
-	Country   Country        `json:"country"`  // the city's, kept by the commands
-	Region    Region         `json:"region"`   // the city's, kept by the commands
-	TimeZone  string         `json:"timeZone"` // the city's, kept by the commands
-	Status    ProposalStatus `json:"status"`
-	Published *time.Time     `json:"published,omitempty"` // when it was first published
-	Stage     Stage          `json:"stage"`
+	City        ID             `json:"city"`
+	Country     Country        `json:"country"`  // the city's, kept by the commands
+	Region      Region         `json:"region"`   // the city's, kept by the commands
+	TimeZone    string         `json:"timeZone"` // the city's, kept by the commands
+	Status      ProposalStatus `json:"status"`
+	PublishedAt *time.Time     `json:"publishedAt,omitempty"` // when it was first published
+	Stage       Stage          `json:"stage"`
 
 	Title   Text   `json:"title"`
 	Problem Text   `json:"problem"`
@@ -26,14 +26,14 @@ type Proposal struct {
 	Domains []ID   `json:"domains"` // the topics' domains, kept by the commands
 	SDGs    []SDG  `json:"sdgs,omitempty"`
 
-	Budget    *MoneyRange       `json:"budget,omitempty"`
-	Funding   Funding           `json:"funding"`
-	Start     *Date             `json:"start,omitempty"` // of the work, as planned
-	End       *Date             `json:"end,omitempty"`
-	Route     *ProcurementRoute `json:"procurementRoute,omitempty"`
-	Partners  []Partner         `json:"partners,omitempty"`
-	Languages []Language        `json:"languages,omitempty"` // in which answers can be given
-	Deadline  *Date             `json:"deadline,omitempty"`  // last day for answers, in the city's time zone
+	Budget           *MoneyRange       `json:"budget,omitempty"`
+	Funding          Funding           `json:"funding"`
+	StartDate        *Date             `json:"startDate,omitempty"` // of the work, as planned
+	EndDate          *Date             `json:"endDate,omitempty"`
+	ProcurementRoute *ProcurementRoute `json:"procurementRoute,omitempty"`
+	Partners         []Partner         `json:"partners,omitempty"`
+	Languages        []Language        `json:"languages,omitempty"` // in which answers can be given
+	Deadline         *Date             `json:"deadline,omitempty"`  // last day for answers, in the city's time zone
 }
 
 // KindProposal is the kind of Proposal.
@@ -116,13 +116,13 @@ func (r *Proposal) validate(p *problems) {
 	checkSDGs(p, "sdgs", r.SDGs)
 	r.Budget.check(p, "budget")
 	checkOne(p, "funding", r.Funding, Fundings)
-	r.Start.check(p, "start")
-	r.End.check(p, "end")
-	if r.Start != nil && r.End != nil && *r.End < *r.Start {
-		p.add("end", "OUT_OF_RANGE", "must not be before start")
+	r.StartDate.check(p, "startDate")
+	r.EndDate.check(p, "endDate")
+	if r.StartDate != nil && r.EndDate != nil && *r.EndDate < *r.StartDate {
+		p.add("endDate", "OUT_OF_RANGE", "must not be before startDate")
 	}
-	if r.Route != nil {
-		checkOne(p, "procurementRoute", *r.Route, ProcurementRoutes)
+	if r.ProcurementRoute != nil {
+		checkOne(p, "procurementRoute", *r.ProcurementRoute, ProcurementRoutes)
 	}
 	if p.max("partners", len(r.Partners), 20) {
 		for i, w := range r.Partners {
@@ -149,8 +149,8 @@ func (r *Proposal) texts() []NamedText {
 }
 
 func (r *Proposal) entry(e *Entry) bool {
-	if r.Published != nil {
-		e.Newest = *r.Published
+	if r.PublishedAt != nil {
+		e.Newest = *r.PublishedAt
 	}
 	e.Keywords[FieldMember] = []string{string(r.City)}
 	e.Keywords[FieldTopic] = keywords(append(append([]ID{}, r.Topics...), r.Domains...))
@@ -163,8 +163,8 @@ func (r *Proposal) entry(e *Entry) bool {
 	e.Keywords[FieldFunding] = []string{string(r.Funding)}
 	e.Keywords[FieldStatus] = []string{string(r.Status)}
 	e.Keywords[FieldLanguage] = keywords(r.Languages)
-	if r.Route != nil {
-		e.Keywords[FieldProcurement] = []string{string(*r.Route)}
+	if r.ProcurementRoute != nil {
+		e.Keywords[FieldProcurement] = []string{string(*r.ProcurementRoute)}
 	}
 	if r.Budget != nil {
 		e.Keywords[FieldCurrency] = []string{r.Budget.Currency}
@@ -225,8 +225,8 @@ func (m *Market) MoveProposal(ctx context.Context, id ID, version int, to Propos
 
 // place notes the day of the first publication.
 func (r *Proposal) place(now time.Time) {
-	if r.Status != ProposalDraft && r.Published == nil {
-		r.Published = &now
+	if r.Status != ProposalDraft && r.PublishedAt == nil {
+		r.PublishedAt = &now
 	}
 }
 

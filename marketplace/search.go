@@ -394,12 +394,14 @@ type FacetBucket struct {
 	IsSelected bool
 }
 
-// Facets returns the counts that were asked for in the listing, in its order.
-func (r *Results[P]) Facets(ctx context.Context, fields []Field) []*Facet {
+// Facets returns the counts of fields that the listing asked for, at most
+// first values of each; a field that it did not ask for is left out.
+func (r *Results[P]) Facets(ctx context.Context, fields []Field, first int) []*Facet {
 	out := make([]*Facet, 0, len(fields))
 	for _, f := range fields {
 		for _, b := range r.found.Facets {
 			if b.Field == f {
+				b.Buckets = b.Buckets[:min(max(first, 0), len(b.Buckets))]
 				out = append(out, r.facet(ctx, b))
 				break
 			}
@@ -443,7 +445,7 @@ func (m *Market) LabelOf(ctx context.Context, b *FacetBucket, wished []Language)
 		}
 		return Localize(ctx, doc.texts()[0].Text, wished).Text, nil
 	case FieldCountry:
-		return Country(b.Value).Name(append(slices.Clone(wished), ViewerOf(ctx).Languages...)), nil
+		return CountryName(ctx, Country(b.Value), wished), nil
 	case FieldSDG:
 		for _, g := range AllSDGs() {
 			if g.String() == b.Value {

@@ -12,7 +12,7 @@ type Solution struct {
 
 	Company      ID             `json:"company"`
 	Status       SolutionStatus `json:"status"`
-	Published    *time.Time     `json:"published,omitempty"` // when it was first published
+	PublishedAt  *time.Time     `json:"publishedAt,omitempty"` // when it was first published
 	Title        Text           `json:"title"`
 	Summary      Text           `json:"summary"`
 	Description  Text           `json:"description,omitempty"`
@@ -21,12 +21,12 @@ type Solution struct {
 	SDGs         []SDG          `json:"sdgs,omitempty"`
 	Technologies []string       `json:"technologies,omitempty"`
 
-	TRL        *int               `json:"trl,omitempty"` // technology readiness level, 1 to 9
-	Maturity   Maturity           `json:"maturity"`
-	PriceModel PriceModel         `json:"priceModel"`
-	PriceBand  PriceBand          `json:"priceBand"`
-	PriceNote  Text               `json:"priceNote,omitempty"`
-	Routes     []ProcurementRoute `json:"procurementRoutes,omitempty"`
+	TRL               *int               `json:"trl,omitempty"` // technology readiness level, 1 to 9
+	Maturity          Maturity           `json:"maturity"`
+	PriceModel        PriceModel         `json:"priceModel"`
+	PriceBand         PriceBand          `json:"priceBand"`
+	PriceNote         Text               `json:"priceNote,omitempty"`
+	ProcurementRoutes []ProcurementRoute `json:"procurementRoutes,omitempty"`
 
 	Regions          []Region     `json:"regions,omitempty"`
 	Countries        []Country    `json:"countries,omitempty"`
@@ -126,7 +126,7 @@ func (s *Solution) validate(p *problems) {
 	checkOne(p, "priceModel", s.PriceModel, PriceModels)
 	checkOne(p, "priceBand", s.PriceBand, PriceBands)
 	s.PriceNote.check(p, "priceNote", 500, false)
-	checkRoutes(p, "procurementRoutes", s.Routes)
+	checkRoutes(p, "procurementRoutes", s.ProcurementRoutes)
 	checkRegions(p, "regions", s.Regions)
 	checkCountries(p, "countries", s.Countries)
 	checkLanguages(p, "supportLanguages", s.SupportLanguages)
@@ -193,8 +193,8 @@ func plain(terms []string) Text {
 }
 
 func (s *Solution) entry(e *Entry) bool {
-	if s.Published != nil {
-		e.Newest = *s.Published
+	if s.PublishedAt != nil {
+		e.Newest = *s.PublishedAt
 	}
 	e.Keywords[FieldMember] = []string{string(s.Company)}
 	e.Keywords[FieldTopic] = keywords(append(append([]ID{}, s.Topics...), s.Domains...))
@@ -204,7 +204,7 @@ func (s *Solution) entry(e *Entry) bool {
 	e.Keywords[FieldCountry] = keywords(s.Countries)
 	e.Keywords[FieldRegion] = regionsServed(s.Regions, s.Countries)
 	e.Keywords[FieldMaturity] = []string{string(s.Maturity)}
-	e.Keywords[FieldProcurement] = keywords(s.Routes)
+	e.Keywords[FieldProcurement] = keywords(s.ProcurementRoutes)
 	e.Keywords[FieldLanguage] = keywords(s.SupportLanguages)
 	e.Keywords[FieldPriceBand] = []string{string(s.PriceBand)}
 	e.Keywords[FieldStatus] = []string{string(s.Status)}
@@ -262,8 +262,8 @@ func (m *Market) MoveSolution(ctx context.Context, id ID, version int, to Soluti
 
 // place notes the day of the first publication.
 func (s *Solution) place(now time.Time) {
-	if s.Status == SolutionPublished && s.Published == nil {
-		s.Published = &now
+	if s.Status == SolutionPublished && s.PublishedAt == nil {
+		s.PublishedAt = &now
 	}
 }
 

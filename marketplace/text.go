@@ -62,7 +62,7 @@ type LocalizedText struct {
 	// Translation is the translation that was picked.
 	Translation
 	// Translations are all there are; the first is the original.
-	Translations Text
+	Translations []Translation
 }
 
 // IsOriginal says whether the translation that was picked is the one the text
@@ -178,4 +178,15 @@ func checkString(p *problems, path, s string, max int, required bool) {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }) {
 		p.add(path, "INVALID", "must be text without control characters")
 	}
+}
+
+// LocalizeAll picks the best translation of each text; see [Localize].
+func LocalizeAll(ctx context.Context, texts []Text, wished []Language) []*LocalizedText {
+	out := make([]*LocalizedText, 0, len(texts))
+	for _, t := range texts {
+		if l := Localize(ctx, t, wished); l != nil {
+			out = append(out, l)
+		}
+	}
+	return out
 }

@@ -1,0 +1,63 @@
+package graph
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"citymarket/marketplace"
+)
+
+// MarshalDateTime writes a moment in whole seconds of UTC.
+func MarshalDateTime(t time.Time) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		io.WriteString(w, t.UTC().Format(`"`+time.RFC3339+`"`))
+	})
+}
+
+// UnmarshalDateTime reads a moment in RFC 3339.
+func UnmarshalDateTime(v any) (time.Time, error) {
+	s, ok := v.(string)
+	if ok {
+		if t, err := time.Parse(time.RFC3339, s); err == nil {
+			return t.UTC().Truncate(time.Second), nil
+		}
+	}
+	return time.Time{}, inputError("must be a moment such as 2027-03-31T08:30:00Z")
+}
+
+// MarshalSearchKind writes a kind as the enum has it: "city" is CITY.
+func MarshalSearchKind(k marketplace.Kind) graphql.Marshaler { return upper(string(k)) }
+
+// UnmarshalSearchKind reads a kind.
+func UnmarshalSearchKind(v any) (marketplace.Kind, error) { return lower[marketplace.Kind](v) }
+
+// MarshalFacetField writes a field as the enum has it: "price_band" is PRICE_BAND.
+func MarshalFacetField(f marketplace.Field) graphql.Marshaler { return upper(string(f)) }
+
+// UnmarshalFacetField reads a field.
+func UnmarshalFacetField(v any) (marketplace.Field, error) { return lower[marketplace.Field](v) }
+
+func upper(s string) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		io.WriteString(w, strconv.Quote(strings.ToUpper(s)))
+	})
+}
+
+func lower[T ~string](v any) (T, error) {
+	s, ok := v.(string)
+	if !ok {
+		return "", inputError(fmt.Sprintf("must be a word of the enum, not %T", v))
+	}
+	return T(strings.ToLower(s)), nil
+}
+
+// inputError is an error that whoever sent the value can mend.
+func inputError(message string) error {
+	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": "BAD_USER_INPUT"}}
+}

@@ -1,0 +1,135 @@
+package search
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"citymarket/marketplace"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ar"
+	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	"github.com/blevesearch/bleve/v2/analysis/lang/es"
+	"github.com/blevesearch/bleve/v2/analysis/lang/fr"
+	"github.com/blevesearch/bleve/v2/analysis/lang/pt"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ru"
+	"github.com/blevesearch/bleve/v2/analysis/lang/tr"
+)
+
+// A language knows how words are brought to their stem and which words say
+// nothing. Chinese, Japanese, Korean and Thai are not here: their writing is
+// cut into characters, bigrams or trigrams whatever the language.
+type language struct {
+	code   string // "" where no stemmer is known: words as they are
+	field  string
+	script *unicode.RangeTable
+	stem   func(string) string
+}
+
+// The languages whose words are stemmed. The light stemmers for Spanish and
+// Portuguese forgive missing accents, which people leave out when they search.
+var languages = []language{
+	{"en", "text.en", unicode.Latin, filtered(en.NewEnglishStemmerFilter())},
+	{"es", "text.es", unicode.Latin, filtered(es.NewSpanishLightStemmerFilter())},
+	{"fr", "text.fr", unicode.Latin, filtered(fr.NewFrenchLightStemmerFilter())},
+	{"pt", "text.pt", unicode.Latin, filtered(pt.NewPortugueseLightStemmerFilter())},
+	{"tr", "text.tr", unicode.Latin, filtered(tr.NewTurkishStemmerFilter())},
+	{"id", "text.id", unicode.Latin, stemIndonesian},
+	{"ru", "text.ru", unicode.Cyrillic, filtered(ru.NewRussianStemmerFilter())},
+	{"ar", "text.ar", unicode.Arabic, filtered(ar.NewArabicStemmerFilter())},
+	{"", "text", nil, nil},
+}
+
+func filtered(f analysis.TokenFilter) func(string) string {
+	return func(s string) string {
+		out := f.Filter(analysis.TokenStream{{Term: []byte(s)}})
+		return string(out[0].Term)
+	}
+}
+
+// languageOf returns how a text that says it is in this language is stemmed.
+func languageOf(l marketplace.Language) *language {
+	base, _, _ := strings.Cut(string(l), "-")
+	if base == "ms" { // Malay differs from Indonesian in few words
+		base = "id"
+	}
+	for i := range languages {
+		if languages[i].code == base || languages[i].code == "" {
+			return &languages[i]
+		}
+	}
+	return nil
+}
+
+// stems returns the terms of a word: its stem, and the stem of the word
+// without accents where that is another, so that either spelling finds both.
+func (l *language) stems(t *token) (terms [2]string, n int) {
+	if l.stem == nil || !l.reads(t) {
+		return [2]string{t.text}, 1
+	}
+	a, _ := fold(l.stem(t.lower))
+	if a == "" {
+		a = t.text
+	}
+	if t.lower == t.text {
+		return [2]string{a}, 1
+	}
+	b, _ := fold(l.stem(t.text))
+	if b == "" || b == a {
+		return [2]string{a}, 1
+	}
+	return [2]string{a, b}, 2
+}
+
+func (l *language) reads(t *token) bool {
+	r, _ := utf8.DecodeRuneInString(t.text)
+	return l.script == nil || unicode.Is(l.script, r) || r < 0x80 && l.script == unicode.Latin
+}
+
+// stopWords say nothing in any text; folded. The list is short and holds for
+// all languages at once, because a query's language is not known: a word that
+// is a stop word here and means something there ("AI" is French for "have")
+// must stay.
+var stopWords = set(`
+a an and are as at be been but by for from has have how in into is it its of on or our that the their these this to
+was we were what when where which who will with you your
+al como con de del el en es esta la las lo los para por que se su sus una uno unos unas y
+au aux avec ce ces cette dans des du est et il la le les leur ou par pas pour qui sont sur un une
+ao aos da das do dos e em na nas no nos o os ou pela pelo um uma
+bir bu da de icin ile ve
+dan dari di itu ini ke pada untuk yang
+der die das und fur mit von zu den
+в во и из к как на не о об от по с со что это для
+الي على علي عن في ما مع من هذا هذه و او ان التي الذي
+`)
+
+// stemIndonesian takes off particles, possessives, and the commonest prefixes
+// and suffixes, while five letters or more remain.
+func stemIndonesian(w string) string {
+	off := func(suffixes ...string) {
+		for _, s := range suffixes {
+			if strings.HasSuffix(w, s) && len(w)-len(s) >= 4 {
+				w = w[:len(w)-len(s)]
+				return
+			}
+		}
+	}
+	off("kah", "lah", "pun")
+	off("nya", "ku", "mu")
+	for _, p := range indonesianPrefixes {
+		if rest, ok := strings.CutPrefix(w, p.take); ok && len(rest) >= 4 && (p.vowel == "" || strings.ContainsRune("aiueo", rune(rest[0]))) {
+			w = p.vowel + rest
+			break
+		}
+	}
+	off("kan", "an", "i")
+	return w
+}
+
+// The prefixes meng-, meny-, men-, mem-, peng-... swallow a first k, s, t or p
+// before a vowel; vowel is the letter to give back.
+var indonesianPrefixes = []struct{ take, vowel string }{
+	{"meny", "s"}, {"peny", "s"}, {"meng", ""}, {"peng", ""}, {"mem", "p"}, {"pem", "p"}, {"mem", ""}, {"pem", ""}, {"men", "t"}, {"pen", "t"},
+	{"men", ""}, {"pen", ""}, {"ber", ""}, {"ter", ""}, {"per", ""}, {"me", ""}, {"pe", ""}, {"ke", ""}, {"di", ""}, {"se", ""},
+}
