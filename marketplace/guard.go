@@ -430,3 +430,9 @@ func (m *Market) checkRefs(ctx context.Context, p *problems, ids []ID, path func
 	}
 	return nil
 }
+
+// Ping says whether the store answers.
+func (m *Market) Ping(ctx context.Context) error {
+	_, err := m.store.Find(ctx, KindTopic, Query{Limit: 1})
+	return err
+}

@@ -147,7 +147,9 @@ func tokenize(text string) []token {
 // another one; they say nothing about the content.
 var elisions = set("l d j m t c s n qu lorsqu puisqu jusqu dell nell sull all dall un")
 
-func isApostrophe(r rune) bool { return r == '\'' || r == '’' || r == 'ʼ' || r == '＇' || r == '‘' }
+func isApostrophe(r rune) bool {
+	return r == '\'' || r == '’' || r == 'ʼ' || r == '＇' || r == '‘'
+}
 
 func isHyphen(r rune) bool { return r == '-' || r == '‐' || r == '‑' || r == '－' }
 

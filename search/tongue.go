@@ -17,19 +17,19 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/lang/tr"
 )
 
-// A language knows how words are brought to their stem and which words say
+// A tongue knows how words are brought to their stem and which words say
 // nothing. Chinese, Japanese, Korean and Thai are not here: their writing is
 // cut into characters, bigrams or trigrams whatever the language.
-type language struct {
+type tongue struct {
 	code   string // "" where no stemmer is known: words as they are
 	field  string
 	script *unicode.RangeTable
 	stem   func(string) string
 }
 
-// The languages whose words are stemmed. The light stemmers for Spanish and
+// The tongues whose words are stemmed. The light stemmers for Spanish and
 // Portuguese forgive missing accents, which people leave out when they search.
-var languages = []language{
+var tongues = []tongue{
 	{"en", "text.en", unicode.Latin, filtered(en.NewEnglishStemmerFilter())},
 	{"es", "text.es", unicode.Latin, filtered(es.NewSpanishLightStemmerFilter())},
 	{"fr", "text.fr", unicode.Latin, filtered(fr.NewFrenchLightStemmerFilter())},
@@ -49,14 +49,14 @@ func filtered(f analysis.TokenFilter) func(string) string {
 }
 
 // languageOf returns how a text that says it is in this language is stemmed.
-func languageOf(l marketplace.Language) *language {
+func languageOf(l marketplace.Language) *tongue {
 	base, _, _ := strings.Cut(string(l), "-")
 	if base == "ms" { // Malay differs from Indonesian in few words
 		base = "id"
 	}
-	for i := range languages {
-		if languages[i].code == base || languages[i].code == "" {
-			return &languages[i]
+	for i := range tongues {
+		if tongues[i].code == base || tongues[i].code == "" {
+			return &tongues[i]
 		}
 	}
 	return nil
@@ -64,7 +64,7 @@ func languageOf(l marketplace.Language) *language {
 
 // stems returns the terms of a word: its stem, and the stem of the word
 // without accents where that is another, so that either spelling finds both.
-func (l *language) stems(t *token) (terms [2]string, n int) {
+func (l *tongue) stems(t *token) (terms [2]string, n int) {
 	if l.stem == nil || !l.reads(t) {
 		return [2]string{t.text}, 1
 	}
@@ -82,7 +82,7 @@ func (l *language) stems(t *token) (terms [2]string, n int) {
 	return [2]string{a, b}, 2
 }
 
-func (l *language) reads(t *token) bool {
+func (l *tongue) reads(t *token) bool {
 	r, _ := utf8.DecodeRuneInString(t.text)
 	return l.script == nil || unicode.Is(l.script, r) || r < 0x80 && l.script == unicode.Latin
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// config is everything that can be set. Each flag can be given as an
+// environment variable as well: -log-level as CITYMARKET_LOG_LEVEL. What may
+// be secret can be read from a file: CITYMARKET_STORE_FILE.
+type config struct {
+	addr        string
+	data        string
+	store       string
+	sample      bool
+	origins     string
+	timeout     time.Duration
+	concurrency int
+	logLevel    slog.Level
+
+	generate int // seed only: how many solutions to generate
+}
+
+const usage = `Citymarket, the marketplace of a city network.
+
+  citymarket [serve] [flags]   serve the API and its explorer; the first start loads the network's members
+  citymarket seed [flags]      load the members and the sample marketplace, or generate solutions, without serving
+
+Flags (each also as an environment variable, CITYMARKET_ and the name in capitals):
+`
+
+// configure reads the flags of a command, then the environment for those that
+// were not given.
+func configure(command string, args []string, getenv func(string) string, log io.Writer) (config, error) {
+	var c config
+	f := flag.NewFlagSet("citymarket "+command, flag.ContinueOnError)
+	f.SetOutput(log)
+	f.Usage = func() {
+		fmt.Fprint(log, usage)
+		f.PrintDefaults()
+	}
+	f.StringVar(&c.data, "data", "data", "`directory` for the database and the search index; it is made when missing")
+	f.StringVar(&c.store, "store", "", "`address` of a MongoDB server, mongodb://...; empty: an embedded database in the data directory")
+	f.BoolVar(&c.sample, "sample", true, "load the sample marketplace, invented companies, solutions and proposals, into an empty store")
+	f.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
+	if command == "seed" {
+		f.IntVar(&c.generate, "n", 0, "generate so many `solutions` for tests and measurements instead of loading the network, up to 10,000,000")
+	} else {
+		f.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
+		f.StringVar(&c.origins, "origins", "", "web `origins` whose pages may use the API from a browser, https://a.example, separated by commas; empty: only its own")
+		f.DurationVar(&c.timeout, "timeout", 10*time.Second, "longest `time` that a request is worked on")
+		f.IntVar(&c.concurrency, "concurrency", 64, "how many API `requests` are worked on at once; more wait a moment, then are refused")
+	}
+	if err := f.Parse(args); err != nil {
+		return c, err
+	}
+	if f.NArg() > 0 {
+		return c, fmt.Errorf("%q is not a command; citymarket -h lists them", f.Arg(0))
+	}
+	if err := fromEnvironment(f, getenv); err != nil {
+		return c, err
+	}
+	return c, c.check(command)
+}
+
+// fromEnvironment sets the flags that were not given on the command line.
+func fromEnvironment(f *flag.FlagSet, getenv func(string) string) error {
+	var given []string
+	f.Visit(func(g *flag.Flag) { given = append(given, g.Name) })
+	var err error
+	f.VisitAll(func(g *flag.Flag) {
+		name := "CITYMARKET_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))
+		value := getenv(name)
+		if file := getenv(name + "_FILE"); file != "" && value == "" && err == nil {
+			var b []byte
+			if b, err = os.ReadFile(file); err != nil {
+				err = fmt.Errorf("%s_FILE: %w", name, err)
+				return
+			}
+			value = strings.TrimSpace(string(b))
+		}
+		if value == "" || slices.Contains(given, g.Name) || err != nil {
+			return
+		}
+		if e := f.Set(g.Name, value); e != nil {
+			err = fmt.Errorf("%s: %w", name, e)
+		}
+	})
+	return err
+}
+
+func (c config) check(command string) error {
+	if c.store != "" && !strings.HasPrefix(c.store, "mongodb://") && !strings.HasPrefix(c.store, "mongodb+srv://") {
+		return fmt.Errorf("-store must be empty or begin with mongodb:// or mongodb+srv://")
+	}
+	if command == "seed" {
+		if c.generate < 0 || c.generate > 10_000_000 {
+			return fmt.Errorf("-n must be 0 to 10,000,000")
+		}
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(c.addr); err != nil {
+		return fmt.Errorf("-addr must be a host and a port such as 127.0.0.1:8080: %w", err)
+	}
+	if c.timeout < time.Second || c.timeout > 5*time.Minute {
+		return fmt.Errorf("-timeout must be 1s to 5m")
+	}
+	if c.concurrency < 1 || c.concurrency > 100_000 {
+		return fmt.Errorf("-concurrency must be 1 to 100,000")
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+// Citymarket is the marketplace of a city network: a GraphQL API over the
+// network's members, the solutions that companies offer and the projects that
+// cities propose. `citymarket -h` says how to run it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"citymarket/search"
+)
+
+func main() {
+	search.ProbeIfAsked()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	default:
+		fmt.Fprintln(os.Stderr, "citymarket:", err)
+		os.Exit(1)
+	}
+}
+
+// commands are the words that the first argument can be.
+var commands = map[string]func(ctx context.Context, c config, out, log io.Writer) error{
+	"serve": serve,
+	"seed":  load,
+}
+
+// run is the program: it ends when its command has ended or ctx is done. An
+// answer for the user goes to out, everything else to log.
+func run(ctx context.Context, args []string, getenv func(string) string, out, log io.Writer) error {
+	name := "serve"
+	if len(args) > 0 && commands[args[0]] != nil {
+		name, args = args[0], args[1:]
+	}
+	c, err := configure(name, args, getenv, log)
+	if err != nil {
+		return err
+	}
+	return commands[name](ctx, c, out, log)
+}

@@ -1,0 +1,141 @@
+package marketplace
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var rewrite = flag.Bool("update", false, "write the golden files")
+
+// The matrix of permissions is a golden file, so that a change of policy
+// shows in review.
+func TestPolicyMatrix(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%-40s", "may")
+	for _, r := range roles {
+		fmt.Fprintf(&b, " %-13s", r.name)
+	}
+	b.WriteString("\n")
+	for _, p := range permissions {
+		fmt.Fprintf(&b, "%-40s", p.verb)
+		for _, r := range roles {
+			cell := "-"
+			if p.who&r.role != 0 {
+				cell = "yes"
+			}
+			fmt.Fprintf(&b, " %-13s", cell)
+		}
+		b.WriteString("\n")
+	}
+	golden(t, "policy.txt", trimLines(b.String()))
+}
+
+// Who may see what, by kind and status, is the other half of the policy.
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	show := func(what string, e entity) { fmt.Fprintf(&b, "%-24s %v\n", what, e.audience()) }
+	for _, k := range append(append([]Kind{}, MemberKinds...), KindTopic) {
+		show(string(k), kinds[k].new())
+	}
+	for _, s := range []SolutionStatus{SolutionDraft, SolutionInReview, SolutionPublished, SolutionArchived} {
+		show("solution "+string(s), &Solution{Company: "company_its-own", Status: s})
+	}
+	for _, s := range []ProposalStatus{ProposalDraft, ProposalPublished, ProposalClosed} {
+		show("proposal "+string(s), &Proposal{City: "city_its-own", Status: s})
+	}
+	golden(t, "audience.txt", b.String())
+}
+
+// Every permission that exists is in the matrix.
+func TestPolicyIsComplete(t *testing.T) {
+	t.Parallel()
+	f, err := parser.ParseFile(token.NewFileSet(), "policy.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	ast.Inspect(f, func(node ast.Node) bool {
+		if v, ok := node.(*ast.ValueSpec); ok && strings.HasPrefix(v.Names[0].Name, "May") {
+			n++
+		}
+		return true
+	})
+	if n != len(permissions) {
+		t.Errorf("%d permissions, %d in the matrix", n, len(permissions))
+	}
+}
+
+// guard.go is the only file that touches the store, and its put, which asks
+// for no permission itself, is called by create and update alone.
+func TestOnlyTheGuardTouchesTheStore(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if s.Sel.Name == "store" && name != "guard.go" {
+					t.Errorf("%s: %s touches the store", fset.Position(s.Pos()), fn.Name.Name)
+				}
+				if s.Sel.Name == "put" && fn.Name.Name != "create" && fn.Name.Name != "update" {
+					t.Errorf("%s: %s writes without a permission", fset.Position(s.Pos()), fn.Name.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+func trimLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// golden compares a text with a file; -update writes the file.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test ./marketplace -update writes it):\n%s", path, got)
+	}
+}

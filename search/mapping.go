@@ -1,0 +1,219 @@
+package search
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+
+	"citymarket/marketplace"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+)
+
+// mappingVersion is raised with every change to what is written to an index:
+// fields, terms, internal values. An index of another version is built anew.
+const mappingVersion = 1
+
+// The fields of an index. Nothing is stored and there are no term vectors:
+// the store has the text. Besides these there are text.<language> (see
+// tongues), name.<language> (see collations) and one field for each
+// [marketplace.Field], prefixed "k." for keywords and "x." for numbers.
+const (
+	fieldID       = "_id"      // kind/id
+	fieldWords    = "words"    // every word of every language as it is, folded; what typos are mended from
+	fieldGrams    = "grams"    // Han, Hangul and Thai terms
+	fieldTitle    = "title"    // titles and names: words, stems and grams
+	fieldEdge     = "edge"     // titles and names: the beginnings of their words, for the word being typed
+	fieldAudience = "audience" // groups
+	fieldNewest   = "newest"   // sortable, the newest first
+	fieldRev      = "rev"      // revision, as doc value
+)
+
+// maxEdge is the longest beginning of a word that is indexed, in characters.
+const maxEdge = 15
+
+// collations are the orders by name that an index keeps: the languages the
+// network works in. English does for all others.
+var collations = []language.Tag{language.English, language.Chinese, language.Korean, language.Spanish}
+
+// maxNameKey bounds collation keys: some 20 characters decide.
+const maxNameKey = 48
+
+// collators are not safe for concurrent use and cost 100 us to make.
+var collators = sync.Pool{New: func() any {
+	out := make([]*collate.Collator, len(collations))
+	for i, t := range collations {
+		out[i] = collate.New(t, collate.Loose, collate.Numeric)
+	}
+	return out
+}}
+
+// terms are the terms of a field, already analysed: one pass over a text
+// serves several fields.
+type terms []string
+
+// Analyze implements analysis.Analyzer.
+func (t terms) Analyze([]byte) analysis.TokenStream {
+	out := make(analysis.TokenStream, len(t))
+	tokens := make([]analysis.Token, len(t))
+	for i, term := range t {
+		tokens[i] = analysis.Token{Term: []byte(term), Position: i + 1}
+		out[i] = &tokens[i]
+	}
+	return out
+}
+
+// A builder collects the terms of one entry.
+type builder struct {
+	fields map[string]terms
+	sizes  map[string]int
+}
+
+func (b *builder) add(field, term string) {
+	if b.sizes[field] += len(term) + 1; b.sizes[field] <= maxText {
+		b.fields[field] = append(b.fields[field], term)
+	}
+}
+
+func (b *builder) text(l *tongue, text string, title bool) {
+	tokens := tokenize(text)
+	for i := range tokens {
+		t := &tokens[i]
+		if t.writing != words {
+			if t.writing == hangul {
+				b.add(fieldWords, t.text)
+			}
+			t.grams(false, func(term string, _, _ int) {
+				b.add(fieldGrams, term)
+				if title {
+					b.add(fieldTitle, term)
+				}
+			})
+		} else {
+			b.add(fieldWords, t.text)
+			if title {
+				b.add(fieldTitle, t.text)
+			}
+			if t.joined != "" && (i == 0 || tokens[i-1].joined != t.joined) {
+				b.add(fieldWords, t.joined)
+				if title {
+					b.add(fieldTitle, t.joined)
+					b.edges(t.joined)
+				}
+			}
+			if !stopWords[t.text] {
+				stems, n := l.stems(t)
+				for _, s := range stems[:n] {
+					b.add(l.field, s)
+					if title && s != t.text {
+						b.add(fieldTitle, s)
+					}
+				}
+			}
+		}
+		if title {
+			b.edges(t.text)
+		}
+	}
+}
+
+func (b *builder) edges(word string) {
+	n := 0
+	for i, r := range word {
+		if n++; n <= maxEdge {
+			b.add(fieldEdge, word[:i+utf8.RuneLen(r)])
+		}
+	}
+}
+
+// lengths counts the terms written to each text field and the entries that
+// have any, so that BM25 knows the true average length. What is deleted later
+// is not taken off: an average does not need it.
+type lengths map[string][2]int64
+
+const (
+	scored  = index.IndexField
+	keyword = index.IndexField | index.SkipFreqNorm
+)
+
+// documentOf makes the document of an entry and adds to the lengths.
+func documentOf(e *marketplace.Entry, sum lengths) *document.Document {
+	doc := document.NewDocument(documentID(e.Kind, e.ID))
+	b := builder{fields: make(map[string]terms, 16), sizes: make(map[string]int, 16)}
+	for _, t := range e.Title {
+		b.text(languageOf(t.Language), t.Text, true)
+	}
+	for _, name := range e.Names {
+		b.text(languageOf(""), name, true)
+	}
+	for _, text := range e.Body {
+		for _, t := range text {
+			b.text(languageOf(t.Language), t.Text, false)
+		}
+	}
+	for field, terms := range b.fields {
+		doc.AddField(document.NewTextFieldCustom(field, nil, nil, scored, terms))
+		s := sum[field]
+		sum[field] = [2]int64{s[0] + int64(len(terms)), s[1] + 1}
+	}
+	exact := func(field string, options index.FieldIndexingOptions, values ...string) {
+		doc.AddField(document.NewTextFieldCustom(field, nil, nil, options, terms(values)))
+	}
+	groups := make([]string, len(e.Audience))
+	for i, g := range e.Audience {
+		groups[i] = string(g)
+	}
+	exact(fieldAudience, keyword, groups...)
+	exact(keywordField(marketplace.FieldKind), keyword, string(e.Kind))
+	for f, values := range e.Keywords {
+		if f != marketplace.FieldKind && len(values) > 0 {
+			exact(keywordField(f), keyword, values...)
+		}
+	}
+	for f, x := range e.Numbers {
+		if !math.IsNaN(x) {
+			exact(numberField(f), keyword, sortable(x))
+		}
+	}
+	exact(fieldNewest, keyword, sortable(-float64(e.Newest.Unix())))
+	exact(fieldRev, keyword|index.DocValues, strconv.FormatInt(e.Rev, 10))
+	c := collators.Get().([]*collate.Collator)
+	defer collators.Put(c)
+	for i, tag := range collations {
+		t := e.Title.In([]marketplace.Language{marketplace.Language(tag.String())})
+		if t == nil {
+			continue
+		}
+		var buf collate.Buffer
+		key := c[i].KeyFromString(&buf, cut(t.Text, 256))
+		exact(nameField(tag), keyword, string(key[:min(len(key), maxNameKey)]))
+	}
+	return doc
+}
+
+func documentID(kind marketplace.Kind, id string) string { return string(kind) + "/" + id }
+
+func keywordField(f marketplace.Field) string { return "k." + string(f) }
+func numberField(f marketplace.Field) string  { return "x." + string(f) }
+func nameField(tag language.Tag) string       { return "name." + tag.String() }
+
+// sortable writes a number so that the order of the strings is the order of
+// the numbers.
+func sortable(x float64) string {
+	if x == 0 {
+		x = 0 // not minus zero
+	}
+	bits := math.Float64bits(x)
+	if bits>>63 != 0 {
+		bits = ^bits
+	} else {
+		bits |= 1 << 63
+	}
+	return string(binary.BigEndian.AppendUint64(nil, bits))
+}

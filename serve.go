@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"citymarket/marketplace"
+	"citymarket/marketplace/mongostore"
+	"citymarket/marketplace/sqlitestore"
+	"citymarket/search"
+	"citymarket/seed"
+)
+
+// Times around the life of the server.
+const (
+	openTimeout   = 15 * time.Second // for reaching a database server
+	drainTimeout  = 25 * time.Second // for requests under way when the server stops
+	indexPatience = 10 * time.Second // for the index to catch up before the address is printed
+)
+
+// serve runs the server until ctx is done.
+func serve(ctx context.Context, c config, out, log io.Writer) error {
+	logger := newLogger(log, c.logLevel)
+	listener, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w (another program may be using the port; choose another one with -addr)", c.addr, err)
+	}
+	defer listener.Close()
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	index, err := search.Open(filepath.Join(c.data, "index"), store, marketplace.EntryOf, logger)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	following, unfollow := context.WithCancel(context.Background())
+	var follower sync.WaitGroup
+	follower.Go(func() {
+		if err := index.Follow(following); err != nil && following.Err() == nil {
+			logger.Error("the search index no longer follows the store", "error", err)
+		}
+	})
+	defer follower.Wait()
+	defer unfollow()
+
+	market := marketplace.New(store, index)
+	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
+		return err
+	}
+	awaitIndex(ctx, index, log)
+
+	server := newServer(market, index, c, logger)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	welcome(out, listener.Addr())
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	logger.Info("stopping: finishing requests under way")
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		server.Close()
+		return fmt.Errorf("some requests were cut off after %s: %w", drainTimeout, err)
+	}
+	return nil
+}
+
+// openStore opens the store that the configuration names.
+func openStore(ctx context.Context, c config) (marketplace.Store, error) {
+	if err := os.MkdirAll(c.data, 0o750); err != nil {
+		return nil, fmt.Errorf("cannot make the data directory %s: %w (choose another one with -data)", c.data, err)
+	}
+	if c.store != "" {
+		ctx, cancel := context.WithTimeout(ctx, openTimeout)
+		defer cancel()
+		return mongostore.Open(ctx, c.store, marketplace.StoreSchema())
+	}
+	return sqlitestore.Open(filepath.Join(c.data, "citymarket.db"), marketplace.StoreSchema())
+}
+
+// loadWhenEmpty brings the network's members, and the sample marketplace
+// unless that is turned off, into a store that has nothing yet.
+func loadWhenEmpty(ctx context.Context, market *marketplace.Market, c config, log io.Writer) error {
+	loaded, err := seed.Loaded(ctx, market, c.sample)
+	if err != nil || loaded {
+		return err
+	}
+	return seed.Load(ctx, market, seed.Options{Sample: c.sample, Progress: newProgress(log).show})
+}
+
+// load runs the command `seed`: it fills the store without serving.
+func load(ctx context.Context, c config, _, log io.Writer) error {
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	market := marketplace.New(store, nil) // loading is in bulk: it waits for no index
+	o := seed.Options{Sample: c.sample, Progress: newProgress(log).show}
+	if c.generate > 0 {
+		return seed.LoadGenerated(ctx, market, c.generate, o)
+	}
+	return seed.Load(ctx, market, o)
+}
+
+// awaitIndex waits a little for the index, so that the first question after
+// the address was printed finds everything. An index that takes longer is
+// built while the server answers.
+func awaitIndex(ctx context.Context, index *search.Index, log io.Writer) {
+	ctx, cancel := context.WithTimeout(ctx, indexPatience)
+	defer cancel()
+	if index.CaughtUp(ctx) != nil {
+		fmt.Fprintln(log, "The search index is being built; until it is done, searches do not find everything.")
+	}
+}
+
+func welcome(out io.Writer, addr net.Addr) {
+	url := "http://" + strings.Replace(addr.String(), "[::]", "localhost", 1)
+	fmt.Fprintf(out, "Citymarket is ready.\n  explorer  %s/graphiql\n  API       %s/graphql\nStop it with Ctrl-C.\n", url, url)
+}
+
+// newLogger writes for people on a terminal and JSON elsewhere.
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// progress shows how far a long task is: on a terminal in one line that is
+// written over, elsewhere a line every few seconds.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	mu       sync.Mutex
+	last     time.Time
+}
+
+func newProgress(w io.Writer) *progress { return &progress{w: w, terminal: isTerminal(w)} }
+
+func (p *progress) show(s seed.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	every := 3 * time.Second
+	if p.terminal {
+		every = 100 * time.Millisecond
+	}
+	if now := time.Now(); s.Done == s.Total || now.Sub(p.last) >= every {
+		p.last = now
+		if p.terminal {
+			fmt.Fprintf(p.w, "\r\x1b[K%s", s)
+			if s.Done == s.Total {
+				fmt.Fprintln(p.w)
+			}
+			return
+		}
+		fmt.Fprintln(p.w, s)
+	}
+}

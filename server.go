@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/cors"
+
+	"citymarket/graph"
+	"citymarket/marketplace"
+	"citymarket/search"
+	"citymarket/web"
+)
+
+// Bounds of what a client can hold of the server. Longer addresses and
+// headers than maxHeader bytes are answered 431.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 32 << 10
+)
+
+// newServer puts the HTTP face together.
+func newServer(market *marketplace.Market, index *search.Index, c config, log *slog.Logger) *http.Server {
+	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &graph.Resolver{Market: market}})
+	api := graph.NewHandler(schema, graph.Options{Timeout: c.timeout, Log: log})
+
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", forViewer(limit(c.concurrency, api)))
+	explorer := web.Explorer("/graphiql")
+	mux.Handle("/graphiql", explorer)
+	mux.Handle("/graphiql/", explorer)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	mux.Handle("GET /readyz", ready(market, index))
+	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql", http.StatusSeeOther))
+
+	var h http.Handler = mux
+	h = http.NewCrossOriginProtection().Handler(h)
+	if c.origins != "" {
+		h = crossOrigin(c.origins, mux)
+	}
+	return &http.Server{
+		Handler:           headers(h),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       c.timeout + headerTimeout,
+		WriteTimeout:      2*c.timeout + headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// crossOrigin lets pages of the named origins use the API from a browser;
+// other origins cannot change anything.
+func crossOrigin(origins string, next http.Handler) http.Handler {
+	protect := http.NewCrossOriginProtection()
+	var list []string
+	for o := range strings.SplitSeq(origins, ",") {
+		o = strings.TrimSpace(o)
+		list = append(list, o)
+		protect.AddTrustedOrigin(o)
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: list,
+		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"Content-Type", "Accept", "Accept-Language", "Authorization"},
+		MaxAge:         600,
+	}).Handler(protect.Handler(next))
+}
+
+// headers says on every answer what a browser must not do with it. The
+// explorer sets a policy of its own.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// forViewer begins a request for whoever sent it.
+func forViewer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Accept-Language")
+		viewer := marketplace.Viewer{Languages: marketplace.AcceptedLanguages(r.Header.Get("Accept-Language"))}
+		next.ServeHTTP(w, r.WithContext(marketplace.WithViewer(r.Context(), viewer)))
+	})
+}
+
+// limit lets n requests be worked on at once. As many again wait for a
+// second at most; the rest are refused at once, so that those that were
+// accepted are still answered in time.
+func limit(n int, next http.Handler) http.Handler {
+	working, waiting := make(chan struct{}, n), make(chan struct{}, 2*n)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case waiting <- struct{}{}:
+			defer func() { <-waiting }()
+		default:
+			busy(w)
+			return
+		}
+		patience := time.NewTimer(time.Second)
+		defer patience.Stop()
+		select {
+		case working <- struct{}{}:
+			defer func() { <-working }()
+			next.ServeHTTP(w, r)
+		case <-patience.C:
+			busy(w)
+		case <-r.Context().Done():
+		}
+	})
+}
+
+func busy(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	writeJSON(w, http.StatusServiceUnavailable, map[string]any{"errors": []any{map[string]any{
+		"message":    "the server is busy; try again in a moment",
+		"extensions": map[string]any{"code": "UNAVAILABLE"},
+	}}})
+}
+
+// ready says whether the server can answer. It stays ready while the index
+// lags, since a server that answers from a moment ago is better than none.
+func ready(market *marketplace.Market, index *search.Index) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, code := index.Status(), http.StatusOK
+		answer := map[string]any{"ready": true, "documents": status.Documents, "indexCaughtUp": status.CaughtUp, "indexRebuilding": status.Rebuilding}
+		if err := market.Ping(r.Context()); err != nil {
+			answer["ready"], code = false, http.StatusServiceUnavailable
+		}
+		writeJSON(w, code, answer)
+	})
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(v)
+}
