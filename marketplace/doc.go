@@ -1,0 +1,36 @@
+// Package marketplace is the domain of Citymarket: what things there are, who
+// may do and see what, and the ports through which they are stored (Store)
+// and found (Finder). It imports no adapter and no foreign module but
+// golang.org/x.
+//
+// # Words
+//
+// One word for one thing, in code, schema, client and prose.
+//
+//   - Member: an organisation of the network: City (any local government),
+//     Company, Institution.
+//   - User: a person who signs in, on behalf of one or more members with a
+//     role in each. Secretariat: users who run the network.
+//   - Solution: what a company offers. Deployment: a solution in use
+//     somewhere, with its result.
+//   - Proposal: a city's project, from a need in two sentences to a funded
+//     plan (its Stage). Offer: a company's answer to it.
+//   - Match: a pair with a score and its reasons. Meeting: two members, a
+//     time, an outcome.
+//   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
+//     Timetable.
+//   - Topic: a node of the vocabulary (domain or sub-topic).
+//   - Actor: whoever a command or query is made for; Viewer: an actor and the
+//     languages they read.
+//   - Audience: the groups of which a reader must have one.
+//   - Claim: a string that one document of a kind may hold.
+//
+// # How an entity is made
+//
+// An entity is a struct with an embedded Meta, in a file of its own: the type
+// and its states, the unexported methods of the entity interface (entity.go),
+// then commands and queries. It is registered once with its indexes. Commands
+// go through create and update of guard.go with a Permission of policy.go;
+// queries through get, find and list. One command writes one document; what
+// must follow elsewhere is done by a follower of the store's feed.
+package marketplace
