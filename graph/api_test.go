@@ -1,0 +1,267 @@
+package graph_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"citymarket/graph"
+	"citymarket/marketplace"
+	"citymarket/marketplace/sqlitestore"
+	"citymarket/search"
+	"citymarket/seed"
+)
+
+var rewrite = flag.Bool("update", false, "write the answers of the conversations")
+
+// counting counts the operations that reach a store.
+type counting struct {
+	marketplace.Store
+	operations atomic.Int64
+}
+
+func (c *counting) Get(ctx context.Context, kind marketplace.Kind, id string) (marketplace.Document, error) {
+	c.operations.Add(1)
+	return c.Store.Get(ctx, kind, id)
+}
+
+func (c *counting) Find(ctx context.Context, kind marketplace.Kind, q marketplace.Query) ([]marketplace.Document, error) {
+	c.operations.Add(1)
+	return c.Store.Find(ctx, kind, q)
+}
+
+// api is a whole server, apart from its socket, over the network's members
+// and the sample marketplace as of one day.
+type api struct {
+	store  *counting
+	market *marketplace.Market
+	index  *search.Index
+	http   http.Handler
+}
+
+var today = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
+
+// sample is shared by the tests that only read.
+var sample = sync.OnceValues(func() (*api, error) {
+	dir, err := os.MkdirTemp("", "citymarket-api")
+	if err != nil {
+		return nil, err
+	}
+	return newAPI(dir, func(ctx context.Context, m *marketplace.Market) error {
+		return seed.Load(ctx, m, seed.Options{Sample: true, Today: today})
+	})
+})
+
+func newAPI(dir string, fill func(context.Context, *marketplace.Market) error) (*api, error) {
+	ctx := context.Background()
+	inner, err := sqlitestore.Open(filepath.Join(dir, "citymarket.db"), marketplace.StoreSchema())
+	if err != nil {
+		return nil, err
+	}
+	a := &api{store: &counting{Store: inner}}
+	log := slog.New(slog.DiscardHandler)
+	if a.index, err = search.Open(filepath.Join(dir, "index"), inner, marketplace.EntryOf, log); err != nil {
+		return nil, err
+	}
+	go a.index.Follow(ctx)
+	a.market = marketplace.New(a.store, a.index)
+	if err := fill(ctx, a.market); err != nil {
+		return nil, err
+	}
+	if err := a.index.CaughtUp(ctx); err != nil {
+		return nil, err
+	}
+	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &graph.Resolver{Market: a.market}})
+	a.http = graph.NewHandler(schema, graph.Options{Log: log})
+	return a, nil
+}
+
+func sampleAPI(t testing.TB) *api {
+	t.Helper()
+	a, err := sample()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// ask sends a query as a browser would and returns status and body.
+func (a *api) ask(query string, variables json.RawMessage, header http.Header) (int, []byte) {
+	body, _ := json.Marshal(map[string]any{"query": query, "variables": variables})
+	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/graphql-response+json")
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	viewer := marketplace.Viewer{Languages: marketplace.AcceptedLanguages(r.Header.Get("Accept-Language"))}
+	w := httptest.NewRecorder()
+	a.http.ServeHTTP(w, r.WithContext(marketplace.WithViewer(r.Context(), viewer)))
+	return w.Code, w.Body.Bytes()
+}
+
+// The conversations in testdata/api are the API's documentation by example:
+// each file holds requests, with headers and variables where they matter, and
+// the answers to them.
+func TestConversations(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/api/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no conversations", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			converse(t, sampleAPI(t), file)
+		})
+	}
+}
+
+func converse(t *testing.T, a *api, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := http.Header{}
+	var variables json.RawMessage
+	var answer string
+	out := &txtar.Archive{Comment: archive.Comment}
+	for _, f := range archive.Files {
+		name := strings.Fields(f.Name)[0]
+		if name == "answer" {
+			if !*rewrite && string(f.Data) != answer {
+				t.Errorf("%s: want\n%s\ngot\n%s", f.Name, f.Data, answer)
+			}
+			continue
+		}
+		out.Files = append(out.Files, f)
+		switch name {
+		case "headers":
+			header = http.Header{}
+			for line := range strings.Lines(string(f.Data)) {
+				k, v, _ := strings.Cut(strings.TrimSpace(line), ": ")
+				header.Set(k, v)
+			}
+		case "variables":
+			variables = f.Data
+		case "request":
+			status, body := a.ask(string(f.Data), variables, header)
+			answer = pretty(t, status, body)
+			header, variables = http.Header{}, nil
+			out.Files = append(out.Files, txtar.File{Name: "answer" + strings.TrimPrefix(f.Name, "request"), Data: []byte(answer)})
+		default:
+			t.Fatalf("%s: unknown part %q", file, f.Name)
+		}
+	}
+	if *rewrite {
+		if err := os.WriteFile(file, txtar.Format(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func pretty(t *testing.T, status int, body []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Indent(&b, body, "", " "); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	if status != http.StatusOK {
+		return fmt.Sprintf("HTTP %d\n%s\n", status, strings.TrimSpace(b.String()))
+	}
+	return strings.TrimSpace(b.String()) + "\n"
+}
+
+// The number of store operations of a request depends on its depth, never on
+// the size of its pages.
+func TestStoreOperationsDoNotGrowWithThePage(t *testing.T) {
+	a := sampleAPI(t)
+	for name, query := range map[string]string{
+		"solutions":  `{ solutions(first: %d) { nodes { title { text } company { name { text } } topics { label { text } parent { label { text } } } deployments { city { name { text } } } } } }`,
+		"search":     `{ search(text: "city", first: %d) { edges { node { ... on Solution { company { name { text } } } ... on Proposal { city { name { text } within { id } } } ... on City { within { id } } } highlights { text } } facets(fields: [TOPIC, MEMBER]) { buckets { label } } } }`,
+		"companies":  `{ companies(first: %d) { nodes { solutions(first: 3) { totalCount nodes { title { text } topics { label { text } } } } } } }`,
+		"cities":     `{ cities(first: %d) { nodes { name { text } within { name { text } } proposals(first: 2) { nodes { topics { label { text } } } } } } }`,
+		"proposals":  `{ proposals(first: %d) { nodes { city { name { text } proposals(first: 2) { totalCount } } } } }`,
+		"topic tree": `{ topics { children { label { text } solutions(first: 1) { totalCount nodes { company { id } } } } } solutions(first: %d) { totalCount } }`,
+	} {
+		count := func(size int) int64 {
+			before := a.store.operations.Load()
+			status, body := a.ask(fmt.Sprintf(query, size), nil, nil)
+			if status != http.StatusOK || bytes.Contains(body, []byte(`"errors"`)) {
+				t.Fatalf("%s: %d %.500s", name, status, body)
+			}
+			return a.store.operations.Load() - before
+		}
+		small, large := count(5), count(20)
+		if large > small {
+			t.Errorf("%s: %d store operations for 5, %d for 20", name, small, large)
+		}
+		if large > 16 {
+			t.Errorf("%s: %d store operations", name, large)
+		}
+	}
+}
+
+// A command's effect is found by the next search.
+func TestACommandIsFoundByTheNextSearch(t *testing.T) {
+	t.Parallel()
+	a, err := newAPI(t.TempDir(), func(ctx context.Context, m *marketplace.Market) error {
+		return seed.Load(ctx, m, seed.Options{Sample: false, Today: today})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := marketplace.WithViewer(context.Background(), marketplace.Viewer{Actor: marketplace.Actor{Secretariat: true}})
+	company := &marketplace.Company{Meta: marketplace.Meta{Slug: "quillwater"}, Size: "SME", ContactPolicy: "ANYONE"}
+	company.Name = marketplace.Text{{Language: "en", Text: "Quillwater"}}
+	company.Country, company.Region = "NZ", "ASIA_PACIFIC"
+	if err := a.market.AddCompany(ctx, company); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		word := fmt.Sprintf("zephyrine%c", 'a'+i)
+		s := &marketplace.Solution{Meta: marketplace.Meta{Slug: word}, Company: company.ID, Status: marketplace.SolutionPublished,
+			Title:   marketplace.Text{{Language: "en", Text: "The " + word + " meter"}},
+			Summary: marketplace.Text{{Language: "en", Text: "A meter."}}, Topics: []marketplace.ID{"topic_parking"},
+			Maturity: "IDEA", PriceModel: "FREE", PriceBand: "FREE"}
+		if err := a.market.AddSolution(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+		if _, body := a.ask(fmt.Sprintf(`{ search(text: %q) { nodes { ... on Solution { slug } } facets(fields: [TOPIC]) { buckets { value } } } }`, word), nil, nil); !bytes.Contains(body, []byte(`"slug":"`+word+`"`)) || !bytes.Contains(body, []byte(`topic_parking`)) {
+			t.Fatalf("%s is not found: %s", word, body)
+		}
+		if _, err := a.market.MoveSolution(ctx, s.ID, 0, marketplace.SolutionArchived); err != nil {
+			t.Fatal(err)
+		}
+		if _, body := a.ask(fmt.Sprintf(`{ search(text: %q) { totalCount } node(id: %q) { id } }`, word, s.ID), nil, nil); !bytes.Contains(body, []byte(`{"search":{"totalCount":0},"node":null}`)) {
+			t.Fatalf("%s is still found: %s", word, body)
+		}
+	}
+}
+
+// The query that the explorer opens with is answered.
+func TestFirstQueryOfTheExplorer(t *testing.T) {
+	t.Parallel()
+	query, err := os.ReadFile("../web/graphiql/src/first.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := sampleAPI(t).ask(string(query), nil, nil); status != http.StatusOK || bytes.Contains(body, []byte(`"errors"`)) {
+		t.Errorf("%d %s", status, body)
+	}
+}
+

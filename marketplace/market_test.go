@@ -1,0 +1,245 @@
+package marketplace_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	. "citymarket/marketplace"
+	"citymarket/marketplace/sqlitestore"
+)
+
+// newMarket is a marketplace on a real store, with a vocabulary of one topic,
+// a city and two companies. Nothing of these tests searches.
+func newMarket(t *testing.T) *Market {
+	t.Helper()
+	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	m := New(store, nil)
+	ctx := as(secretariat)
+	must(t, m.AddTopic(ctx, &Topic{Meta: Meta{ID: "topic_mobility", Slug: "mobility"}, Label: english("Mobility")}))
+	must(t, m.AddTopic(ctx, &Topic{Meta: Meta{ID: "topic_parking", Slug: "parking"}, Label: english("Parking"), Parent: "topic_mobility"}))
+	city := &City{Meta: Meta{ID: "city_oslo", Slug: "oslo"}, TimeZone: "Europe/Oslo"}
+	city.Name, city.Country, city.Region = english("Oslo"), "NO", Europe
+	must(t, m.AddCity(ctx, city))
+	for _, name := range []string{"acme", "rival"} {
+		c := &Company{Meta: Meta{ID: ID("company_" + name), Slug: name}, Size: "SME", ContactPolicy: "ANYONE"}
+		c.Name, c.Country, c.Region = english(name), "NO", Europe
+		must(t, m.AddCompany(ctx, c))
+	}
+	return m
+}
+
+var (
+	secretariat = Actor{Secretariat: true}
+	visitor     = Actor{}
+	acme        = Actor{Members: []ID{"company_acme"}}
+	rival       = Actor{Members: []ID{"company_rival"}}
+	oslo        = Actor{Members: []ID{"city_oslo"}}
+)
+
+func as(a Actor) context.Context {
+	return InBulk(WithViewer(context.Background(), Viewer{Actor: a}))
+}
+
+func english(s string) Text { return Text{{Language: "en", Text: s}} }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func draft(slug string) *Solution {
+	return &Solution{Meta: Meta{Slug: slug}, Company: "company_acme", Title: english("Kerb sensors"), Summary: english("Sensors in the kerb."),
+		Topics: []ID{"topic_parking"}, Maturity: "PILOTED", PriceModel: "PER_UNIT", PriceBand: "UNDER_10K"}
+}
+
+// Every verb of a solution's life, tried by everybody.
+func TestWhoMayDoWhatWithASolution(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	everybody := []struct {
+		name  string
+		actor Actor
+	}{{"visitor", visitor}, {"rival", rival}, {"city", oslo}, {"acme", acme}, {"secretariat", secretariat}}
+	for _, c := range []struct {
+		verb string
+		may  string
+		do   func(ctx context.Context, id ID) error
+		from SolutionStatus
+	}{
+		{"add a draft", "acme secretariat", func(ctx context.Context, id ID) error { return m.AddSolution(ctx, draft(string(NewSlug(id)))) }, SolutionDraft},
+		{"see a draft", "acme secretariat", func(ctx context.Context, id ID) error { _, err := m.Solution(ctx, id); return err }, SolutionDraft},
+		{"see what is published", "visitor rival city acme secretariat", func(ctx context.Context, id ID) error { _, err := m.Solution(ctx, id); return err }, SolutionPublished},
+		{"edit", "acme secretariat", func(ctx context.Context, id ID) error {
+			_, err := m.UpdateSolution(ctx, id, 0, func(s *Solution) error { s.Title = english("Better"); return nil })
+			return err
+		}, SolutionPublished},
+		{"submit", "acme secretariat", func(ctx context.Context, id ID) error {
+			_, err := m.MoveSolution(ctx, id, 0, SolutionInReview)
+			return err
+		}, SolutionDraft},
+		{"publish", "secretariat", func(ctx context.Context, id ID) error {
+			_, err := m.MoveSolution(ctx, id, 0, SolutionPublished)
+			return err
+		}, SolutionInReview},
+		{"archive", "acme secretariat", func(ctx context.Context, id ID) error {
+			_, err := m.MoveSolution(ctx, id, 0, SolutionArchived)
+			return err
+		}, SolutionPublished},
+		{"give it to another company", "secretariat", func(ctx context.Context, id ID) error {
+			_, err := m.UpdateSolution(ctx, id, 0, func(s *Solution) error { s.Company = "company_rival"; return nil })
+			return err
+		}, SolutionDraft},
+	} {
+		for i, who := range everybody {
+			s := draft(fmt.Sprintf("%s-%d", strings.ReplaceAll(c.verb, " ", "-"), i))
+			s.Status = c.from
+			must(t, m.AddSolution(as(secretariat), s))
+			err := c.do(as(who.actor), s.ID)
+			if want := strings.Contains(" "+c.may+" ", " "+who.name+" "); want != (err == nil) {
+				t.Errorf("%s by %s: %v", c.verb, who.name, err)
+			} else if err != nil && !errors.Is(err, ErrForbidden) && !errors.Is(err, ErrNotFound) {
+				t.Errorf("%s by %s: %v", c.verb, who.name, err)
+			}
+		}
+	}
+}
+
+// NewSlug makes a slug that no other test document has.
+func NewSlug(id ID) string { return "copy-of-" + strings.ReplaceAll(string(id), "_", "-") }
+
+func TestStatesFollowTheTable(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	s := draft("life")
+	ctx := as(secretariat)
+	must(t, m.AddSolution(ctx, s))
+	for _, step := range []struct {
+		to SolutionStatus
+		ok bool
+	}{{SolutionPublished, false}, {SolutionInReview, true}, {SolutionArchived, false}, {SolutionPublished, true}, {SolutionInReview, false}, {SolutionArchived, true}, {SolutionPublished, false}, {SolutionDraft, true}} {
+		got, err := m.MoveSolution(ctx, s.ID, 0, step.to)
+		if step.ok != (err == nil) || err != nil && !errors.Is(err, ErrInvalid) {
+			t.Fatalf("to %s: %v", step.to, err)
+		}
+		if err == nil && step.to == SolutionArchived && got.PublishedAt == nil {
+			t.Error("the day of publication was lost")
+		}
+	}
+	p := &Proposal{Meta: Meta{Slug: "need"}, City: "city_oslo", Stage: "NEED", Funding: "NONE", Title: english("Less noise"), Problem: english("It is loud."), Topics: []ID{"topic_mobility"}}
+	must(t, m.AddProposal(as(oslo), p))
+	if p.Country != "NO" || p.Region != Europe || p.TimeZone != "Europe/Oslo" {
+		t.Errorf("the city's place was not kept: %s %s %s", p.Country, p.Region, p.TimeZone)
+	}
+	if _, err := m.MoveProposal(as(oslo), p.ID, 0, ProposalClosed); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a draft was closed: %v", err)
+	}
+	if _, err := m.MoveProposal(as(oslo), p.ID, 0, ProposalPublished); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.Proposal(as(visitor), p.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// All mistakes are told at once, each with its field; nothing is written.
+func TestMistakesAreNamed(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	year := 12
+	s := draft("Not A Slug")
+	s.Title = Text{{Language: "english", Text: " "}, {Language: "ko", Text: strings.Repeat("가", 161)}}
+	s.TRL = &year
+	s.Topics = []ID{"topic_parking", "topic_parking", "city_oslo"}
+	s.SDGs = []SDG{18}
+	s.Countries = []Country{"XX"}
+	s.Deployments = []Deployment{{Place: "", Country: "NO", Year: 3000, Link: "javascript:alert(1)", Member: "company_acme"}}
+	s.PriceBand = "CHEAP"
+	err := m.AddSolution(as(acme), s)
+	var invalid *InvalidError
+	if !errors.As(err, &invalid) {
+		t.Fatal(err)
+	}
+	s.Topics = []ID{"topic_parking", "topic_parking"}
+	s.Deployments[0].Member = "city_oslo"
+	err = m.AddSolution(as(acme), s)
+	if !errors.As(err, &invalid) {
+		t.Fatal(err)
+	}
+	paths := map[string]bool{}
+	for _, e := range invalid.Errors {
+		paths[e.Path] = true
+		if e.Code == "" || e.Message == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	for _, want := range []string{"slug", "title[0].language", "title[0].text", "title[1].text", "trl", "topics[1]", "sdgs[0]", "countries[0]", "deployments[0].place", "deployments[0].year", "deployments[0].link", "priceBand"} {
+		if !paths[want] {
+			t.Errorf("%s is not among %v", want, err)
+		}
+	}
+	if _, err := m.SolutionBySlug(as(secretariat), "Not A Slug"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("it was written: %v", err)
+	}
+	good := draft("kerb")
+	must(t, m.AddSolution(as(acme), good))
+	if err := m.AddSolution(as(acme), draft("kerb")); !errors.As(err, &invalid) || invalid.Errors[0].Code != "TAKEN" {
+		t.Errorf("a slug was given twice: %v", err)
+	}
+	missing := draft("missing")
+	missing.Topics = []ID{"topic_nowhere"}
+	if err := m.AddSolution(as(acme), missing); !errors.As(err, &invalid) || invalid.Errors[0].Code != "NOT_FOUND" {
+		t.Errorf("a topic that does not exist: %v", err)
+	}
+}
+
+// A version that is not the present one is refused; without one, nobody's
+// change is lost.
+func TestNoUpdateIsLost(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	s := draft("busy")
+	must(t, m.AddSolution(as(acme), s))
+	var wg sync.WaitGroup
+	const editors, edits = 8, 9
+	for range editors {
+		wg.Go(func() {
+			for range edits {
+				if _, err := m.UpdateSolution(as(acme), s.ID, 0, func(s *Solution) error {
+					if len(s.Technologies) == 0 {
+						s.Technologies = []string{"edit"}
+						return nil
+					}
+					s.Technologies[0] += "."
+					return nil
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got, err := m.Solution(as(acme), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(got.Technologies[0], "."); n != editors*edits-1 || got.Version() != editors*edits+1 {
+		t.Errorf("%d edits, version %d", n+1, got.Version())
+	}
+	if _, err := m.UpdateSolution(as(acme), s.ID, 1, func(*Solution) error { return nil }); !errors.Is(err, ErrStale) {
+		t.Errorf("an old version: %v", err)
+	}
+	if _, err := m.UpdateSolution(as(acme), s.ID, got.Version(), func(*Solution) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
