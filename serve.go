@@ -95,7 +95,7 @@ func openStore(ctx context.Context, c config) (marketplace.Store, error) {
 // loadWhenEmpty brings the network's members, and the sample marketplace
 // unless that is turned off, into a store that has nothing yet.
 func loadWhenEmpty(ctx context.Context, market *marketplace.Market, c config, log io.Writer) error {
-	loaded, err := seed.Loaded(ctx, market, c.sample)
+	loaded, err := seed.Loaded(ctx, market)
 	if err != nil || loaded {
 		return err
 	}

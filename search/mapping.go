@@ -40,14 +40,14 @@ const maxEdge = 15
 
 // collations are the orders by name that an index keeps: the languages the
 // network works in. English does for all others.
-var collations = []language.Tag{language.English, language.Chinese, language.Korean, language.Spanish}
+var collations = [...]language.Tag{language.English, language.Chinese, language.Korean, language.Spanish}
 
 // maxNameKey bounds collation keys: some 20 characters decide.
 const maxNameKey = 48
 
 // collators are not safe for concurrent use and cost 100 us to make.
 var collators = sync.Pool{New: func() any {
-	out := make([]*collate.Collator, len(collations))
+	out := new([len(collations)]*collate.Collator)
 	for i, t := range collations {
 		out[i] = collate.New(t, collate.Loose, collate.Numeric)
 	}
@@ -119,6 +119,9 @@ func (b *builder) text(l *tongue, text string, title bool) {
 		}
 		if title {
 			b.edges(t.text)
+			if bare := withoutArticle(t.text); bare != t.text {
+				b.edges(bare)
+			}
 		}
 	}
 }
@@ -183,7 +186,7 @@ func documentOf(e *marketplace.Entry, sum lengths) *document.Document {
 	}
 	exact(fieldNewest, keyword, sortable(-float64(e.Newest.Unix())))
 	exact(fieldRev, keyword|index.DocValues, strconv.FormatInt(e.Rev, 10))
-	c := collators.Get().([]*collate.Collator)
+	c := collators.Get().(*[len(collations)]*collate.Collator)
 	defer collators.Put(c)
 	for i, tag := range collations {
 		t := e.Title.In([]marketplace.Language{marketplace.Language(tag.String())})

@@ -37,7 +37,7 @@ var tongues = []tongue{
 	{"tr", "text.tr", unicode.Latin, filtered(tr.NewTurkishStemmerFilter())},
 	{"id", "text.id", unicode.Latin, stemIndonesian},
 	{"ru", "text.ru", unicode.Cyrillic, filtered(ru.NewRussianStemmerFilter())},
-	{"ar", "text.ar", unicode.Arabic, filtered(ar.NewArabicStemmerFilter())},
+	{"ar", "text.ar", unicode.Arabic, stemArabic},
 	{"", "text", nil, nil},
 }
 
@@ -103,6 +103,23 @@ der die das und fur mit von zu den
 в во и из к как на не о об от по с со что это для
 الي على علي عن في ما مع من هذا هذه و او ان التي الذي
 `)
+
+var lightArabic = filtered(ar.NewArabicStemmerFilter())
+
+// stemArabic stems twice, so that a plural of a noun that itself ends like a
+// dual has the stem of its singular.
+func stemArabic(w string) string { return lightArabic(lightArabic(w)) }
+
+// withoutArticle takes off the Arabic article with what is written onto it:
+// nobody begins to type a word there.
+func withoutArticle(w string) string {
+	for _, p := range []string{"وال", "بال", "كال", "فال", "لل", "ال"} {
+		if rest, ok := strings.CutPrefix(w, p); ok && rest != "" {
+			return rest
+		}
+	}
+	return w
+}
 
 // stemIndonesian takes off particles, possessives, and the commonest prefixes
 // and suffixes, while five letters or more remain.

@@ -286,7 +286,10 @@ func decodeStruct(dc bson.DecodeContext, vr bson.ValueReader, v reflect.Value) e
 			}
 			continue
 		}
-		fv := f.reach(v)
+		fv, err := f.reach(v)
+		if err != nil {
+			return err
+		}
 		dec, err := dc.LookupDecoder(fv.Type())
 		if err != nil {
 			return err
@@ -322,10 +325,13 @@ func (f *field) read(v reflect.Value) (reflect.Value, bool) {
 }
 
 // reach returns the field for writing, and makes the embedded structs on the
-// way to it.
-func (f *field) reach(v reflect.Value) reflect.Value {
+// way to it. Like encoding/json it cannot make one of an unexported type.
+func (f *field) reach(v reflect.Value) (reflect.Value, error) {
 	for _, i := range f.index {
 		if v.Kind() == reflect.Pointer {
+			if v.IsNil() && !v.CanSet() {
+				return v, fmt.Errorf("%s: embedded pointer to an unexported %s cannot be set", f.name, v.Type().Elem())
+			}
 			if v.IsNil() {
 				v.Set(reflect.New(v.Type().Elem()))
 			}
@@ -333,7 +339,7 @@ func (f *field) reach(v reflect.Value) reflect.Value {
 		}
 		v = v.Field(i)
 	}
-	return v
+	return v, nil
 }
 
 type fieldSet struct {

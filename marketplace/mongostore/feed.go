@@ -182,7 +182,10 @@ func isLost(err error) bool {
 // origin is the mark before the first document. Its place in the stream, or
 // its time, is taken before any document is read.
 func (s *Store) origin(ctx context.Context, kinds []marketplace.Kind) (mark, error) {
-	m := mark{Data: s.id, Kind: kinds[0], Kinds: checksum(kinds)}
+	m := mark{Data: s.id}
+	if len(kinds) > 0 {
+		m.Kind, m.Kinds = kinds[0], checksum(kinds)
+	}
 	if !s.streams {
 		now, err := s.now(ctx)
 		m.Time = before(now)
@@ -221,6 +224,10 @@ func (s *Store) read(ctx context.Context, q marketplace.FeedQuery, kinds []marke
 	}
 	if m.Kind != "" {
 		feed, err := s.scan(ctx, q, kinds, m, r)
+		if r != nil {
+			r.page++
+			m.Reader, m.Page = r.name, r.page
+		}
 		if err != nil || len(feed.Changes) > 0 {
 			return feed, err
 		}
@@ -233,14 +240,12 @@ func (s *Store) read(ctx context.Context, q marketplace.FeedQuery, kinds []marke
 
 // scan reads the first part of the feed.
 func (s *Store) scan(ctx context.Context, q marketplace.FeedQuery, kinds []marketplace.Kind, m *mark, r *reader) (marketplace.Feed, error) {
-	if m.Kinds != checksum(kinds) {
-		return marketplace.Feed{}, fmt.Errorf("cursor of a beginning with other kinds: %w", marketplace.ErrCursor)
-	}
 	var feed marketplace.Feed
-	i, found := slices.BinarySearch(kinds, m.Kind)
-	if !found {
-		return feed, fmt.Errorf("cursor of a beginning with other kinds: %w", marketplace.ErrCursor)
+	if m.Kinds != checksum(kinds) {
+		// Which of these kinds were read does not show in the cursor.
+		m.Kind, m.ID, m.Kinds = kinds[0], nil, checksum(kinds)
 	}
+	i, _ := slices.BinarySearch(kinds, m.Kind)
 	for ; i < len(kinds); i++ {
 		left := q.Limit - len(feed.Changes)
 		if left == 0 {

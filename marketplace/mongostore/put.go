@@ -46,11 +46,13 @@ func (s *Store) Put(ctx context.Context, w marketplace.Write) (int64, error) {
 		s.wrote()
 		return rev, nil
 	}
-	err = s.failed(caller, fmt.Sprintf("put %s %q", w.Kind, w.ID), err)
+	what := fmt.Sprintf("put %s %q", w.Kind, w.ID)
 	if a.unsettled() {
-		return 0, fmt.Errorf("%w: %w", marketplace.ErrUnknown, err)
+		// The cause is quoted, not wrapped: it may be ErrUnavailable, which
+		// promises that nothing has changed.
+		return 0, fmt.Errorf("mongostore: %s: %w: %v", what, marketplace.ErrUnknown, err)
 	}
-	return 0, err
+	return 0, s.failed(caller, what, err)
 }
 
 // An attempt is one write on its way into the database.
@@ -100,13 +102,25 @@ var attemptMonitor = &event.CommandMonitor{
 
 func (a *attempt) unsettled() bool { return a.open.Load() > 0 }
 
+// maxTries bounds how often run sends a write. One try more than the three
+// round trips of a new creation whose first answer is lost.
+const maxTries = 4
+
 // run sends the write until its outcome is known or the time is over. Sending
 // it again is always safe: it needs the revision that it would itself end.
 func (a *attempt) run(ctx context.Context) (int64, error) {
-	for {
-		doubt := a.unsettled()
-		applied, err := a.send(ctx)
-		claim, taken := takenClaim(err)
+	var err error
+	for range maxTries {
+		var applied bool
+		before := a.open.Load()
+		doubt := before > 0
+		applied, err = a.send(ctx)
+		if err == nil || mongo.IsDuplicateKeyError(err) && !unconfirmed(err) {
+			// The driver's own retries are one write to the server, and this
+			// is its answer to them all.
+			a.open.Store(before)
+		}
+		claim, taken := duplicateOf(err, "c").(string)
 		switch {
 		case applied:
 			a.open.Store(0)
@@ -119,16 +133,23 @@ func (a *attempt) run(ctx context.Context) (int64, error) {
 			return 0, err // it was not sent, or refused whole
 		}
 		if gone := ctx.Err(); gone != nil {
-			return 0, errors.Join(err, gone)
+			return 0, gone
 		}
 		if !a.store.primary.Load() {
-			return 0, errors.Join(err, marketplace.ErrUnavailable)
+			return 0, marketplace.ErrUnavailable
 		}
+		base := a.base
 		rev, done, settleErr := a.settle(ctx)
-		if done || settleErr != nil {
-			return rev, errors.Join(settleErr, err)
+		switch {
+		case done || settleErr != nil:
+			return rev, settleErr
+		case base == a.base && !a.unsettled() && duplicateOf(err, "_id") != nil:
+			return 0, marketplace.ErrStale // the majority does not have it yet
+		case base == a.base && !a.unsettled():
+			return 0, err // a unique index that is not ours
 		}
 	}
+	return 0, fmt.Errorf("sent %d times: %w", maxTries, err)
 }
 
 // send sends the update once, or as often as the driver sees fit. It reports
@@ -155,12 +176,22 @@ func (a *attempt) send(ctx context.Context) (applied bool, err error) {
 	if len(unset) > 0 {
 		update = append(update, bson.E{Key: "$unset", Value: unset})
 	}
-	res, err := a.coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: a.w.ID}, {Key: "rev", Value: a.base}}, update, options.UpdateOne().SetUpsert(a.base == 0))
-	var we mongo.WriteException
-	if errors.As(err, &we) && we.WriteConcernError != nil {
+	filter := bson.D{{Key: "_id", Value: a.w.ID}, {Key: "rev", Value: a.base}}
+	if a.w.Rev > 0 {
+		filter = append(filter, living...) // a tombstone is replaced by creation only
+	}
+	res, err := a.coll.UpdateOne(ctx, filter, update, options.UpdateOne().SetUpsert(a.base == 0))
+	if unconfirmed(err) {
 		a.open.Add(1) // applied at the primary, which may yet lose it
 	}
 	return err == nil && res.MatchedCount+res.UpsertedCount == 1, err
+}
+
+// unconfirmed says that the primary has carried out the command, but a
+// majority has not confirmed it.
+func unconfirmed(err error) bool {
+	var we mongo.WriteException
+	return errors.As(err, &we) && we.WriteConcernError != nil
 }
 
 // settle reads what became of the document. It reports done when that answers
@@ -175,6 +206,9 @@ func (a *attempt) settle(ctx context.Context) (rev int64, done bool, err error) 
 	case now.Write.Equal(a.write):
 		a.open.Store(0)
 		return now.Rev, true, nil
+	case now.Rev == a.base && now.deleted() && a.w.Rev > 0:
+		a.open.Store(0) // no update finds it
+		return 0, true, marketplace.ErrStale
 	case now.Rev <= a.base:
 		// Nothing has happened yet. If the command is still on its way to
 		// the server, it and the next one cannot both find the revision.
@@ -191,18 +225,18 @@ func (a *attempt) settle(ctx context.Context) (rev int64, done bool, err error) 
 	return 0, true, marketplace.ErrStale
 }
 
-// takenClaim returns the claim that a duplicate key error is about, and false
-// if it is about the id or not a duplicate key error.
-func takenClaim(err error) (string, bool) {
+// duplicateOf returns the value that a duplicate key error is about, if it is
+// about the index of that field, and nil otherwise.
+func duplicateOf(err error, field string) any {
 	var we mongo.WriteException
 	if !mongo.IsDuplicateKeyError(err) || !errors.As(err, &we) {
-		return "", false
+		return nil
 	}
 	for _, e := range we.WriteErrors {
-		if v, err := e.Raw.LookupErr("keyValue", "c"); err == nil {
-			claim, ok := v.StringValueOK()
-			return claim, ok
+		if v, err := e.Raw.LookupErr("keyValue", field); err == nil {
+			s, _ := v.StringValueOK()
+			return s
 		}
 	}
-	return "", false
+	return nil
 }

@@ -186,10 +186,9 @@ const infoName = "store.info"
 // document must not be able to hold the same one.
 func (s *Store) identify(ctx context.Context, want demands) error {
 	info := s.db.Collection(infoName)
-	_, err := info.Indexes().CreateOne(ctx, claimsIndex(true))
-	if notImplemented(err) {
-		_, err = info.Indexes().CreateOne(ctx, claimsIndex(false))
-	}
+	_, err := create(ctx, info.Indexes(), func(sparse bool) map[string]mongo.IndexModel {
+		return map[string]mongo.IndexModel{claimsName: claimsIndex(sparse)}
+	})
 	if err != nil {
 		return s.failed(ctx, "index of claims", err)
 	}
@@ -206,7 +205,8 @@ func (s *Store) identify(ctx context.Context, want demands) error {
 	s.id = doc.ID
 
 	rival := bson.D{{Key: "_id", Value: "rival"}}
-	_, err = info.UpdateOne(ctx, rival, hold, upsert)
+	steal := bson.D{{Key: "$set", Value: bson.D{{Key: "c", Value: bson.A{"of its own", "claim"}}}}}
+	_, err = info.UpdateOne(ctx, rival, steal, upsert)
 	if mongo.IsDuplicateKeyError(err) {
 		return nil
 	}
@@ -330,10 +330,29 @@ func (s *Store) failed(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("mongostore: %s: %w", what, marketplace.ErrClosed)
 	case ctx.Err() != nil:
 		return fmt.Errorf("mongostore: %s: %w", what, ctx.Err())
-	case isUnavailable(err):
-		return fmt.Errorf("mongostore: %s: %w: %w", what, marketplace.ErrUnavailable, err)
+	case mongo.IsTimeout(err) && endsSoon(ctx):
+		// The driver does not begin what cannot be finished in time.
+		return fmt.Errorf("mongostore: %s: %w", what, context.DeadlineExceeded)
+	case !isOurs(err) && isUnavailable(err):
+		// Quoted, not wrapped: a timeout of ours is not one of the caller's.
+		return fmt.Errorf("mongostore: %s: %w: %v", what, marketplace.ErrUnavailable, err)
 	}
 	return fmt.Errorf("mongostore: %s: %w", what, err)
+}
+
+func endsSoon(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < opTime/10
+}
+
+// isOurs says whether an error has a meaning in the port already.
+func isOurs(err error) bool {
+	for _, known := range []error{marketplace.ErrStale, marketplace.ErrTaken, marketplace.ErrCursor, marketplace.ErrUnavailable} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
 }
 
 func isUnavailable(err error) bool {

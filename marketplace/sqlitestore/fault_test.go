@@ -224,7 +224,7 @@ func TestCutLog(t *testing.T) {
 		}
 	}
 	end := size(path + "-wal")
-	for round := range 25 {
+	for round := range 12 {
 		cut := filepath.Join(dir, fmt.Sprint("cut", round))
 		n := rand.Int64N(end + 1)
 		copyFile(t, cut, path, 1<<40)

@@ -73,8 +73,8 @@ func appendValue(key []byte, v any) []byte {
 
 func appendNumber(key []byte, n string) []byte {
 	var f float64
-	var lack int64 // at most 512 either way: half the distance of floats near 1<<63
-	if i, err := strconv.ParseInt(n, 10, 64); err == nil {
+	var lack int64                                         // at most 512 either way: half the distance of floats near 1<<63
+	if i, err := strconv.ParseInt(n, 10, 64); err == nil { // also -0, as 0
 		if f = float64(i); f < 1<<63 {
 			lack = i - int64(f)
 		} else {
@@ -84,9 +84,6 @@ func appendNumber(key []byte, n string) []byte {
 		f, _ = strconv.ParseFloat(n, 64) // out of range: infinity, which is its place
 	}
 	bits := math.Float64bits(f)
-	if f == 0 { // also -0
-		bits = 0
-	}
 	if bits>>63 == 1 {
 		bits = ^bits
 	} else {

@@ -32,8 +32,8 @@ import (
 var (
 	// ErrLocked: another process, or this one, has the store open.
 	ErrLocked = errors.New("another process is using this store: stop it, or use another directory")
-	// ErrDamaged: the file is not what was written. It was not changed.
-	ErrDamaged = errors.New("the database file is damaged and was left as it is: restore the last backup, or move the file and the files beside it away to begin with an empty store")
+	// ErrDamaged: the file is not what was written. Open leaves it as it is.
+	ErrDamaged = errors.New("the database file is damaged: restore the last backup, or move the file and the files beside it away to begin with an empty store")
 )
 
 // A Store is an open file. Its methods are those of [marketplace.Store].

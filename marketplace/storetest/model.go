@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 
 	"citymarket/marketplace"
@@ -42,10 +41,11 @@ type model struct {
 // compares. All runs share one store, as opening one may be slow.
 func testModel(t *testing.T, o Opener) {
 	s := o.Open(t, marketplace.Schema{things: modelIndexes})
-	var runs atomic.Int64
+	runs := 0
 	var after marketplace.Cursor // where the reader of the run before has come to
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{store: s, group: fmt.Sprintf("run-%05d", runs.Add(1)), docs: reference{}, revs: map[string]int64{},
+		runs++
+		m := &model{store: s, group: fmt.Sprintf("run-%05d", runs), docs: reference{}, revs: map[string]int64{},
 			claims: map[string]string{}, seen: map[string]int64{}, after: after}
 		rt.Repeat(map[string]func(*rapid.T){
 			"put":     func(rt *rapid.T) { m.put(t, rt) },
@@ -183,7 +183,7 @@ func (m *model) find(t *testing.T, rt *rapid.T) {
 }
 
 func (m *model) changes(t *testing.T, rt *rapid.T) {
-	f, err := m.store.Changes(soon(t), marketplace.FeedQuery{After: m.after, Limit: 3})
+	f, err := m.store.Changes(t.Context(), marketplace.FeedQuery{After: m.after, Limit: 3})
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -192,10 +192,11 @@ func walk(t testing.TB, s marketplace.Store, q marketplace.Query) []string {
 		if len(docs) < q.Limit {
 			return ids
 		}
-		q.After = docs[len(docs)-1].Position
-		if q.After == "" {
-			t.Fatalf("find %s: document %s has no position", show(q), docs[len(docs)-1].ID)
+		last := docs[len(docs)-1]
+		if last.Position == "" || last.Position == q.After || len(ids) > 10*marketplace.MaxPage {
+			t.Fatalf("find %s: the pages have no end; document %s has the position %q", show(q), last.ID, last.Position)
 		}
+		q.After = last.Position
 	}
 }
 

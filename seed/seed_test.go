@@ -1,0 +1,200 @@
+package seed_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"citymarket/marketplace"
+	"citymarket/marketplace/sqlitestore"
+	"citymarket/seed"
+)
+
+func open(t testing.TB) (marketplace.Store, *marketplace.Market) {
+	t.Helper()
+	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "seed.db"), marketplace.StoreSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store, marketplace.New(store, nil)
+}
+
+// everything reads all documents from the feed.
+func everything(t testing.TB, store marketplace.Store) map[marketplace.Kind][]marketplace.Document {
+	t.Helper()
+	all := map[marketplace.Kind][]marketplace.Document{}
+	seen := map[string]bool{}
+	for q := (marketplace.FeedQuery{Limit: marketplace.MaxPage}); ; {
+		feed, err := store.Changes(context.Background(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(feed.Changes) == 0 {
+			return all
+		}
+		for _, c := range feed.Changes {
+			if !seen[c.ID] {
+				seen[c.ID] = true
+				all[c.Kind] = append(all[c.Kind], c.Document)
+			}
+		}
+		q.After = feed.Next
+	}
+}
+
+func decode[T any](t testing.TB, docs []marketplace.Document) []*T {
+	t.Helper()
+	out := make([]*T, len(docs))
+	for i, d := range docs {
+		out[i] = new(T)
+		if err := d.Decode(out[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// The network is what the printed list says, corrected, and nothing more.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	store, m := open(t)
+	if err := seed.Load(context.Background(), m, seed.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	all := everything(t, store)
+	if len(all["city"]) != 160 || len(all["institution"]) != 18 || len(all["topic"]) != 40 || len(all["company"])+len(all["solution"])+len(all["proposal"]) != 0 {
+		t.Errorf("%d cities, %d institutions, %d topics, %d companies", len(all["city"]), len(all["institution"]), len(all["topic"]), len(all["company"]))
+	}
+	regions, misprinted, unidentified, inside := map[marketplace.Region]int{}, 0, 0, 0
+	for _, c := range decode[marketplace.City](t, all["city"]) {
+		regions[c.Region]++
+		if c.Country.Region() != c.Region {
+			t.Errorf("%s is in %s, its country %s in %s", c.Slug, c.Region, c.Country, c.Country.Region())
+		}
+		if c.Printed == nil || c.Printed.Name != c.Name[0].Text || c.Name[0].Language != "zh" {
+			t.Errorf("%s is not named as printed: %v", c.Slug, c.Name)
+		}
+		if c.Printed.Misprinted {
+			misprinted++
+		}
+		if c.Identification == "UNIDENTIFIED" {
+			unidentified++
+			if len(c.Name) != 1 || c.Coordinates != nil || c.Population != nil || c.Level != "" {
+				t.Errorf("%s: something was made up", c.Slug)
+			}
+		}
+		if c.Within != "" {
+			inside++
+		}
+		if c.JoinedYear != nil || len(c.Profile) != 0 || c.Website != "" || len(c.Languages) != 0 || c.IsSample {
+			t.Errorf("%s: something was made up", c.Slug)
+		}
+	}
+	want := map[marketplace.Region]int{marketplace.Africa: 47, marketplace.Europe: 16, marketplace.MiddleEast: 8, marketplace.Americas: 15, marketplace.AsiaPacific: 74}
+	for r, n := range want {
+		if regions[r] != n {
+			t.Errorf("%s: %d, printed %d", r, regions[r], n)
+		}
+	}
+	if misprinted != 20 || unidentified != 5 || inside != 4 {
+		t.Errorf("%d misprinted, %d unidentified, %d inside others", misprinted, unidentified, inside)
+	}
+}
+
+// The sample is rich, and marked as what it is.
+func TestSample(t *testing.T) {
+	t.Parallel()
+	store, m := open(t)
+	ctx := context.Background()
+	if err := seed.Load(ctx, m, seed.Options{Sample: true, Today: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}); err != nil {
+		t.Fatal(err)
+	}
+	all := everything(t, store)
+	countries, languages, topics, stages := map[marketplace.Country]int{}, map[marketplace.Language]int{}, map[marketplace.ID]int{}, map[marketplace.Stage]int{}
+	bilingual := 0
+	for _, c := range decode[marketplace.Company](t, all["company"]) {
+		countries[c.Country]++
+		if !c.IsSample || c.Website != "" && !strings.HasSuffix(strings.TrimSuffix(c.Website, "/"), ".example") {
+			t.Errorf("%s: not marked as sample, or a real address: %s", c.Slug, c.Website)
+		}
+	}
+	for _, s := range decode[marketplace.Solution](t, all["solution"]) {
+		languages[s.Title[0].Language]++
+		if len(s.Title) > 1 {
+			bilingual++
+		}
+		for _, id := range s.Topics {
+			topics[id]++
+		}
+		if !s.IsSample || len(s.Domains) == 0 {
+			t.Errorf("%s: sample %v, domains %v", s.Slug, s.IsSample, s.Domains)
+		}
+	}
+	for _, p := range decode[marketplace.Proposal](t, all["proposal"]) {
+		stages[p.Stage]++
+		if !p.IsSample || p.Country == "" {
+			t.Errorf("%s: sample %v, country %q", p.Slug, p.IsSample, p.Country)
+		}
+	}
+	if len(all["company"]) != 37 || len(countries) < 20 || len(all["solution"]) < 150 || len(languages) < 8 || bilingual < 20 || len(all["proposal"]) < 60 || len(stages) != 5 {
+		t.Errorf("%d companies from %d countries, %d solutions in %d languages (%d in two), %d proposals at %d stages",
+			len(all["company"]), len(countries), len(all["solution"]), len(languages), bilingual, len(all["proposal"]), len(stages))
+	}
+	for _, topic := range decode[marketplace.Topic](t, all["topic"]) {
+		if topic.Parent != "" && topics[topic.ID] < 3 {
+			t.Errorf("%s: %d solutions", topic.Slug, topics[topic.ID])
+		}
+	}
+}
+
+// A load that was cut off can be repeated; what people changed in between stays.
+func TestLoadAgain(t *testing.T) {
+	t.Parallel()
+	store, m := open(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	err := seed.Load(ctx, m, seed.Options{Sample: true, Progress: func(p seed.Progress) {
+		if p.What == "sample solutions" && p.Done == 20 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	ctx = context.Background()
+	if loaded, err := seed.Loaded(ctx, m); loaded || err != nil {
+		t.Fatalf("half loaded is loaded: %v %v", loaded, err)
+	}
+	secretariat := marketplace.InBulk(marketplace.WithViewer(ctx, marketplace.Viewer{Actor: marketplace.Actor{Secretariat: true}}))
+	if _, err := m.UpdateCity(secretariat, "city_oslo-not-there", 0, nil); !errors.Is(err, marketplace.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if _, err := m.UpdateCity(secretariat, "city_seoul", 0, func(c *marketplace.City) error { c.Website = "https://seoul.example/"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := seed.Load(ctx, m, seed.Options{Sample: true}); err != nil {
+		t.Fatal(err)
+	}
+	if loaded, err := seed.Loaded(ctx, m); !loaded || err != nil {
+		t.Fatalf("loaded is not loaded: %v %v", loaded, err)
+	}
+	all := everything(t, store)
+	if len(all["city"]) != 160 || len(all["company"]) != 37 || len(all["institution"]) != 18 {
+		t.Errorf("%d cities, %d companies", len(all["city"]), len(all["company"]))
+	}
+	if c, err := m.City(ctx, "city_seoul"); err != nil || c.Website == "" {
+		t.Errorf("the change was lost: %v %v", c, err)
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		_, m := open(b)
+		if err := seed.Load(context.Background(), m, seed.Options{Sample: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
