@@ -95,7 +95,7 @@ func model(list []example, q marketplace.FinderQuery) (matches func(without mark
 	}
 	need := 0
 	if len(asked) > 0 {
-		need = enough(counts, len(asked))
+		need = enough(counts, len(asked), false)
 	}
 	return func(without marketplace.Field) (out []example) {
 		for _, e := range list {
@@ -310,7 +310,7 @@ func TestEnough(t *testing.T) {
 		{[]int{0, 0, 0, 0}, 1},     // nothing
 		{[]int{9, 9, 9, 9, 9, 9, 1}, 5},
 	} {
-		if got := enough(c.have, len(c.have)-1); got != c.want {
+		if got := enough(c.have, len(c.have)-1, false); got != c.want {
 			t.Errorf("%v: got %d, want %d", c.have, got, c.want)
 		}
 	}

@@ -81,7 +81,7 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 					}
 				}
 			}
-			run.asked = enough(have, max(asked.asked, 1))
+			run.asked = enough(have, max(asked.asked, 1), asked.sentence())
 		}
 		for i := range v.segments {
 			p := &v.segments[i]

@@ -3,6 +3,8 @@ package seed_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -196,5 +198,43 @@ func BenchmarkLoad(b *testing.B) {
 		if err := seed.Load(context.Background(), m, seed.Options{Sample: true}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The generator makes the same solutions everywhere, and all of them are valid.
+func TestGenerate(t *testing.T) {
+	t.Parallel()
+	h := fnv.New64a()
+	languages := map[marketplace.Language]int{}
+	words := 0
+	for s := range seed.Generate(1000, 1) {
+		fmt.Fprintf(h, "%v", []any{s.ID, s.Company, s.Title, s.Summary, s.Description, s.Topics, s.Countries, s.Deployments, s.PublishedAt})
+		languages[s.Title[0].Language]++
+		words += len(strings.Fields(s.Description[0].Text))
+	}
+	if got := h.Sum64(); got != 0x261c32e2605f1f51 {
+		t.Errorf("not the solutions that measurements were made with: %#x", got)
+	}
+	if languages["en"] < 500 || languages["en"] > 600 || languages["zh"] < 100 || len(languages) != 7 || words < 50_000 {
+		t.Errorf("languages %v, %d words", languages, words)
+	}
+	store, m := open(t)
+	if err := seed.LoadGenerated(context.Background(), m, 300, seed.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if all := everything(t, store); len(all["solution"]) != 300 || len(all["company"]) != 15 {
+		t.Errorf("%d solutions of %d companies", len(all["solution"]), len(all["company"]))
+	}
+}
+
+func BenchmarkGenerate(b *testing.B) {
+	for range seed.Generate(b.N, 1) {
+	}
+}
+
+func BenchmarkLoadGenerated(b *testing.B) {
+	_, m := open(b)
+	if err := seed.LoadGenerated(context.Background(), m, b.N, seed.Options{}); err != nil {
+		b.Fatal(err)
 	}
 }
