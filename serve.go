@@ -39,7 +39,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 		return err
 	}
 	defer store.Close()
-	index, err := search.Open(filepath.Join(c.data, "index"), store, marketplace.EntryOf, logger)
+	index, err := search.Open(filepath.Join(c.data, "index"), store, marketplace.Entries(store), logger)
 	if err != nil {
 		return err
 	}

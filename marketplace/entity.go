@@ -3,6 +3,7 @@ package marketplace
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"time"
 )
 
@@ -84,21 +85,14 @@ func decode(kind Kind, d Document) (entity, error) {
 	return e, nil
 }
 
-// EntryOf says how a changed document is found by search. It is false when
-// the document is deleted or not to be found.
-func EntryOf(c Change) (Entry, bool, error) {
-	if c.Deleted {
-		return Entry{}, false, nil
-	}
-	doc, err := decode(c.Kind, c.Document)
-	if err != nil {
-		return Entry{}, false, err
-	}
+// entryOf says how a document is found by search, but for what it is related
+// to. It is false when the document is not to be found.
+func entryOf(doc entity) (Entry, bool) {
 	m := doc.meta()
 	e := Entry{
-		Kind: c.Kind, ID: c.ID, Rev: c.Rev,
+		Kind: doc.kind(), ID: string(m.ID), Rev: m.rev,
 		Audience: doc.audience(),
-		Keywords: map[Field][]string{},
+		Keywords: map[Field][]string{FieldSample: {strconv.FormatBool(m.IsSample)}},
 		Numbers:  map[Field]float64{},
 		Newest:   m.CreatedAt,
 	}
@@ -109,11 +103,7 @@ func EntryOf(c Change) (Entry, bool, error) {
 			e.Body = append(e.Body, t.Text)
 		}
 	}
-	if m.IsSample {
-		e.Keywords[FieldSample] = []string{"true"}
-	}
-	found := doc.entry(&e)
-	return e, found, nil
+	return e, doc.entry(&e)
 }
 
 var slugPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
