@@ -51,7 +51,7 @@ func configure(command string, args []string, getenv func(string) string, log io
 	f.BoolVar(&c.sample, "sample", true, "load the sample marketplace, invented companies, solutions and proposals, into an empty store")
 	f.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	if command == "seed" {
-		f.IntVar(&c.generate, "n", 0, "generate so many `solutions` for tests and measurements instead of loading the network, up to 10,000,000")
+		f.IntVar(&c.generate, "n", 0, "generate so many `solutions` for tests and measurements instead of the sample marketplace, up to 10,000,000")
 	} else {
 		f.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
 		f.StringVar(&c.origins, "origins", "", "web `origins` whose pages may use the API from a browser, https://a.example, separated by commas; empty: only its own")

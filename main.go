@@ -12,12 +12,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"citymarket/search"
 )
 
 func main() {
-	search.ProbeIfAsked()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); {

@@ -34,7 +34,7 @@ func one[T any](ctx context.Context, by By, id func(context.Context, marketplace
 	case by.Slug != nil && by.ID == nil:
 		return optional(slug(ctx, *by.Slug))
 	}
-	return nil, inputError("give exactly one of id and slug")
+	return nil, coded(codeBadUserInput, "give exactly one of id and slug")
 }
 
 // listing gathers the arguments of a list, and which facets are selected on

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"citymarket/marketplace"
 )
@@ -28,7 +27,7 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 			return t.UTC().Truncate(time.Second), nil
 		}
 	}
-	return time.Time{}, inputError("must be a moment such as 2027-03-31T08:30:00Z")
+	return time.Time{}, coded(codeBadUserInput, "must be a moment such as 2027-03-31T08:30:00Z")
 }
 
 // MarshalSearchKind writes a kind as the enum has it: "city" is CITY.
@@ -52,12 +51,7 @@ func upper(s string) graphql.Marshaler {
 func lower[T ~string](v any) (T, error) {
 	s, ok := v.(string)
 	if !ok {
-		return "", inputError(fmt.Sprintf("must be a word of the enum, not %T", v))
+		return "", coded(codeBadUserInput, fmt.Sprintf("must be a word of the enum, not %T", v))
 	}
 	return T(strings.ToLower(s)), nil
-}
-
-// inputError is an error that whoever sent the value can mend.
-func inputError(message string) error {
-	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": "BAD_USER_INPUT"}}
 }

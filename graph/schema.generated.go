@@ -1937,11 +1937,6 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._City(ctx, sel, obj)
-	case *marketplace.Topic:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._Topic(ctx, sel, obj)
 	case *marketplace.Solution:
 		if obj == nil {
 			return graphql.Null
@@ -1957,6 +1952,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Member(ctx, sel, obj)
+	case *marketplace.Topic:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Topic(ctx, sel, obj)
+	case marketplace.SearchResult:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._SearchResult(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj

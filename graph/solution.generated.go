@@ -1587,7 +1587,7 @@ func (ec *executionContext) _Media(ctx context.Context, sel ast.SelectionSet, ob
 	return out
 }
 
-var solutionImplementors = []string{"Solution", "SearchResult", "Node"}
+var solutionImplementors = []string{"Solution", "Node", "SearchResult"}
 
 func (ec *executionContext) _Solution(ctx context.Context, sel ast.SelectionSet, obj *marketplace.Solution) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, solutionImplementors)

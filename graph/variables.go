@@ -22,12 +22,13 @@ func coerceVariables(schema *ast.Schema, op *ast.OperationDefinition, given map[
 	for _, def := range op.VariableDefinitions {
 		c.variable, c.path = def, nil
 		value, ok := given[def.Variable]
+		isNull := value == nil && (ok || def.DefaultValue == nil || def.DefaultValue.Kind == ast.NullValue)
 		switch {
-		case !ok && def.DefaultValue == nil && (def.Type.NonNull || conditions[def.Variable]):
+		case !ok && def.DefaultValue == nil && def.Type.NonNull:
 			c.complain("a value of type %s is required", def.Type)
-		case !ok:
-		case value == nil && conditions[def.Variable]:
+		case isNull && conditions[def.Variable]:
 			c.complain("must not be null where a directive depends on it")
+		case !ok:
 		default:
 			coerced[def.Variable] = c.value(def.Type, value)
 		}

@@ -95,13 +95,21 @@ func (c *City) entry(e *Entry) bool {
 
 // AddCity adds a local government to the network.
 func (m *Market) AddCity(ctx context.Context, c *City) error {
+	if err := m.mustExist(ctx, "within", c.Within); err != nil {
+		return err
+	}
 	return create(ctx, m, MayAddMember, c)
 }
 
 // UpdateCity changes a city by a function of its present value, which may run
 // more than once; version 0 accepts any present version.
 func (m *Market) UpdateCity(ctx context.Context, id ID, version int, change func(*City) error) (*City, error) {
-	return update(ctx, m, MayEditMember, id, version, change)
+	return update(ctx, m, MayEditMember, id, version, func(c *City) error {
+		if err := change(c); err != nil {
+			return err
+		}
+		return m.mustExist(ctx, "within", c.Within)
+	})
 }
 
 // City returns a city, or ErrNotFound.

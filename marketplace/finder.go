@@ -38,6 +38,9 @@ type Entry struct {
 	// Names are further names in whatever language: former names, names in
 	// other scripts. They are found and completed like the title.
 	Names []string
+	// About are the titles of what it refers to: its company, its topics.
+	// They weigh as much as its own title but complete nothing.
+	About []Text
 	// Body holds everything else that is worth finding, most important first.
 	Body []Text
 	// Keywords are exact values by field, for filters and facets.

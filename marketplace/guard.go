@@ -272,7 +272,8 @@ func find[P entity](ctx context.Context, m *Market, kind Kind, q Query) ([]P, er
 	return out, nil
 }
 
-// create writes a new document. It sets the id, if there is none, and the times.
+// create writes a new document. It sets the id and the day of creation, where
+// there are none yet.
 func create(ctx context.Context, m *Market, may Permission, doc entity) error {
 	meta := doc.meta()
 	if meta.ID == "" {
@@ -283,7 +284,9 @@ func create(ctx context.Context, m *Market, may Permission, doc entity) error {
 	if err := may.check(ctx, doc); err != nil {
 		return err
 	}
-	meta.CreatedAt = m.clock()
+	if meta.CreatedAt.IsZero() {
+		meta.CreatedAt = m.clock()
+	}
 	if err := m.put(ctx, doc); err != nil {
 		if errors.Is(err, ErrStale) {
 			return invalid("id", "TAKEN", "something with this id exists already")
@@ -413,6 +416,16 @@ func once[T any](ctx context.Context, name string, read func() (T, error)) (T, e
 	return f()
 }
 
+// mustExist reports a reference, other than an empty one, to nothing that the
+// viewer can see.
+func (m *Market) mustExist(ctx context.Context, path string, id ID) error {
+	var p problems
+	if err := m.checkRefs(ctx, &p, []ID{id}, func(int) string { return path }); err != nil {
+		return err
+	}
+	return p.err()
+}
+
 // checkRefs reports the ids, other than empty ones, that name nothing the
 // viewer can see.
 func (m *Market) checkRefs(ctx context.Context, p *problems, ids []ID, path func(i int) string) error {
@@ -467,7 +480,7 @@ func Entries(store Store) func(context.Context, Change) (Entry, bool, error) {
 			return Entry{}, false, err
 		}
 		for _, id := range refs {
-			e.Body = append(e.Body, titles[id])
+			e.About = append(e.About, titles[id])
 		}
 		return e, true, nil
 	}

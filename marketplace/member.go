@@ -4,7 +4,7 @@ import "context"
 
 // A Member is an organisation of the network: a City, a Company or an Institution.
 type Member interface {
-	Node
+	SearchResult
 	IsMember()
 }
 

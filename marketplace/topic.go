@@ -41,6 +41,9 @@ func (t *Topic) validate(p *problems) {
 
 // AddTopic adds a node to the vocabulary.
 func (m *Market) AddTopic(ctx context.Context, t *Topic) error {
+	if err := m.mustExist(ctx, "parent", t.Parent); err != nil {
+		return err
+	}
 	return create(ctx, m, MayEditVocabulary, t)
 }
 

@@ -133,6 +133,13 @@ func BenchmarkSearch(b *testing.B) {
 			w := word(i, 0)
 			return marketplace.FinderQuery{Text: w[:1] + "q" + w[1:] + " " + word(i, 1), Size: 20}
 		}},
+		{"nonsense", func(i int) marketplace.FinderQuery {
+			var text strings.Builder
+			for k := range 30 {
+				text.WriteString(word(i, k)[:4] + "qx" + word(i+1, k)[:3] + " ")
+			}
+			return marketplace.FinderQuery{Text: text.String(), Size: 20}
+		}},
 		{"han4", func(i int) marketplace.FinderQuery {
 			return marketplace.FinderQuery{Text: string([]rune{0x4e00 + rune(i%50), 0x4e00 + rune(i%40), 0x4e00 + rune(i%30), 0x4e00 + rune(i%20)}), Size: 20}
 		}},
@@ -193,7 +200,7 @@ func BenchmarkIndexing(b *testing.B) {
 			}}})
 		}
 		feed.Next = marketplace.Cursor("0:" + strconv.Itoa(n))
-		if _, err := x.apply(x.serving.Load(), &feed); err != nil {
+		if _, err := x.apply(context.Background(), x.serving.Load(), &feed); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -18,7 +18,13 @@ type column struct {
 	ords  []uint32
 }
 
-func (c *column) of(doc uint32) []uint32 { return c.ords[c.start[doc]:c.start[doc+1]] }
+// of is empty in a column without terms, which has no start.
+func (c *column) of(doc uint32) []uint32 {
+	if len(c.terms) == 0 {
+		return nil
+	}
+	return c.ords[c.start[doc]:c.start[doc+1]]
+}
 
 // first is the document's first term; false when it has none.
 func (c *column) first(doc uint32) (string, bool) {
@@ -36,6 +42,7 @@ func (c *column) find(term string) (uint32, bool) {
 
 // columns are those of one segment, which never changes.
 type columns struct {
+	cache  *columnCache
 	mu     sync.Mutex
 	fields map[string]*column
 }
@@ -50,13 +57,16 @@ func (c *columns) get(s *scorch.SegmentSnapshot, field string) (*column, error) 
 	if err != nil {
 		return nil, err
 	}
-	c.fields[field] = col
+	if len(col.terms) > 0 { // else there is nothing to keep, and strangers name fields
+		c.fields[field] = col
+		c.cache.used.Store(field, true)
+	}
 	return col, nil
 }
 
 func readColumn(s *scorch.SegmentSnapshot, field string) (*column, error) {
 	n := int(s.Segment().Count())
-	col := &column{start: make([]uint32, n+1)}
+	col := &column{}
 	dict, err := s.Segment().Dictionary(field)
 	if err != nil {
 		return nil, err
@@ -72,6 +82,9 @@ func readColumn(s *scorch.SegmentSnapshot, field string) (*column, error) {
 		if err != nil {
 			return nil, err
 		}
+		if col.start == nil {
+			col.start = make([]uint32, n+1)
+		}
 		ord := uint32(len(col.terms))
 		col.terms = append(col.terms, e.Term)
 		it := list.Iterator(false, false, false, nil)
@@ -83,7 +96,7 @@ func readColumn(s *scorch.SegmentSnapshot, field string) (*column, error) {
 			col.start[p.Number()+1]++
 		}
 	}
-	for i := range n {
+	for i := range len(col.start) - 1 {
 		col.start[i+1] += col.start[i]
 	}
 	col.ords = make([]uint32, len(pairs))
@@ -99,7 +112,10 @@ func readColumn(s *scorch.SegmentSnapshot, field string) (*column, error) {
 type columnCache struct {
 	mu       sync.Mutex
 	segments map[uint64]*columns // by segment id, which an index never uses again
+	used     sync.Map            // names of the fields of which there was a column
 }
+
+func newColumnCache() *columnCache { return &columnCache{segments: make(map[uint64]*columns)} }
 
 // of returns the columns of a snapshot's segments and forgets those of
 // segments that are gone.
@@ -110,7 +126,7 @@ func (c *columnCache) of(snapshot *scorch.IndexSnapshot) []*columns {
 	out := make([]*columns, len(segments))
 	for i, s := range segments {
 		if out[i] = c.segments[s.Id()]; out[i] == nil {
-			out[i] = &columns{fields: make(map[string]*column)}
+			out[i] = &columns{cache: c, fields: make(map[string]*column)}
 			c.segments[s.Id()] = out[i]
 		}
 	}

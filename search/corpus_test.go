@@ -236,23 +236,21 @@ func TestSuggestion(t *testing.T) {
 	t.Parallel()
 	x := indexOf(t, corpusEntries())
 	for text, want := range map[string]string{
-		"prknig":            "parking", // found through neighbours or suggested
-		"zepelin":           "",        // a draft's word must not be suggested
-		"zeppelin":          "",
-		"qwertzuiopasdf":    "",
-		"":                  "",
-		"xyzqq sensr":       "",
-		"智慧":                "",
-		"connectde ligthng": "",
+		"xlodo":          "flood",
+		"«xlodo» !":      "«flood» !",
+		"wiarpollutoin":  "",
+		"zepelixn":       "", // a draft's word must not be suggested
+		"zeppelin":       "",
+		"qwertzuiopasdf": "",
+		"智慧":             "",
 	} {
 		found := find(t, x, marketplace.FinderQuery{Text: text, Size: 5})
-		if found.Total > 0 {
-			if found.Suggestion != "" {
-				t.Errorf("%q: suggestion %q though something was found", text, found.Suggestion)
-			}
-		} else if found.Suggestion != want {
-			t.Errorf("%q: suggestion %q, want %q", text, found.Suggestion, want)
+		if found.Total > 0 && found.Suggestion != "" || found.Total == 0 && found.Suggestion != want {
+			t.Errorf("%q: %d matches, suggestion %q, want %q", text, found.Total, found.Suggestion, want)
 		}
+	}
+	if found := find(t, x, marketplace.FinderQuery{Text: "zepelixn", Groups: []marketplace.Group{"com_1"}}); found.Total+len(found.Suggestion) == 0 {
+		t.Error("nothing for whoever may read the draft")
 	}
 	// The filter leaves nothing; a suggestion must find something under it.
 	found := find(t, x, marketplace.FinderQuery{Text: "zepelin", Groups: []marketplace.Group{"com_1"}, Where: []marketplace.Filter{{Field: marketplace.FieldCountry, Any: []string{"nowhere"}}}})

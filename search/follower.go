@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"citymarket/marketplace"
@@ -24,6 +26,8 @@ const (
 	// searchable may stay unsaved: saving costs a sync of the disk, and not
 	// saving costs reading those changes again after a restart.
 	idle = 10 * time.Second
+	// warmEvery is how often Follow looks for merged segments.
+	warmEvery = 500 * time.Millisecond
 	// remembered is how many revisions are kept in memory twice over.
 	remembered = 50_000
 )
@@ -54,13 +58,16 @@ func (x *Index) Follow(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
+	var warming sync.WaitGroup
+	warming.Go(func() { x.warm(ctx) })
+	defer warming.Wait()
+	defer cancel()
 	var building *generation // nil: the one that serves is being followed
 	defer func() {
 		if building != nil {
 			x.discard(building)
 		}
 	}()
-	x.set(func(p *progress) { p.rebuilding = x.serving.Load().cursor == "" })
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
 		target := building
@@ -117,6 +124,40 @@ func (x *Index) Follow(ctx context.Context) error {
 	}
 }
 
+// warm builds the columns of segments that were merged in the background
+// until the context ends, so that no search has to: at 100,000 documents the
+// first one with five facets took 220 ms, the first by name 410.
+func (x *Index) warm(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.log.Error("search: panic in building columns", "panic", p)
+		}
+	}()
+	for tick := time.NewTicker(warmEvery); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+		if !x.Status().CaughtUp {
+			continue // what is built now would be merged away
+		}
+		v, err := x.view()
+		if err != nil {
+			continue
+		}
+		for i := range v.segments {
+			p := &v.segments[i]
+			p.cache.used.Range(func(field, _ any) bool {
+				_, err := p.column(field.(string))
+				return err == nil && ctx.Err() == nil
+			})
+		}
+		_ = v.snapshot.Close()
+	}
+}
+
 // What a step came to.
 const (
 	more = iota // there may be more to read
@@ -143,7 +184,7 @@ func (x *Index) step(ctx context.Context, g *generation, serving bool) (int, err
 	if feed == nil { // nudged
 		return more, nil
 	}
-	fresh, err := x.apply(g, feed)
+	fresh, err := x.apply(ctx, g, feed)
 	if err != nil {
 		return more, err
 	}
@@ -192,7 +233,7 @@ func (x *Index) read(ctx context.Context, q marketplace.FeedQuery) (*marketplace
 
 // apply writes a page of changes and the cursor after them in one batch. It
 // returns how many were news.
-func (x *Index) apply(g *generation, feed *marketplace.Feed) (fresh int, err error) {
+func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed) (fresh int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
@@ -223,7 +264,9 @@ func (x *Index) apply(g *generation, feed *marketplace.Feed) (fresh int, err err
 		var e marketplace.Entry
 		found := false
 		if !c.Deleted {
-			if e, found, err = x.entryOf(c); err != nil {
+			if e, found, err = x.entryOf(ctx, c); transient(err) {
+				return 0, err
+			} else if err != nil {
 				// One document that cannot be read must not stop all others.
 				x.log.Error("search: a document has no readable entry", "document", id, "error", err)
 				found = false
@@ -263,6 +306,12 @@ func (x *Index) apply(g *generation, feed *marketplace.Feed) (fresh int, err err
 		g.revs, g.formerly = make(map[string]int64), g.revs
 	}
 	return len(revs), nil
+}
+
+// transient says that an entry could not be read now: the page is read again
+// later, since a document left out for it would stay left out.
+func transient(err error) bool {
+	return errors.Is(err, marketplace.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (sums lengths) average() map[string]float64 {
@@ -342,6 +391,10 @@ func (x *Index) Wait(ctx context.Context, kind marketplace.Kind, id string, rev 
 		}
 	}
 }
+
+// CaughtUp returns when searches see everything that was in the feed when it
+// was called, or with an error when the context ends first.
+func (x *Index) CaughtUp(ctx context.Context) error { return x.Wait(ctx, "", "", math.MaxInt64) }
 
 func (x *Index) set(f func(*progress)) {
 	x.mu.Lock()

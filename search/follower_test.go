@@ -135,6 +135,26 @@ func TestUnreadableDocument(t *testing.T) {
 	}
 }
 
+// TestStoreFailsBehindEntry: an entry that needs another document which cannot
+// be read now is not lost.
+func TestStoreFailsBehindEntry(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	calls := 0
+	m.change(marketplace.Change{Kind: "solution", Document: marketplace.Document{ID: "a", Rev: 1, Decode: func(into any) error {
+		if calls++; calls < 3 {
+			return fmt.Errorf("store: %w", marketplace.ErrUnavailable)
+		}
+		*into.(*marketplace.Entry) = simple("a", 1, "Lantern")
+		return nil
+	}}})
+	x := start(t, t.TempDir(), m)
+	settle(t, x, m)
+	if n := total(t, x, "lantern"); n != 1 {
+		t.Error(n)
+	}
+}
+
 func TestWaitEnds(t *testing.T) {
 	t.Parallel()
 	x, err := Open(t.TempDir(), newMemory(), entryOf, discard)

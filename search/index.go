@@ -49,7 +49,7 @@ type Source interface {
 type Index struct {
 	dir     string
 	source  Source
-	entryOf func(marketplace.Change) (marketplace.Entry, bool, error)
+	entryOf func(context.Context, marketplace.Change) (marketplace.Entry, bool, error)
 	log     *slog.Logger
 	queue   *index.AnalysisQueue
 	lock    func() error // gives the directory back
@@ -81,7 +81,7 @@ type Status struct {
 // the directory, else only when the directory cannot be written.
 //
 // entryOf says how a changed document is found; false: not at all.
-func Open(dir string, store Source, entryOf func(marketplace.Change) (marketplace.Entry, bool, error), log *slog.Logger) (*Index, error) {
+func Open(dir string, store Source, entryOf func(context.Context, marketplace.Change) (marketplace.Entry, bool, error), log *slog.Logger) (*Index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
@@ -101,6 +101,7 @@ func Open(dir string, store Source, entryOf func(marketplace.Change) (marketplac
 		return nil, errors.Join(fmt.Errorf("search: %w", err), unlock())
 	}
 	x.serving.Store(g)
+	x.progress.rebuilding = g.cursor == ""
 	return x, nil
 }
 
@@ -182,14 +183,23 @@ func (x *Index) answer(ctx context.Context, v *view, q *marketplace.FinderQuery)
 	return found, err
 }
 
-// view takes a snapshot of the index that serves.
-func (x *Index) view() (*view, error) { return x.serving.Load().view() }
+// view takes a snapshot of the index that serves. One that was swapped for
+// another in this moment is closed.
+func (x *Index) view() (v *view, err error) {
+	for g := (*generation)(nil); g != x.serving.Load(); {
+		g = x.serving.Load()
+		if v, err = g.view(); err == nil {
+			return v, nil
+		}
+	}
+	return nil, err
+}
 
 // A generation is one index on disk. Building anew makes another one.
 type generation struct {
 	name   string
 	scorch *scorch.Scorch
-	cache  columnCache
+	cache  *columnCache
 	broken atomic.Pointer[error] // an error of bleve's own goroutines, or of a batch
 
 	mu       sync.Mutex
@@ -207,7 +217,8 @@ var (
 	internalLengths = []byte("lengths") // JSON: {"text.en":[terms,entries],...}
 )
 
-func (g *generation) view() (*view, error) {
+func (g *generation) view() (_ *view, err error) {
+	defer recovered(&err)
 	reader, err := g.scorch.Reader()
 	if err != nil {
 		return nil, fmt.Errorf("search: %w: %w", marketplace.ErrUnavailable, err)
@@ -246,6 +257,6 @@ func (g *generation) close() (err error) {
 
 func recovered(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic: %v", p)
+		*err = fmt.Errorf("search: panic: %v: %w", p, marketplace.ErrUnavailable)
 	}
 }

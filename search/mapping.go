@@ -18,7 +18,7 @@ import (
 
 // mappingVersion is raised with every change to what is written to an index:
 // fields, terms, internal values. An index of another version is built anew.
-const mappingVersion = 1
+const mappingVersion = 2
 
 // The fields of an index. Nothing is stored and there are no term vectors:
 // the store has the text. Besides these there are text.<language> (see
@@ -73,6 +73,8 @@ func (t terms) Analyze([]byte) analysis.TokenStream {
 type builder struct {
 	fields map[string]terms
 	sizes  map[string]int
+	// unfinished says that what is added does not complete what is typed.
+	unfinished bool
 }
 
 func (b *builder) add(field, term string) {
@@ -127,6 +129,9 @@ func (b *builder) text(l *tongue, text string, title bool) {
 }
 
 func (b *builder) edges(word string) {
+	if b.unfinished {
+		return
+	}
 	n := 0
 	for i, r := range word {
 		if n++; n <= maxEdge {
@@ -155,6 +160,13 @@ func documentOf(e *marketplace.Entry, sum lengths) *document.Document {
 	for _, name := range e.Names {
 		b.text(languageOf(""), name, true)
 	}
+	b.unfinished = true
+	for _, text := range e.About {
+		for _, t := range text {
+			b.text(languageOf(t.Language), t.Text, true)
+		}
+	}
+	b.unfinished = false
 	for _, text := range e.Body {
 		for _, t := range text {
 			b.text(languageOf(t.Language), t.Text, false)

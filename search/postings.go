@@ -78,6 +78,8 @@ func (v *view) look(c clause) (clause, error) {
 type unit struct {
 	groups [][]clause
 	bonus  bool // adds to the score, but is not asked for
+	weak   bool // made of a weak word
+	size   int  // 2 for a word, 1 for a bigram
 }
 
 // scores hold what a query's units gave each document.

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"strings"
 	"unicode/utf8"
 
@@ -9,6 +10,11 @@ import (
 
 // maxUnits bounds what is asked for of one query text.
 const maxUnits = 32
+
+// maxMends is for how many words of a query the dictionary is searched for
+// what may have been meant, which costs up to 2 ms each at 100,000 documents.
+// The others are asked for in vain.
+const maxMends = 6
 
 // Weights of the fields, measured as best over 20 judged collections. A title
 // weighs little because the text fields hold it, too.
@@ -25,6 +31,7 @@ type question struct {
 	units []unit
 	asked int // units that are no bonus
 	size  int // of the text: 2 for a word, 1 for a bigram
+	mends int // words for which the dictionary was searched
 }
 
 // sentence says that the text is more than a few words.
@@ -32,6 +39,7 @@ func (q *question) sentence() bool { return q.size > 8 }
 
 func (q *question) add(size int, u unit) {
 	if len(q.units) < maxUnits && (len(u.groups) > 0 || !u.bonus) {
+		u.size = size
 		q.units = append(q.units, u)
 		if !u.bonus {
 			q.asked++
@@ -40,9 +48,14 @@ func (q *question) add(size int, u unit) {
 	}
 }
 
+// typed is the part of a query text that is read.
+func typed(text string) string {
+	return cut(strings.ToValidUTF8(cut(text, marketplace.MaxQueryLength), " "), marketplace.MaxQueryLength)
+}
+
 // tokensOf cuts a query text. Words that say nothing are left out where others remain.
 func tokensOf(text string) []token {
-	all := tokenize(cut(strings.ToValidUTF8(text, " "), marketplace.MaxQueryLength))
+	all := tokenize(typed(text))
 	var out []token
 	seen := make(map[string]bool, len(all))
 	for _, t := range all {
@@ -59,15 +72,15 @@ func tokensOf(text string) []token {
 
 // ask turns a query text into units. Its language is not known: a word is
 // looked up in all languages of its script. No syntax, no operators.
-func (v *view) ask(text string, typing bool) (*question, error) {
+func (v *view) ask(ctx context.Context, text string, typing bool) (*question, error) {
 	q := &question{}
 	tokens := tokensOf(text)
 	half := -1 // the token that may be half typed
 	if typing && len(tokens) > 0 {
 		// The last word of the text, which may be a stop word: "the o".
-		all := tokenize(cut(strings.ToValidUTF8(text, " "), marketplace.MaxQueryLength))
+		all := tokenize(typed(text))
 		last := all[len(all)-1]
-		if n := len(tokens); last.end == utf8.RuneCountInString(cut(strings.ToValidUTF8(text, " "), marketplace.MaxQueryLength)) {
+		if n := len(tokens); last.end == utf8.RuneCountInString(typed(text)) {
 			if tokens[n-1].start != last.start {
 				tokens, n = append(tokens, last), n+1
 			}
@@ -76,8 +89,9 @@ func (v *view) ask(text string, typing bool) (*question, error) {
 	}
 	for i := range tokens {
 		t := &tokens[i]
-		var err error
+		err := ctx.Err()
 		switch {
+		case err != nil || len(q.units) == maxUnits:
 		case i == half:
 			err = v.askHalf(q, t)
 		case t.writing == words:
@@ -89,7 +103,37 @@ func (v *view) ask(text string, typing bool) (*question, error) {
 			return nil, err
 		}
 	}
+	q.weaken()
 	return q, nil
+}
+
+// weightWeak is what a weak word weighs beside others.
+const weightWeak = 0.3
+
+// weaken makes a bonus of weak words where others are asked for.
+func (q *question) weaken() {
+	strong := false
+	for i := range q.units {
+		u := &q.units[i]
+		strong = strong || !u.weak && !u.bonus && len(u.groups) > 0
+	}
+	if !strong {
+		return
+	}
+	for i := range q.units {
+		u := &q.units[i]
+		if !u.weak || u.bonus {
+			continue
+		}
+		u.bonus = true
+		q.asked--
+		q.size -= u.size
+		for _, g := range u.groups {
+			for j := range g {
+				g[j].weight *= weightWeak
+			}
+		}
+	}
 }
 
 // forms returns the clauses that mean a word: in each language's stems, as
@@ -153,10 +197,11 @@ func (v *view) askWord(q *question, t *token, titles bool) error {
 	if err != nil {
 		return err
 	}
-	if len(groups) > 0 {
-		q.add(2, unit{groups: groups})
+	if len(groups) > 0 || q.mends == maxMends {
+		q.add(2, unit{groups: groups, weak: weakWords[t.text]})
 		return nil
 	}
+	q.mends++
 	dictionary := fieldWords
 	if titles {
 		dictionary = fieldTitle
@@ -186,6 +231,7 @@ func (v *view) askWord(q *question, t *token, titles bool) error {
 	// One group for each kind of field over all the mended words: the best counts.
 	var u unit
 	for _, m := range mended {
+		u.weak = u.weak || weakWords[m.word]
 		groups, err := v.forms(&token{writing: words, text: m.word, lower: m.word}, titles, m.weight)
 		if err != nil {
 			return err
@@ -229,7 +275,7 @@ func (v *view) askGrams(q *question, t *token, titles bool) error {
 			unknown++ // two words that meet in the query, or a typo: either way no document can have it
 			return
 		}
-		q.add(1, unit{groups: groups})
+		q.add(1, unit{groups: groups, weak: weakWords[term]})
 	})
 	if err != nil {
 		return err
@@ -312,8 +358,8 @@ const (
 
 // enough decides how many of the asked units a document must have, from the
 // number of matches that have exactly i of them (have[i]): all; where that
-// gives less than plenty, one less, and so on. Of a few words at least half
-// (more than half of an odd number) must be there, unless nothing has as many.
+// gives less than plenty, one less, and so on. Of a few words more than half
+// must be there, unless nothing has as many.
 func enough(have []int, asked int, sentence bool) int {
 	floor, plenty := (asked+2)/2, plentyWords
 	if sentence {

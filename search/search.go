@@ -23,7 +23,7 @@ const (
 // suggested.
 func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting bool) (marketplace.Found, error) {
 	var found marketplace.Found
-	asked, err := v.ask(q.Text, q.Typing)
+	asked, err := v.ask(ctx, q.Text, q.Typing)
 	if err != nil {
 		return found, err
 	}
@@ -188,6 +188,10 @@ func (v *view) sieve(q *marketplace.FinderQuery) ([]sieve, []facet, error) {
 	for i, g := range q.Groups {
 		groups[i] = string(g)
 	}
+	kinds := make([]string, len(q.Kinds))
+	for i, k := range q.Kinds {
+		kinds[i] = string(k)
+	}
 	var fields []marketplace.Field
 	where := q.Where[:min(len(q.Where), maxFilters)]
 	for _, f := range where {
@@ -203,6 +207,13 @@ func (v *view) sieve(q *marketplace.FinderQuery) ([]sieve, []facet, error) {
 			return nil, nil, err
 		}
 		out[i] = sieve{deleted: p.deleted(), audience: col.any(rejected, groups)}
+		if len(q.Kinds) > 0 {
+			col, err := p.column(keywordField(marketplace.FieldKind))
+			if err != nil {
+				return nil, nil, err
+			}
+			out[i].tests = append(out[i].tests, col.any(rejected, kinds))
+		}
 		for _, f := range where {
 			field := slices.Index(fields, f.Field)
 			if len(f.Any) > 0 {

@@ -89,7 +89,7 @@ func (m *memory) Changes(ctx context.Context, q marketplace.FeedQuery) (marketpl
 	}
 }
 
-func entryOf(c marketplace.Change) (marketplace.Entry, bool, error) {
+func entryOf(_ context.Context, c marketplace.Change) (marketplace.Entry, bool, error) {
 	var e marketplace.Entry
 	if err := c.Decode(&e); err != nil {
 		return e, false, err

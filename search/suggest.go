@@ -142,9 +142,9 @@ func (v *view) split(word string) (first, second string, err error) {
 // can find nowhere, if a word close to it finds something under the query's
 // own filters. Empty when there is nothing to mend.
 func (v *view) suggest(ctx context.Context, q *marketplace.FinderQuery) (string, error) {
-	text := []rune(strings.ToValidUTF8(cut(q.Text, marketplace.MaxQueryLength), " "))
-	count := func(word string, where []marketplace.Filter) (int, error) {
-		found, err := v.search(ctx, &marketplace.FinderQuery{Text: word, Groups: q.Groups, Where: where}, true)
+	text := []rune(typed(q.Text))
+	count := func(q marketplace.FinderQuery) (int, error) {
+		found, err := v.search(ctx, &q, true)
 		return found.Total, err
 	}
 	var out strings.Builder
@@ -154,7 +154,7 @@ func (v *view) suggest(ctx context.Context, q *marketplace.FinderQuery) (string,
 			continue
 		}
 		tried++
-		if n, err := count(t.text, nil); err != nil {
+		if n, err := count(marketplace.FinderQuery{Text: t.text, Groups: q.Groups}); err != nil {
 			return "", err
 		} else if n > 0 {
 			continue
@@ -170,7 +170,7 @@ func (v *view) suggest(ctx context.Context, q *marketplace.FinderQuery) (string,
 			candidates = append(candidates, mended{word: first + " " + second})
 		}
 		for _, c := range candidates {
-			n, err := count(c.word, q.Where)
+			n, err := count(marketplace.FinderQuery{Text: c.word, Groups: q.Groups, Kinds: q.Kinds, Where: q.Where})
 			if err != nil {
 				return "", err
 			}

@@ -87,6 +87,15 @@ func (l *tongue) reads(t *token) bool {
 	return l.script == nil || unicode.Is(l.script, r) || r < 0x80 && l.script == unicode.Latin
 }
 
+// weakWords say little where cities look for technology, though they may be
+// rare in what they look through: everybody calls everything smart. Folded;
+// as words, and as bigrams of Chinese, Japanese and Korean.
+var weakWords = set(`
+smart intelligent intelligents intelligente intelligentes inteligente inteligentes intelligenz akilli pintar cerdas
+умный умная умное умные интеллектуальная интеллектуальные ذكي ذكيه الذكي الذكيه ذكيا
+智慧 智能 スマ マー ート 스마 마트 지능
+`)
+
 // stopWords say nothing in any text; folded. The list is short and holds for
 // all languages at once, because a query's language is not known: a word that
 // is a stop word here and means something there ("AI" is French for "have")

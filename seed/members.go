@@ -49,6 +49,7 @@ func table(name string) ([]map[string]string, error) {
 
 var (
 	parentheses = regexp.MustCompile(`\s*\(([^)]*)\)`)
+	seatID      = regexp.MustCompile(`\(GeoNames (\d+)\)`) // in the note, where the coordinates are the seat's
 	separators  = regexp.MustCompile(`[^a-z0-9]+`)
 	without     = strings.NewReplacer("ı", "i", "ø", "o", "ł", "l", "đ", "d")
 )
@@ -174,6 +175,8 @@ func cityOf(row map[string]string, local []marketplace.Translation) (*marketplac
 	source := "GeoNames"
 	if id := row["geonames_id"]; id != "" {
 		source += " " + id
+	} else if id := seatID.FindStringSubmatch(row["note"]); id != nil {
+		source += " " + id[1]
 	}
 	if row["lat"] != "" {
 		lat, err := strconv.ParseFloat(row["lat"], 64)

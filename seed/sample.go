@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -54,7 +55,9 @@ func read[T any](pattern string) ([]T, error) {
 			return nil, err
 		}
 		var list []T
-		if err := json.Unmarshal(b, &list); err != nil {
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields() // a misspelt key would be lost without a word
+		if err := d.Decode(&list); err != nil {
 			return nil, fmt.Errorf("seed: %s: %w", name, err)
 		}
 		all = append(all, list...)
@@ -90,6 +93,7 @@ func solutions(today time.Time) ([]*marketplace.Solution, error) {
 		s.ID, s.IsSample = marketplace.ID("solution_"+s.Slug), true
 		s.Company = marketplace.ID("company_" + list[i].Company)
 		s.Topics = topicIDs(list[i].Topics)
+		s.CreatedAt = enteredBefore(today, s.Slug)
 		for _, d := range list[i].Deployments {
 			if d.Member != "" {
 				d.Deployment.Member = marketplace.ID("city_" + d.Member)
@@ -97,7 +101,7 @@ func solutions(today time.Time) ([]*marketplace.Solution, error) {
 			s.Deployments = append(s.Deployments, d.Deployment)
 		}
 		if s.Status == marketplace.SolutionPublished || s.Status == marketplace.SolutionArchived {
-			s.PublishedAt = publishedBefore(today, s.Slug)
+			s.PublishedAt = new(s.CreatedAt)
 		}
 		out[i] = s
 	}
@@ -112,12 +116,13 @@ func proposals(today time.Time) ([]*marketplace.Proposal, error) {
 		p.ID, p.IsSample = marketplace.ID("proposal_"+p.Slug), true
 		p.City = marketplace.ID("city_" + list[i].City)
 		p.Topics = topicIDs(list[i].Topics)
+		p.CreatedAt = enteredBefore(today, p.Slug)
 		p.StartDate, p.EndDate = month(today, list[i].StartMonths), month(today, list[i].EndMonths)
 		if d := list[i].DeadlineDays; d != nil {
 			p.Deadline = new(marketplace.Date(today.AddDate(0, 0, *d).Format(time.DateOnly)))
 		}
 		if p.Status != marketplace.ProposalDraft {
-			p.PublishedAt = publishedBefore(today, p.Slug)
+			p.PublishedAt = new(p.CreatedAt)
 		}
 		out[i] = p
 	}
@@ -133,11 +138,11 @@ func month(today time.Time, n *int) *marketplace.Date {
 	return new(marketplace.Date(first.Format(time.DateOnly)))
 }
 
-// publishedBefore spreads the sample over the two years before today, always
+// enteredBefore spreads the sample over the two years before today, always
 // in the same way, so that "newest first" has an order.
-func publishedBefore(today time.Time, slug string) *time.Time {
+func enteredBefore(today time.Time, slug string) time.Time {
 	h := fnv.New32a()
 	h.Write([]byte(slug))
 	minutes := 1 + h.Sum32()%(730*24*60)
-	return new(today.Add(-time.Duration(minutes) * time.Minute))
+	return today.Add(-time.Duration(minutes) * time.Minute)
 }

@@ -212,7 +212,7 @@ func TestGenerate(t *testing.T) {
 		languages[s.Title[0].Language]++
 		words += len(strings.Fields(s.Description[0].Text))
 	}
-	if got := h.Sum64(); got != 0x261c32e2605f1f51 {
+	if got := h.Sum64(); got != 0xf8ac818ecd6452dc {
 		t.Errorf("not the solutions that measurements were made with: %#x", got)
 	}
 	if languages["en"] < 500 || languages["en"] > 600 || languages["zh"] < 100 || len(languages) != 7 || words < 50_000 {
@@ -236,5 +236,79 @@ func BenchmarkLoadGenerated(b *testing.B) {
 	_, m := open(b)
 	if err := seed.LoadGenerated(context.Background(), m, b.N, seed.Options{}); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// What members.csv says in notes and odd forms of names arrives where it belongs.
+func TestFactsOfSomeCities(t *testing.T) {
+	t.Parallel()
+	store, m := open(t)
+	if err := seed.Load(context.Background(), m, seed.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	all := everything(t, store)
+	levels, ofSeats := map[marketplace.CityLevel]int{}, 0
+	bySlug := map[string]*marketplace.City{}
+	for _, c := range decode[marketplace.City](t, all["city"]) {
+		levels[c.Level]++
+		bySlug[c.Slug] = c
+		if at := c.Coordinates; at != nil && at.OfSeat {
+			ofSeats++
+			if !strings.HasPrefix(at.Source, "GeoNames ") {
+				t.Errorf("%s: coordinates of an unnamed seat: %q", c.Slug, at.Source)
+			}
+		}
+	}
+	want := map[marketplace.CityLevel]int{"": 5, "CITY": 129, "DISTRICT": 6, "LOCALITY": 5, "PREFECTURE": 1, "PROVINCE": 4, "STATE": 10}
+	if fmt.Sprint(levels) != fmt.Sprint(want) || ofSeats != 25 {
+		t.Errorf("levels %v, %d with the coordinates of a seat", levels, ofSeats)
+	}
+	for slug, want := range map[string]string{
+		"kaduna-state":     "GeoNames 2335727",
+		"sheikan-locality": "GeoNames 379003",
+		"gimpo":            "GeoNames",
+		"seoul":            "GeoNames 1835848",
+	} {
+		if c := bySlug[slug]; c == nil || c.Coordinates.Source != want {
+			t.Errorf("%s: %v", slug, c)
+		}
+	}
+	if c := bySlug["astana"]; c == nil || c.Name[1].Text != "Astana" || len(c.FormerNames) != 2 {
+		t.Errorf("Astana: %+v", c)
+	}
+	if c := bySlug["beyoglu"]; c == nil || c.Level != "DISTRICT" {
+		t.Errorf("Beyoğlu: %+v", c)
+	}
+}
+
+// Generated solutions are as uneven as a real market, and consistent.
+func TestGeneratedDistributions(t *testing.T) {
+	t.Parallel()
+	const n = 5000
+	maturities, companies, words := map[marketplace.Maturity]int{}, map[marketplace.ID]int{}, map[string]int{}
+	for s := range seed.Generate(n, 2) {
+		maturities[s.Maturity]++
+		companies[s.Company]++
+		if early := s.Maturity == "IDEA" || s.Maturity == "PROTOTYPE"; early && len(s.Deployments) > 0 {
+			t.Errorf("%s: %s is in use at %d places", s.Slug, s.Maturity, len(s.Deployments))
+		}
+		if s.Title[0].Language == "en" {
+			for _, w := range strings.Fields(s.Description[0].Text) {
+				words[w]++
+			}
+		}
+	}
+	if ideas := maturities["IDEA"]; ideas < n/100 || ideas > n/15 || maturities["DEPLOYED_MANY_CITIES"] < n/3 {
+		t.Errorf("maturities %v", maturities)
+	}
+	most := 0
+	for _, k := range companies {
+		most = max(most, k)
+	}
+	if most < 2*n/len(companies) {
+		t.Errorf("%d companies, the largest has %d of %d", len(companies), most, n)
+	}
+	if len(words) < 15_000 || words["the"] < 50*words["tree"]/10 {
+		t.Errorf("%d words, %d the, %d tree", len(words), words["the"], words["tree"])
 	}
 }
