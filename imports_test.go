@@ -15,16 +15,16 @@ var allowed = map[string]struct {
 	ours    []string
 	foreign []string
 }{
-	"citymarket":                                  {[]string{"graph", "marketplace", "marketplace/mongostore", "marketplace/sqlitestore", "search", "seed", "web"}, []string{"github.com/rs/cors"}},
-	"citymarket/graph":                            {[]string{"marketplace"}, []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}},
-	"citymarket/marketplace":                      {nil, []string{"golang.org/x/text"}},
-	"citymarket/marketplace/storetest":            {[]string{"marketplace"}, []string{"pgregory.net/rapid"}},
-	"citymarket/marketplace/sqlitestore":          {[]string{"marketplace"}, []string{"modernc.org/sqlite", "golang.org/x/sync"}},
-	"citymarket/marketplace/mongostore":           {[]string{"marketplace"}, []string{"go.mongodb.org/mongo-driver/v2"}},
-	"citymarket/marketplace/mongostore/fakemongo": {nil, []string{"go.mongodb.org/mongo-driver/v2"}},
-	"citymarket/search":                           {[]string{"marketplace"}, []string{"github.com/blevesearch/", "golang.org/x/text", "golang.org/x/sync", "github.com/RoaringBitmap/roaring/v2", "go.etcd.io/bbolt"}},
-	"citymarket/seed":                             {[]string{"marketplace"}, []string{"golang.org/x/sync", "golang.org/x/text"}},
-	"citymarket/web":                              {nil, nil},
+	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/mongostore", "marketplace/sqlitestore", "search", "seed", "web"}, []string{"github.com/rs/cors"}},
+	"citymarket/graph":                                     {[]string{"marketplace"}, []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}},
+	"citymarket/marketplace":                               {nil, []string{"golang.org/x/text"}},
+	"citymarket/marketplace/storetest":                     {[]string{"marketplace"}, []string{"pgregory.net/rapid"}},
+	"citymarket/marketplace/sqlitestore":                   {[]string{"marketplace"}, []string{"modernc.org/sqlite", "golang.org/x/sync"}},
+	"citymarket/marketplace/mongostore":                    {[]string{"marketplace"}, []string{"go.mongodb.org/mongo-driver/v2"}},
+	"citymarket/marketplace/mongostore/internal/fakemongo": {nil, []string{"go.mongodb.org/mongo-driver/v2"}},
+	"citymarket/search":                                    {[]string{"marketplace"}, []string{"github.com/blevesearch/", "golang.org/x/text", "golang.org/x/sync", "github.com/RoaringBitmap/roaring/v2", "go.etcd.io/bbolt"}},
+	"citymarket/seed":                                      {[]string{"marketplace"}, []string{"golang.org/x/sync", "golang.org/x/text"}},
+	"citymarket/web":                                       {nil, nil},
 }
 
 func TestImports(t *testing.T) {

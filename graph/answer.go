@@ -82,12 +82,14 @@ func encode(v any) []byte {
 	return data
 }
 
-// zippers are compressors with their buffers. The fastest level: on an answer
-// of 60 kB it takes a third of the time of the default level and leaves a
-// sixth more.
+// zipLevel costs 0.76 ms for the 152 kB of the whole schema and leaves 17.3
+// kB; level 1 costs 0.68 ms for 20.5 kB, the usual 6 costs 1.7 ms for 14.1 kB.
+const zipLevel = 3
+
+// zippers are compressors with their buffers.
 var zippers = sync.Pool{New: func() any {
 	z := &zipper{}
-	z.Writer, _ = gzip.NewWriterLevel(&z.buffer, gzip.BestSpeed)
+	z.Writer, _ = gzip.NewWriterLevel(&z.buffer, zipLevel)
 	return z
 }}
 

@@ -102,24 +102,22 @@ func TestWritesOnce(t *testing.T) {
 						rev int64
 					}{{"a", 0}, {"a", 1}} {
 						f.Script("update", actions...)
-						rev, err := s.Put(t.Context(), marketplace.Write{Kind: things, ID: step.id, Rev: step.rev, Value: note{}, Claims: []string{"c"}})
-						if errors.Is(err, marketplace.ErrUnavailable) || errors.Is(err, marketplace.ErrUnknown) {
-							// A primary is being looked for. Whoever asks again gets on.
-							f.Script("update") // keep what is left of the script
-							eventually(t, "the write", func() bool {
-								var again error
-								rev, again = s.Put(t.Context(), marketplace.Write{Kind: things, ID: step.id, Rev: step.rev, Value: note{}, Claims: []string{"c"}})
-								if errors.Is(again, marketplace.ErrStale) && errors.Is(err, marketplace.ErrUnknown) {
-									rev, again = step.rev+1, nil // the first had happened, which Put did not deny
-								}
-								if again != nil && !errors.Is(again, marketplace.ErrUnavailable) && !errors.Is(again, marketplace.ErrUnknown) {
-									t.Fatal(again)
-								}
-								return again == nil
-							})
-						} else if err != nil {
-							t.Fatal(err)
-						}
+						// While a primary is looked for, whoever asks again
+						// gets on; only what Put did not deny may have happened.
+						var rev int64
+						unknown := false
+						eventually(t, "the write", func() bool {
+							var err error
+							rev, err = s.Put(t.Context(), marketplace.Write{Kind: things, ID: step.id, Rev: step.rev, Value: note{}, Claims: []string{"c"}})
+							if unknown && errors.Is(err, marketplace.ErrStale) {
+								rev, err = step.rev+1, nil
+							}
+							unknown = unknown || errors.Is(err, marketplace.ErrUnknown)
+							if err != nil && !errors.Is(err, marketplace.ErrUnknown) && !errors.Is(err, marketplace.ErrUnavailable) {
+								t.Fatal(err)
+							}
+							return err == nil
+						})
 						if rev != step.rev+1 {
 							t.Errorf("revision %d, want %d", rev, step.rev+1)
 						}
@@ -146,9 +144,33 @@ func TestLostAnswersAreSettled(t *testing.T) {
 	}
 	f.Script("update", fakemongo.Unconfirmed)
 	put(t, s, "a", 1)
+
+	// A standalone node has no retryable writes, so there it is the adapter
+	// that reads what became of the write.
+	single := fakemongo.StartStandalone(t)
+	alone := open(t, single)
+	before = single.Count("update")
+	single.Script("update", fakemongo.HangUpAfter)
+	put(t, alone, "a", 0, "claim")
+	if n := single.Count("update") - before; n != 1 {
+		t.Errorf("the update was sent %d times, want 1: a read settles it", n)
+	}
+
 	_, err := s.Put(t.Context(), marketplace.Write{Kind: things, ID: "a", Rev: 1, Value: note{}})
 	if !errors.Is(err, marketplace.ErrStale) {
 		t.Errorf("a stale write: %v", err)
+	}
+}
+
+// A refusal is an answer, also when nobody sends the write again.
+func TestRefusalIsNotUnknown(t *testing.T) {
+	t.Parallel()
+	f := fakemongo.StartStandalone(t)
+	s := open(t, f)
+	f.Script("update", fakemongo.NotPrimary)
+	_, err := s.Put(t.Context(), marketplace.Write{Kind: things, ID: "a", Value: note{}})
+	if !errors.Is(err, marketplace.ErrUnavailable) || errors.Is(err, marketplace.ErrUnknown) {
+		t.Errorf("a write that was refused: %v", err)
 	}
 }
 

@@ -130,8 +130,8 @@ func (f *feedState) nextWrite() <-chan struct{} {
 //
 // The beginning costs a round trip for each kind. Behind it, a replica set
 // costs three round trips and one for each kind that has changes; elsewhere
-// each look costs one round trip for each kind asked for and one for each that
-// has changes. While it waits there, it looks twice a second, and at once
+// each look costs one round trip, one for each kind asked for and one for each
+// that has changes. While it waits there, it looks twice a second, and at once
 // when something was written through this handle.
 func (s *Store) Changes(ctx context.Context, q marketplace.FeedQuery) (marketplace.Feed, error) {
 	if err := q.Check(s.schema); err != nil {
@@ -172,8 +172,9 @@ func (s *Store) Changes(ctx context.Context, q marketplace.FeedQuery) (marketpla
 
 // lostCodes are the server's ways to say that a resume token leads nowhere:
 // history lost, fatal error of the stream, not a token of this cluster,
-// history that rolled out of the log while it was read.
-var lostCodes = []int{286, 280, 260, 136}
+// history that rolled out of the log while it was read, an operation time that
+// this cluster has not come to.
+var lostCodes = []int{286, 280, 260, 136, 72}
 
 func isLost(err error) bool {
 	return slices.ContainsFunc(mongo.ErrorCodes(err), func(c int) bool { return slices.Contains(lostCodes, c) })

@@ -57,7 +57,6 @@ func (s *Store) Put(ctx context.Context, w marketplace.Write) (int64, error) {
 
 // An attempt is one write on its way into the database.
 type attempt struct {
-	store *Store
 	coll  *mongo.Collection
 	w     marketplace.Write
 	value bson.Raw
@@ -73,7 +72,7 @@ type attempt struct {
 func newAttempt(s *Store, w marketplace.Write, value bson.Raw) *attempt {
 	id := make([]byte, 12)
 	rand.Read(id) // never fails
-	return &attempt{store: s, coll: s.collection(w.Kind), w: w, value: value, write: bson.Binary{Data: id}, base: w.Rev}
+	return &attempt{coll: s.collection(w.Kind), w: w, value: value, write: bson.Binary{Data: id}, base: w.Rev}
 }
 
 type attemptKey struct{}
@@ -135,9 +134,8 @@ func (a *attempt) run(ctx context.Context) (int64, error) {
 		if gone := ctx.Err(); gone != nil {
 			return 0, gone
 		}
-		if !a.store.primary.Load() {
-			return 0, marketplace.ErrUnavailable
-		}
+		// No look at whether a primary is known: a broken connection makes the
+		// driver doubt the server for a moment, and there is time for it.
 		base := a.base
 		rev, done, settleErr := a.settle(ctx)
 		switch {

@@ -31,9 +31,12 @@ const (
 	// sendTime is the part of opTime in which a write is sent and sent
 	// again. The rest is for finding out what became of it.
 	sendTime = 1500 * time.Millisecond
-	// beatTime is the time between two looks at each server. With opTime it
-	// bounds how long a server that swallows everything is believed in.
-	beatTime = 2 * time.Second
+	// beatTime is how long the monitor waits for news of a server. It is the
+	// shortest that the driver allows, since a write that meets a broken
+	// connection has only sendTime to wait for the monitor's next look. With
+	// sendTime it also bounds how long a server that swallows everything is
+	// believed in.
+	beatTime = 500 * time.Millisecond
 	// indexTime bounds the making of indexes by Open. The longest is the
 	// first start with an index that is new on a full collection.
 	indexTime = 10 * time.Minute
@@ -359,7 +362,7 @@ func isUnavailable(err error) bool {
 	if mongo.IsNetworkError(err) || mongo.IsTimeout(err) {
 		return true
 	}
-	codes := mongo.ErrorCodes(err)
+	codes := slices.DeleteFunc(mongo.ErrorCodes(err), func(c int) bool { return c == 0 })
 	if len(codes) == 0 {
 		// Not from a server: none was found, or no connection to it.
 		var marshal mongo.MarshalError

@@ -3,7 +3,9 @@ package ferrettest
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +41,16 @@ var cannot = map[string]string{
 	"Processes/NoEditIsLost":   updates,
 	"Values/RoundTrip":         arrays,
 	"Values/Feed":              arrays,
+}
+
+// TestMain runs the tests one by one: FerretDB reads whole collections for
+// most queries; a few tests at once make it slower than the adapter waits.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "1"); err != nil {
+		panic(err)
+	}
+	flag.Parse() // a number on the command line has the last word
+	os.Exit(m.Run())
 }
 
 func TestStore(t *testing.T) {

@@ -166,28 +166,6 @@ func (w *written) reply() bson.D {
 	return d
 }
 
-func insert(m *member, q *request, _ Action) (bson.D, error) {
-	s := m.server
-	c := s.collection(q, q.target)
-	var w written
-	for i, d := range q.docs("documents") {
-		next := &document{encodeKey(get(d, "_id")), d}
-		if old := c.docs[next.key]; old != nil {
-			next.key = encodeKey(get(d, "_id"))
-			return w.reply(), w.fail(i, &failure{code: 11000, name: "E11000 duplicate key error index: _id_"})
-		}
-		if err := c.replace(nil, next); err != nil {
-			if err := w.fail(i, err); err != nil {
-				return nil, err
-			}
-			break
-		}
-		w.n++
-		s.record(q.db, c.name, "insert", get(d, "_id"))
-	}
-	return w.reply(), nil
-}
-
 func update(m *member, q *request, action Action) (bson.D, error) {
 	s := m.server
 	var w written

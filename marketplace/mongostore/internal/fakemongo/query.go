@@ -122,8 +122,6 @@ func matches(d, filter bson.D) bool {
 		switch e.Key {
 		case "$and":
 			ok = !slices.ContainsFunc(e.Value.(bson.A), func(f any) bool { return !matches(d, f.(bson.D)) })
-		case "$or":
-			ok = slices.ContainsFunc(e.Value.(bson.A), func(f any) bool { return matches(d, f.(bson.D)) })
 		default:
 			ok = meets(d, e.Key, e.Value)
 		}
@@ -150,7 +148,7 @@ func meets(d bson.D, path string, want any) bool {
 			ok = slices.ContainsFunc(o.Value.(bson.A), func(v any) bool { return equals(d, path, v) })
 		case "$exists":
 			ok = (len(at(d, path)) > 0) == o.Value.(bool)
-		case "$gt", "$gte", "$lt", "$lte":
+		case "$gt", "$gte", "$lt":
 			ok = slices.ContainsFunc(operands(d, path), func(v any) bool {
 				if typeOrder(v) != typeOrder(o.Value) {
 					return false

@@ -169,7 +169,7 @@ func (m *member) answer(q *request) (bson.D, error) {
 	s := m.server
 	command := commands[q.name]
 	if command == nil {
-		return refusal(&failure{code: 59, name: "no such command: " + q.name}), nil
+		return s.refusal(&failure{code: 59, name: "no such command: " + q.name}), nil
 	}
 	action := s.next(q.name)
 	if action.before {
@@ -182,10 +182,10 @@ func (m *member) answer(q *request) (bson.D, error) {
 			s.version++ // as after an election, so that the driver looks again
 			s.broadcast()
 		}
-		return refusal(action.refuse), nil
+		return s.refusal(action.refuse), nil
 	}
 	if !public[q.name] && m.index != s.primary {
-		return refusal(notPrimary), nil
+		return s.refusal(notPrimary), nil
 	}
 	session := q.session()
 	reply, known := s.done[session]
@@ -196,7 +196,7 @@ func (m *member) answer(q *request) (bson.D, error) {
 			if !errors.As(err, &f) {
 				return nil, err
 			}
-			return refusal(f), nil
+			return s.refusal(f), nil
 		}
 		if session != "" {
 			s.done[session] = reply
@@ -216,8 +216,11 @@ func (m *member) answer(q *request) (bson.D, error) {
 	return reply, nil
 }
 
-func refusal(f *failure) bson.D {
+func (s *Server) refusal(f *failure) bson.D {
 	d := bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: f.code}, {Key: "codeName", Value: f.name}, {Key: "errmsg", Value: f.name}}
+	if f.code == notPrimary.code { // a driver that knows more than this must not believe it
+		d = append(d, bson.E{Key: "topologyVersion", Value: s.topologyVersion()})
+	}
 	if len(f.labels) > 0 {
 		d = append(d, bson.E{Key: "errorLabels", Value: f.labels})
 	}
@@ -280,7 +283,7 @@ func hello(m *member, q *request, _ Action) (bson.D, error) {
 		{Key: "logicalSessionTimeoutMinutes", Value: int32(30)},
 		{Key: "minWireVersion", Value: int32(0)},
 		{Key: "maxWireVersion", Value: int32(21)},
-		{Key: "topologyVersion", Value: bson.D{{Key: "processId", Value: s.process}, {Key: "counter", Value: s.version}}},
+		{Key: "topologyVersion", Value: s.topologyVersion()},
 	}
 	if s.standalone {
 		return d, nil
@@ -302,19 +305,19 @@ func hello(m *member, q *request, _ Action) (bson.D, error) {
 	return d, nil
 }
 
+func (s *Server) topologyVersion() bson.D {
+	return bson.D{{Key: "processId", Value: s.process}, {Key: "counter", Value: s.version}}
+}
+
 // public commands are answered by a member that is not primary, too.
 var public = map[string]bool{"hello": true, "isMaster": true, "ismaster": true, "ping": true, "endSessions": true, "killCursors": true}
 
-var commands map[string]func(*member, *request, Action) (bson.D, error)
-
-func init() { // hello, find and others refer to each other's state, not to each other
-	commands = map[string]func(*member, *request, Action) (bson.D, error){
-		"hello": hello, "isMaster": hello, "ismaster": hello, "ping": nothing, "endSessions": nothing,
-		"insert": insert, "update": update, "delete": remove,
-		"find": find, "getMore": getMore, "killCursors": killCursors, "aggregate": aggregate,
-		"createIndexes": createIndexes, "listIndexes": listIndexes, "dropIndexes": dropIndexes,
-		"drop": drop, "dropDatabase": dropDatabase,
-	}
+var commands = map[string]func(*member, *request, Action) (bson.D, error){
+	"hello": hello, "isMaster": hello, "ismaster": hello, "ping": nothing, "endSessions": nothing,
+	"update": update, "delete": remove,
+	"find": find, "getMore": getMore, "killCursors": killCursors, "aggregate": aggregate,
+	"createIndexes": createIndexes, "listIndexes": listIndexes, "dropIndexes": dropIndexes,
+	"drop": drop, "dropDatabase": dropDatabase,
 }
 
 func nothing(*member, *request, Action) (bson.D, error) { return bson.D{}, nil }
