@@ -258,6 +258,24 @@ func TestACommandIsFoundByTheNextSearch(t *testing.T) {
 	}
 }
 
+// What is not known is null, never an empty string.
+func TestUnknownIsNull(t *testing.T) {
+	t.Parallel()
+	const member = `name { text } abbreviation website printed { note } profile { text } joinedYear`
+	for _, query := range []string{
+		`{ cities(first: 100) { nodes { ` + member + ` level timeZone identification coordinates { source } population { source } within { id } } } }`,
+		`{ institutions(first: 50) { nodes { ` + member + ` type } } companies(first: 40) { nodes { ` + member + ` staff founded } } }`,
+		`{ solutions(first: 100) { nodes { summary { text } description { text } trl priceNote { text } publishedAt deployments { link result { text } city { id } } media { title { text } } } } }`,
+		`{ proposals(first: 80) { nodes { startDate endDate deadline procurementRoute budget { min } } } network { attributions { license url } } }`,
+	} {
+		status, body := sampleAPI(t).ask(query, nil, nil)
+		if status != http.StatusOK || bytes.Contains(body, []byte(`"errors"`)) || bytes.Contains(body, []byte(`:""`)) {
+			i := max(0, bytes.Index(body, []byte(`:""`))-200)
+			t.Errorf("%s: %d ...%.400s", query, status, body[i:])
+		}
+	}
+}
+
 // The query that the explorer opens with is answered.
 func TestFirstQueryOfTheExplorer(t *testing.T) {
 	t.Parallel()

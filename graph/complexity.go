@@ -15,6 +15,10 @@ import (
 // sub-topics.
 const listLength = 5
 
+// typeLength is how long the lists of __type are taken to be: Query has 19
+// fields, its connections have 8 arguments.
+const typeLength = 10
+
 // schemaWeight is what asking for __schema counts. The standard query for it
 // takes 17 ms, and 152 kB are answered.
 const schemaWeight = 3000
@@ -29,10 +33,9 @@ const schemaWeight = 3000
 //   - A list field with a required list as argument has an entry for each
 //     element (nodes, facets); what is inside may be paged by its `first`.
 //   - Another list field with `first` has so many entries.
-//   - All other lists count as listLength.
+//   - All other lists count as listLength, those of types as typeLength.
 //
-// All branches of a union count, though an object takes but one. Introspection
-// counts its fields only, since validation bounds its nesting, but the whole
+// All branches of a union count, though an object takes but one. The whole
 // schema can be asked for once.
 func checkComplexity(op *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
 	w := &weigher{variables: variables, fragments: map[spreadOnPage]int{}}
@@ -92,9 +95,6 @@ func (w *weigher) field(f *ast.Field, page int) int {
 	if f.Name == "__schema" {
 		return schemaWeight
 	}
-	if strings.HasPrefix(typ.Name(), "__") {
-		return min(1+w.selections(f.SelectionSet, 0), huge)
-	}
 	times, inside := 1, 0
 	size, paged := w.pageSize(f)
 	switch batch, isBatch := w.batch(f); {
@@ -111,6 +111,8 @@ func (w *weigher) field(f *ast.Field, page int) int {
 		times = size
 	case page > 0:
 		times = page
+	case strings.HasPrefix(typ.Name(), "__"):
+		times = typeLength
 	default:
 		times = listLength
 	}

@@ -487,8 +487,8 @@ func (ec *executionContext) _City_abbreviation(ctx context.Context, field graphq
 			return obj.Abbreviation, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalOString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1461,8 +1461,8 @@ func (ec *executionContext) _Company_abbreviation(ctx context.Context, field gra
 			return obj.Abbreviation, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalOString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2509,8 +2509,8 @@ func (ec *executionContext) _Institution_abbreviation(ctx context.Context, field
 			return obj.Abbreviation, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalOString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3258,8 +3258,8 @@ func (ec *executionContext) _Printed_note(ctx context.Context, field graphql.Col
 			return obj.Note, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalOString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
 		false,
@@ -4514,15 +4514,14 @@ func (ec *executionContext) marshalOCity2ᚖcitymarketᚋmarketplaceᚐCity(ctx 
 }
 
 func (ec *executionContext) unmarshalOCityLevel2citymarketᚋmarketplaceᚐCityLevel(ctx context.Context, v any) (marketplace.CityLevel, error) {
-	tmp, err := graphql.UnmarshalString(v)
-	res := marketplace.CityLevel(tmp)
+	res, err := UnmarshalCityLevel(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOCityLevel2citymarketᚋmarketplaceᚐCityLevel(ctx context.Context, sel ast.SelectionSet, v marketplace.CityLevel) graphql.Marshaler {
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(v))
+	res := MarshalCityLevel(v)
 	return res
 }
 
@@ -4577,15 +4576,14 @@ func (ec *executionContext) marshalOCoordinates2ᚖcitymarketᚋmarketplaceᚐCo
 }
 
 func (ec *executionContext) unmarshalOIdentification2citymarketᚋmarketplaceᚐIdentification(ctx context.Context, v any) (marketplace.Identification, error) {
-	tmp, err := graphql.UnmarshalString(v)
-	res := marketplace.Identification(tmp)
+	res, err := UnmarshalIdentification(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOIdentification2citymarketᚋmarketplaceᚐIdentification(ctx context.Context, sel ast.SelectionSet, v marketplace.Identification) graphql.Marshaler {
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(v))
+	res := MarshalIdentification(v)
 	return res
 }
 

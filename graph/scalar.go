@@ -55,3 +55,42 @@ func lower[T ~string](v any) (T, error) {
 	}
 	return T(strings.ToLower(s)), nil
 }
+
+// What is not known is an empty string in the domain and null in the API.
+
+// MarshalURL writes an address, null where there is none.
+func MarshalURL(s string) graphql.Marshaler { return orNull(s) }
+
+// UnmarshalURL reads an address; the domain checks it.
+func UnmarshalURL(v any) (string, error) { return graphql.UnmarshalString(v) }
+
+// MarshalTimeZone writes a time zone, null where it is not known.
+func MarshalTimeZone(s string) graphql.Marshaler { return orNull(s) }
+
+// UnmarshalTimeZone reads a time zone; the domain checks it.
+func UnmarshalTimeZone(v any) (string, error) { return graphql.UnmarshalString(v) }
+
+// MarshalCityLevel writes a level, null where it is not known.
+func MarshalCityLevel(l marketplace.CityLevel) graphql.Marshaler { return orNull(l) }
+
+// UnmarshalCityLevel reads a level.
+func UnmarshalCityLevel(v any) (marketplace.CityLevel, error) {
+	s, err := graphql.UnmarshalString(v)
+	return marketplace.CityLevel(s), err
+}
+
+// MarshalIdentification writes an identification, null where there is none.
+func MarshalIdentification(i marketplace.Identification) graphql.Marshaler { return orNull(i) }
+
+// UnmarshalIdentification reads an identification.
+func UnmarshalIdentification(v any) (marketplace.Identification, error) {
+	s, err := graphql.UnmarshalString(v)
+	return marketplace.Identification(s), err
+}
+
+func orNull[T ~string](s T) graphql.Marshaler {
+	if s == "" {
+		return graphql.Null
+	}
+	return graphql.MarshalString(string(s))
+}

@@ -16,7 +16,7 @@ type Organisation struct {
 	Name         Text          `json:"name"` // the first is what the network's lists print
 	OtherNames   []Translation `json:"otherNames,omitempty"`
 	FormerNames  []Translation `json:"formerNames,omitempty"`
-	Abbreviation string        `json:"abbreviation,omitempty"` // "NITA"
+	Abbreviation *string       `json:"abbreviation,omitempty"` // "NITA"
 	Country      Country       `json:"country"`
 	Region       Region        `json:"region"`
 	Languages    []Language    `json:"languages,omitempty"` // that the member works in
@@ -39,8 +39,8 @@ type Printed struct {
 	Country string `json:"country"`
 	// Misprinted says that the list is known to be wrong here, for example
 	// where a row of its table slipped by one.
-	Misprinted bool   `json:"misprinted,omitempty"`
-	Note       string `json:"note,omitempty"` // what is known about the reading, in English
+	Misprinted bool    `json:"misprinted,omitempty"`
+	Note       *string `json:"note,omitempty"` // what is known about the reading, in English
 }
 
 func (m *Organisation) check(p *problems) {
@@ -55,7 +55,9 @@ func (m *Organisation) check(p *problems) {
 			Text{n}.check(p, index("formerNames", i), 200, true)
 		}
 	}
-	checkString(p, "abbreviation", m.Abbreviation, 20, false)
+	if m.Abbreviation != nil {
+		checkString(p, "abbreviation", *m.Abbreviation, 20, true)
+	}
 	checkCountry(p, "country", m.Country)
 	checkOne(p, "region", m.Region, Regions)
 	checkLanguages(p, "languages", m.Languages)
@@ -67,7 +69,9 @@ func (m *Organisation) check(p *problems) {
 	if m.Printed != nil {
 		checkString(p, "printed.name", m.Printed.Name, 200, true)
 		checkString(p, "printed.country", m.Printed.Country, 200, false)
-		checkString(p, "printed.note", m.Printed.Note, 1000, false)
+		if m.Printed.Note != nil {
+			checkString(p, "printed.note", *m.Printed.Note, 1000, true)
+		}
 	}
 }
 
@@ -81,8 +85,8 @@ func (m *Organisation) entry(id ID, e *Entry) {
 			e.Names = append(e.Names, n.Text)
 		}
 	}
-	if m.Abbreviation != "" {
-		e.Names = append(e.Names, m.Abbreviation)
+	if m.Abbreviation != nil {
+		e.Names = append(e.Names, *m.Abbreviation)
 	}
 	if m.Printed != nil {
 		e.Names = append(e.Names, m.Printed.Name)

@@ -54,15 +54,15 @@ func (m *Market) Network(ctx context.Context) (*Network, error) {
 type Attribution struct {
 	Name    string
 	URL     string
-	License string
-	UsedFor string // what was taken from it
+	License *string // nil where none is stated
+	UsedFor string  // what was taken from it
 }
 
 // Attributions are the sources of the network's data.
 func (*Network) Attributions() []*Attribution { return attributions }
 
 var attributions = []*Attribution{
-	{"GeoNames", "https://www.geonames.org/", "CC BY 4.0", "coordinates, identifiers and populations of local governments"},
-	{"WeGO brochure (in Chinese), December 2022", "https://we-gov.org/", "", "list of members and their printed names"},
-	{"Unicode CLDR", "https://cldr.unicode.org/", "Unicode License v3", "names of countries and languages"},
+	{"GeoNames", "https://www.geonames.org/", new("CC BY 4.0"), "coordinates, identifiers and populations of local governments"},
+	{"WeGO brochure (in Chinese), December 2022", "https://we-gov.org/", nil, "list of members and their printed names"},
+	{"Unicode CLDR", "https://cldr.unicode.org/", new("Unicode License v3"), "names of countries"},
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -414,7 +415,11 @@ func (r *Results[P]) facet(ctx context.Context, b Buckets) *Facet {
 	f := &Facet{Field: b.Field, Buckets: make([]*FacetBucket, len(b.Buckets))}
 	var ids []ID
 	for i, v := range b.Buckets {
-		f.Buckets[i] = &FacetBucket{Field: b.Field, Value: v.Value, Count: v.Count, IsSelected: r.selected(b.Field, v.Value)}
+		value := v.Value
+		if b.Field == FieldKind {
+			value = strings.ToUpper(value) // as the API's filter takes it
+		}
+		f.Buckets[i] = &FacetBucket{Field: b.Field, Value: value, Count: v.Count, IsSelected: r.selected(b.Field, v.Value)}
 		if b.Field == FieldTopic || b.Field == FieldMember {
 			ids = append(ids, ID(v.Value))
 		}

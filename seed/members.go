@@ -171,7 +171,7 @@ func cityOf(row map[string]string, local []marketplace.Translation) (*marketplac
 		c.Within = marketplace.ID("city_" + parent)
 	}
 	c.Country, c.Region = marketplace.Country(row["iso2"]), regionNames[row["region"]]
-	c.Printed = &marketplace.Printed{Name: row["name_zh"], Country: row["country_zh_printed"], Misprinted: row["brochure_error"] == "yes", Note: row["note"]}
+	c.Printed = &marketplace.Printed{Name: row["name_zh"], Country: row["country_zh_printed"], Misprinted: row["brochure_error"] == "yes", Note: orNil(row["note"])}
 	source := "GeoNames"
 	if id := row["geonames_id"]; id != "" {
 		source += " " + id
@@ -230,12 +230,20 @@ func institutions() ([]*marketplace.Institution, error) {
 			{Language: "en", Text: parentheses.ReplaceAllString(row["name_en"], "")},
 		}
 		if m := parentheses.FindStringSubmatch(row["name_en"]); m != nil {
-			i.Abbreviation = m[1]
+			i.Abbreviation = &m[1]
 		}
 		i.Country = marketplace.Country(row["iso2"])
 		i.Region = i.Country.Region()
-		i.Printed = &marketplace.Printed{Name: row["name_zh"], Country: row["country_zh_printed"], Note: row["note"]}
+		i.Printed = &marketplace.Printed{Name: row["name_zh"], Country: row["country_zh_printed"], Note: orNil(row["note"])}
 		out = append(out, i)
 	}
 	return out, nil
+}
+
+// orNil is nil for what is not known.
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
