@@ -301,7 +301,8 @@ func TestEnough(t *testing.T) {
 		want int
 	}{
 		{[]int{0, 500}, 1},
-		{[]int{0, 500, 3}, 2},      // one common word is no match for two
+		{[]int{0, 500, 30}, 2},     // plenty have both
+		{[]int{0, 500, 3}, 1},      // few have: those with one come after them
 		{[]int{0, 500, 0}, 1},      // unless nothing has both
 		{[]int{0, 500, 30, 3}, 2},  // two of three, since three is less than plenty
 		{[]int{0, 500, 30, 12}, 3}, // plenty

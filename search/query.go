@@ -358,10 +358,11 @@ const (
 
 // enough decides how many of the asked units a document must have, from the
 // number of matches that have exactly i of them (have[i]): all; where that
-// gives less than plenty, one less, and so on. Of a few words more than half
-// must be there, unless nothing has as many.
+// gives less than plenty, one less, and so on. Of a few words half must be
+// there, unless nothing has as many: who looks for "street lighting" wants to
+// see lighting of other places, too, below the few that have both words.
 func enough(have []int, asked int, sentence bool) int {
-	floor, plenty := (asked+2)/2, plentyWords
+	floor, plenty := (asked+1)/2, plentyWords
 	if sentence {
 		floor, plenty = 1, plentySentence
 	}
