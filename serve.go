@@ -61,6 +61,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	awaitIndex(ctx, index, log)
 
 	server := newServer(market, index, c, logger)
+	logger.Debug("serving", "address", listener.Addr().String(), "documents", index.Status().Documents)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	welcome(out, listener.Addr())

@@ -43,7 +43,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 		h = crossOrigin(c.origins, mux)
 	}
 	return &http.Server{
-		Handler:           headers(h),
+		Handler:           logged(log, headers(h)),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       c.timeout + headerTimeout,
 		WriteTimeout:      2*c.timeout + headerTimeout,
@@ -52,6 +52,41 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
+
+// logged writes a line for each request at level debug: what was asked of
+// which path, how it was answered, and how long it took.
+func logged(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !log.Enabled(r.Context(), slog.LevelDebug) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		began, answer := time.Now(), &observed{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(answer, r)
+		log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", answer.status,
+			"bytes", answer.bytes, "took", time.Since(began), "remote", r.RemoteAddr)
+	})
+}
+
+// observed is an answer whose status and size are noted.
+type observed struct {
+	http.ResponseWriter
+	status, bytes int
+}
+
+func (o *observed) WriteHeader(status int) {
+	o.status = status
+	o.ResponseWriter.WriteHeader(status)
+}
+
+func (o *observed) Write(p []byte) (int, error) {
+	n, err := o.ResponseWriter.Write(p)
+	o.bytes += n
+	return n, err
+}
+
+// Unwrap gives http.ResponseController the answer itself.
+func (o *observed) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
 // crossOrigin lets pages of the named origins use the API from a browser;
 // other origins cannot change anything.

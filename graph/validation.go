@@ -51,6 +51,9 @@ func strictLiterals(observers *core.Events, addError core.AddErrFunc) {
 		if v.Definition == nil || v.ExpectedType == nil {
 			return
 		}
+		if isOwnScalar(v.Definition) && !mayBeString(v) {
+			complain(v, "%s must be written as a string.", v.Definition.Name)
+		}
 		switch v.Kind {
 		case ast.IntValue:
 			if _, err := strconv.ParseInt(v.Raw, 10, 32); v.Definition.Name == "Int" && err != nil {
@@ -60,23 +63,23 @@ func strictLiterals(observers *core.Events, addError core.AddErrFunc) {
 			if v.Definition.Directives.ForName("oneOf") == nil || len(v.Children) != 1 {
 				return
 			}
-			only := v.Children[0]
-			if def := only.Value.VariableDefinition; only.Value.Kind == ast.Variable && def != nil && !def.Type.NonNull {
-				complain(only.Value, "Variable %q must be non-nullable to be used for OneOf Input Object %q.", "$"+only.Value.Raw, v.Definition.Name)
+			only := v.Children[0].Value
+			if def := only.VariableDefinition; only.Kind == ast.Variable && def != nil && !def.Type.NonNull {
+				complain(only, "Variable %q must be non-nullable to be used for OneOf Input Object %q.", "$"+only.Raw, v.Definition.Name)
 			}
-		}
-		switch v.Kind {
-		case ast.StringValue, ast.BlockValue, ast.NullValue, ast.Variable:
-			return
-		case ast.ListValue:
-			if v.ExpectedType.Elem != nil {
-				return
-			}
-		}
-		if isOwnScalar(v.Definition) {
-			complain(v, "%s must be written as a string.", v.Definition.Name)
 		}
 	})
+}
+
+// mayBeString says whether a literal is a string or stands for one.
+func mayBeString(v *ast.Value) bool {
+	switch v.Kind {
+	case ast.StringValue, ast.BlockValue, ast.NullValue, ast.Variable:
+		return true
+	case ast.ListValue:
+		return v.ExpectedType.Elem != nil
+	}
+	return false
 }
 
 // isOwnScalar says whether a type is a scalar that GraphQL does not define.

@@ -3,6 +3,7 @@ package marketplace
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -60,6 +61,19 @@ var bySlug = Index{Equal: []string{"slug"}}
 func register(kind Kind, create func() entity, indexes ...Index) Kind {
 	kinds[kind] = &kindInfo{new: create, indexes: append([]Index{bySlug}, indexes...)}
 	return kind
+}
+
+// kindsOf are the kinds whose documents have the methods of T, in
+// alphabetical order.
+func kindsOf[T any]() []Kind {
+	var out []Kind
+	for k, info := range kinds {
+		if _, ok := info.new().(T); ok {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // StoreSchema is what a Store has to be opened with.

@@ -22,6 +22,11 @@ func newMarket(t *testing.T) *Market {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	return fill(t, store)
+}
+
+func fill(t *testing.T, store Store) *Market {
+	t.Helper()
 	m := New(store, nil)
 	ctx := as(secretariat)
 	must(t, m.AddTopic(ctx, &Topic{Meta: Meta{ID: "topic_mobility", Slug: "mobility"}, Label: english("Mobility")}))
@@ -241,5 +246,42 @@ func TestNoUpdateIsLost(t *testing.T) {
 	}
 	if _, err := m.UpdateSolution(as(acme), s.ID, got.Version(), func(*Solution) error { return nil }); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a solution refers to is found with it; the titles are read once.
+func TestEntriesKnowWhatTheyAreAbout(t *testing.T) {
+	t.Parallel()
+	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	must(t, err)
+	t.Cleanup(func() { store.Close() })
+	m := fill(t, store)
+	s := draft("kerb")
+	s.Status = SolutionPublished
+	must(t, m.AddSolution(as(secretariat), s))
+	must(t, m.AddSolution(as(acme), draft("secret")))
+	entries := Entries(store)
+	feed, err := store.Changes(t.Context(), FeedQuery{Limit: MaxPage})
+	must(t, err)
+	found := map[string]Entry{}
+	for _, c := range feed.Changes {
+		e, ok, err := entries(t.Context(), c)
+		must(t, err)
+		if ok != (c.Kind != KindTopic) {
+			t.Errorf("%s can be found: %v", c.ID, ok)
+		}
+		found[e.ID] = e
+	}
+	e := found[string(s.ID)]
+	if got := fmt.Sprint(e.About); got != "[[{en acme}] [{en Parking}]]" {
+		t.Errorf("about %s", got)
+	}
+	if got := fmt.Sprint(e.Keywords[FieldTopic]); got != "[topic_parking topic_mobility]" {
+		t.Errorf("a domain includes its topics: %s", got)
+	}
+	for _, e := range found {
+		if e.Kind == KindSolution && len(e.Audience) == 2 && fmt.Sprint(e.Audience) != "[company_acme secretariat]" {
+			t.Errorf("%s is found by %v", e.ID, e.Audience)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package marketplace
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // A Member is an organisation of the network: a City, a Company or an Institution.
 type Member interface {
@@ -8,8 +11,8 @@ type Member interface {
 	IsMember()
 }
 
-// MemberKinds are the kinds of members.
-var MemberKinds = []Kind{KindCity, KindCompany, KindInstitution}
+// memberKinds are the kinds of members.
+var memberKinds = sync.OnceValue(kindsOf[Member])
 
 // Organisation is what every member says of itself. What is not known is empty.
 type Organisation struct {

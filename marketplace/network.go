@@ -19,7 +19,7 @@ func (m *Market) Network(ctx context.Context) (*Network, error) {
 	count := func(kinds []Kind, facets ...FacetQuery) (FinderQuery, error) {
 		return Listing{Slice: Slice{First: &none}, Facets: facets}.query(ctx, kinds)
 	}
-	members, err := count(MemberKinds, FacetQuery{FieldKind, 10}, FacetQuery{FieldRegion, 10}, FacetQuery{FieldCountry, maxFacetSize})
+	members, err := count(memberKinds(), FacetQuery{FieldKind, 10}, FacetQuery{FieldRegion, 10}, FacetQuery{FieldCountry, maxFacetSize})
 	if err != nil {
 		return nil, err
 	}

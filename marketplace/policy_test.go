@@ -44,7 +44,7 @@ func TestAudiences(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	show := func(what string, e entity) { fmt.Fprintf(&b, "%-24s %v\n", what, e.audience()) }
-	for _, k := range append(append([]Kind{}, MemberKinds...), KindTopic) {
+	for _, k := range append(memberKinds(), KindTopic) {
 		show(string(k), kinds[k].new())
 	}
 	for _, s := range []SolutionStatus{SolutionDraft, SolutionInReview, SolutionPublished, SolutionArchived} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -33,8 +34,8 @@ func (*Solution) IsSearchResult() {}
 // IsSearchResult marks proposals as something that search finds.
 func (*Proposal) IsSearchResult() {}
 
-// FoundKinds are the kinds that search finds.
-var FoundKinds = []Kind{KindCity, KindCompany, KindInstitution, KindSolution, KindProposal}
+// foundKinds are the kinds that search finds.
+var foundKinds = sync.OnceValue(kindsOf[SearchResult])
 
 // Page sizes.
 const (
@@ -167,9 +168,8 @@ const maxCursor = 4096
 
 // Limits of what a list is asked.
 const (
-	maxFacets     = 20
-	maxFacetSize  = 300
-	MaxTextLength = 4000 // bytes of a search text that are accepted; only MaxQueryLength are searched for
+	maxFacets    = 20
+	maxFacetSize = 300
 )
 
 func (l Listing) query(ctx context.Context, kinds []Kind) (FinderQuery, error) {
@@ -181,9 +181,6 @@ func (l Listing) query(ctx context.Context, kinds []Kind) (FinderQuery, error) {
 		Kinds:     kinds,
 		Sort:      SortRelevance,
 		Facets:    l.Facets,
-	}
-	if len(l.Text) > MaxTextLength {
-		p.addf("text", "TOO_LONG", "at most %d bytes", MaxTextLength)
 	}
 	if len(l.Kinds) > 0 {
 		q.Where = append(q.Where, Filter{Field: FieldKind, Any: keywords(l.Kinds)})
@@ -245,7 +242,7 @@ func (r *Results[P]) Nodes() []P {
 
 // Search lists everything that can be found.
 func (m *Market) Search(ctx context.Context, l Listing) (*Results[SearchResult], error) {
-	return list[SearchResult](ctx, m, l, FoundKinds...)
+	return list[SearchResult](ctx, m, l, foundKinds()...)
 }
 
 // Cities lists local governments.
@@ -537,7 +534,7 @@ func (m *Market) Suggest(ctx context.Context, text string, kinds []Kind, first i
 	if first < 1 || first > MaxSuggestions {
 		return nil, invalid("first", "OUT_OF_RANGE", fmt.Sprintf("must be 1 to %d", MaxSuggestions))
 	}
-	q, err := Listing{Text: text, Kinds: kinds, Slice: Slice{First: &first}}.query(ctx, FoundKinds)
+	q, err := Listing{Text: text, Kinds: kinds, Slice: Slice{First: &first}}.query(ctx, foundKinds())
 	if err != nil {
 		return nil, err
 	}
