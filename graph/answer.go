@@ -42,7 +42,7 @@ func (a *answer) refuse(r *refusal) {
 func (a *answer) send(status int, response *graphql.Response) {
 	parts := [5][]byte{[]byte("{")}
 	if errs := response.Errors; len(errs) > 0 {
-		parts[0] = append(append(parts[0], `"errors":`...), encode(errs[:min(len(errs), maxErrors)])...)
+		parts[0] = append(append(parts[0], `"errors":`...), encode(errs)...)
 		if response.Data != nil {
 			parts[0] = append(parts[0], ',')
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // listLength is how long a list without paging is taken to be: a solution has
-// 1 to 4 topics and 0 to 4 deployments, a domain of the vocabulary 5
+// 1 to 3 topics and 0 to 3 deployments, a domain of the vocabulary 5 to 7
 // sub-topics.
 const listLength = 5
 

@@ -56,8 +56,13 @@ type presenter struct {
 }
 
 // present implements [graphql.ErrorPresenterFunc]. It never changes the error
-// itself, which may be shared.
+// itself, which may be shared. What no longer fits into the answer is nil and
+// is not in the log either: one failing field of 100 entries would write 100
+// times the same.
 func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
+	if callOf(ctx).errors.Add(1) > maxErrors {
+		return nil
+	}
 	shown := &gqlerror.Error{}
 	cause := err
 	if found, ok := errors.AsType[*gqlerror.Error](err); ok {
@@ -82,11 +87,6 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	shown.Message, shown.Extensions = shorten(message), map[string]any{"code": code}
 	if invalid, ok := errors.AsType[*marketplace.InvalidError](cause); ok {
 		shown.Extensions["errors"] = fieldErrors(invalid)
-	}
-	// What no longer fits into the answer need not be in the log either: one
-	// failing field of 100 entries would write 100 times the same.
-	if callOf(ctx).errors.Add(1) > maxErrors {
-		return shown
 	}
 	switch code {
 	case codeInternal:

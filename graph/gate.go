@@ -14,7 +14,9 @@ import (
 type call struct {
 	mutations, subscriptions bool // what the transport can carry besides queries
 	document                 *document
-	errors                   atomic.Int32 // presented so far
+	// errors counts those of the answer. A transport that sends several
+	// answers sets it back before each.
+	errors atomic.Int32
 }
 
 type callKey struct{}

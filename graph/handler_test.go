@@ -96,7 +96,7 @@ var nodeErrors = map[marketplace.ID]error{
 		{Path: "deployments[2].year", Code: "OUT_OF_RANGE", Message: "must be a year"},
 		{Path: "title", Code: "REQUIRED", Message: "is missing"},
 	}},
-	"long": coded(codeBadUserInput, strings.Repeat("é", 10_000)),
+	"long": coded(codeBadUserInput, "x"+strings.Repeat("é", 10_000)),
 }
 
 // stubAPI is a handler over the stubs.

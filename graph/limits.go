@@ -11,7 +11,7 @@ import (
 
 // Limits of one operation. What exceeds them is refused before any work is
 // done for it. The standard introspection query with all its options, the
-// largest that tools send, has 2,068 bytes, 184 tokens, depth 15 and 188
+// largest that tools send, has 2,068 bytes, 184 tokens, depth 15 and 240
 // selections.
 const (
 	maxDocument   = 16 << 10 // bytes of text

@@ -71,9 +71,6 @@ func readParams(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *re
 func run(ctx context.Context, params *graphql.RawParams, exec graphql.GraphExecutor, a *answer) (int, *graphql.Response) {
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if errs != nil {
-		if len(errs) > maxErrors {
-			errs = errs[:maxErrors]
-		}
 		response := exec.DispatchError(graphql.WithOperationContext(ctx, op), errs)
 		if errs[0].Extensions["code"] == codeMethod {
 			a.Header().Set("Allow", http.MethodPost)

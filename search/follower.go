@@ -8,18 +8,21 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
 
 	"citymarket/marketplace"
 
+	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
 	// pageSize is how many changes one batch holds: bigger ones only cost memory.
-	pageSize = 500
+	pageSize = 1000
 	// longWait is how long the feed is asked to wait for news.
 	longWait = 30 * time.Second
 	// idle is how long a cursor that moves over changes which are not
@@ -246,8 +249,8 @@ func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed
 		return 0, err
 	}
 	defer v.snapshot.Close()
-	batch := index.NewBatch()
 	revs := make(map[string]int64, len(feed.Changes))
+	var changes []*change
 	for _, c := range feed.Changes {
 		id := documentID(c.Kind, c.ID)
 		have, ok := revs[id]
@@ -272,14 +275,24 @@ func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed
 				found = false
 			}
 		}
-		if found {
-			e.Kind, e.ID, e.Rev = c.Kind, c.ID, c.Rev
-			batch.Update(documentOf(&e, g.sums))
-		} else if stored, err := v.has(id); err != nil {
+		e.Kind, e.ID, e.Rev = c.Kind, c.ID, c.Rev
+		changes = append(changes, &change{id: id, found: found, entry: e})
+	}
+	for _, sums := range analyse(changes) {
+		for field, s := range sums {
+			have := g.sums[field]
+			g.sums[field] = [2]int64{have[0] + s[0], have[1] + s[1]}
+		}
+	}
+	batch := index.NewBatch()
+	for _, c := range changes {
+		if c.found {
+			batch.Update(c.doc)
+		} else if stored, err := v.has(c.id); err != nil {
 			g.fail(err)
 			return 0, err
-		} else if _, pending := batch.IndexOps[id]; stored || pending {
-			batch.Delete(id)
+		} else if _, pending := batch.IndexOps[c.id]; stored || pending {
+			batch.Delete(c.id)
 		}
 	}
 	moved := feed.Next != g.cursor
@@ -306,6 +319,37 @@ func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed
 		g.revs, g.formerly = make(map[string]int64), g.revs
 	}
 	return len(revs), nil
+}
+
+// A change is one of a page, on its way into a batch.
+type change struct {
+	id    string
+	found bool // else it is to be deleted
+	entry marketplace.Entry
+	doc   *document.Document
+}
+
+// analyse makes the documents of a page on all processors: with one it takes
+// a third of the time of a batch. It returns what each has counted.
+func analyse(changes []*change) []lengths {
+	sums := make([]lengths, runtime.GOMAXPROCS(0))
+	var g errgroup.Group
+	for i := range sums {
+		sums[i] = lengths{}
+		g.Go(func() (err error) {
+			defer recovered(&err)
+			for n := i; n < len(changes); n += len(sums) {
+				if c := changes[n]; c.found {
+					c.doc = documentOf(&c.entry, sums[i])
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		panic(err) // as it would have been without goroutines; apply recovers
+	}
+	return sums
 }
 
 // transient says that an entry could not be read now: the page is read again

@@ -22,6 +22,7 @@ const (
 	weightStem  = 1.0
 	weightWord  = 0.5
 	weightTitle = 0.3
+	weightAbout = 0.7 // what an entry refers to says less of it than its own words
 	weightWhole = 0.3 // a whole Korean word beside its bigrams
 )
 
@@ -165,7 +166,11 @@ func (v *view) forms(t *token, titles bool, scale float64) ([][]clause, error) {
 	if titles {
 		return v.known(title)
 	}
-	return v.known(stems, word, title)
+	about := make([]clause, len(title))
+	for i, c := range title {
+		about[i] = clause{field: fieldAbout, term: c.term, weight: scale * weightAbout}
+	}
+	return v.known(stems, word, title, about)
 }
 
 // known drops the clauses that nothing contains. It is nil when no clause is
@@ -269,7 +274,7 @@ func (v *view) askGrams(q *question, t *token, titles bool) error {
 		if titles {
 			groups, err = v.known(title)
 		} else {
-			groups, err = v.known([]clause{{field: fieldGrams, term: term, weight: weightStem}}, title)
+			groups, err = v.known([]clause{{field: fieldGrams, term: term, weight: weightStem}}, title, []clause{{field: fieldAbout, term: term, weight: weightAbout}})
 		}
 		if len(groups) == 0 {
 			unknown++ // two words that meet in the query, or a typo: either way no document can have it
