@@ -200,7 +200,12 @@ func BenchmarkIndexing(b *testing.B) {
 			}}})
 		}
 		feed.Next = marketplace.Cursor("0:" + strconv.Itoa(n))
-		if _, err := x.apply(context.Background(), x.serving.Load(), &feed); err != nil {
+		g := x.serving.Load()
+		p, err := x.prepare(context.Background(), g, &feed)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := x.apply(g, p); err != nil {
 			b.Fatal(err)
 		}
 	}

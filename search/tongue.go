@@ -2,6 +2,7 @@ package search
 
 import (
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -62,12 +63,51 @@ func languageOf(l marketplace.Language) *tongue {
 	return nil
 }
 
+// A stemmed word, remembered: texts repeat the same few thousand words, and
+// stemming anew took a third of the time of making a document.
+type stemmed struct {
+	terms [2]string
+	n     int
+}
+
+type stemKey struct {
+	tongue      *tongue
+	lower, text string
+}
+
+// stemmings is bounded, since the words come from strangers.
+var stemmings struct {
+	sync.RWMutex
+	of map[stemKey]stemmed
+}
+
+const maxStemmings = 100_000 // some 15 MB
+
 // stems returns the terms of a word: its stem, and the stem of the word
 // without accents where that is another, so that either spelling finds both.
 func (l *tongue) stems(t *token) (terms [2]string, n int) {
 	if l.stem == nil || !l.reads(t) {
 		return [2]string{t.text}, 1
 	}
+	key := stemKey{l, t.lower, t.text}
+	stemmings.RLock()
+	known, ok := stemmings.of[key]
+	stemmings.RUnlock()
+	if ok {
+		return known.terms, known.n
+	}
+	terms, n = l.stemAnew(t)
+	key.lower, key.text = strings.Clone(t.lower), strings.Clone(t.text)
+	stemmings.Lock()
+	if len(stemmings.of) >= maxStemmings || stemmings.of == nil {
+		stemmings.of = make(map[stemKey]stemmed)
+	}
+	stemmings.of[key] = stemmed{terms, n}
+	stemmings.Unlock()
+	return terms, n
+}
+
+func (l *tongue) stemAnew(t *token) (terms [2]string, n int) {
 	a, _ := fold(l.stem(t.lower))
 	if a == "" {
 		a = t.text
