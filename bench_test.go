@@ -20,6 +20,17 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/analysis/analyzer/custom"
+	"github.com/blevesearch/bleve/v2/analysis/analyzer/standard"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ar"
+	"github.com/blevesearch/bleve/v2/analysis/lang/cjk"
+	"github.com/blevesearch/bleve/v2/analysis/lang/de"
+	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	"github.com/blevesearch/bleve/v2/analysis/lang/es"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ru"
+	"github.com/blevesearch/bleve/v2/analysis/token/edgengram"
+	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
+	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 
 	"citymarket/marketplace"
 	"citymarket/marketplace/sqlitestore"
@@ -301,19 +312,37 @@ func sqliteAlone(path string, n int) error {
 	return nil
 }
 
+// bleveAlone builds what stock bleve needs for the same kinds of search: a
+// text field stemmed for the solution's language, the words as they are,
+// titles with the beginnings of their words, keywords, and orders to sort by.
 func bleveAlone(path string, n int) error {
-	text := bleve.NewTextFieldMapping()
-	text.Store, text.IncludeTermVectors, text.IncludeInAll, text.DocValues = false, false, false, false
+	m := bleve.NewIndexMapping()
+	if err := m.AddCustomTokenFilter("beginnings", map[string]any{"type": edgengram.Name, "min": 1.0, "max": 15.0}); err != nil {
+		return err
+	}
+	if err := m.AddCustomAnalyzer("beginnings", map[string]any{"type": custom.Name, "tokenizer": unicode.Name, "token_filters": []string{lowercase.Name, "beginnings"}}); err != nil {
+		return err
+	}
+	doc := bleve.NewDocumentStaticMapping()
+	text := func(name, analyzer string) {
+		f := bleve.NewTextFieldMapping()
+		f.Analyzer, f.Store, f.IncludeTermVectors, f.IncludeInAll, f.DocValues = analyzer, false, false, false, false
+		doc.AddFieldMappingsAt(name, f)
+	}
+	for _, l := range []string{en.AnalyzerName, cjk.AnalyzerName, es.AnalyzerName, ar.AnalyzerName, de.AnalyzerName, ru.AnalyzerName} {
+		text(l, l)
+	}
+	text("words", standard.Name)
+	text("title", standard.Name)
+	text("beginnings", "beginnings")
 	keyword := bleve.NewKeywordFieldMapping()
 	keyword.Store, keyword.IncludeInAll = false, false
-	doc := bleve.NewDocumentStaticMapping()
-	for _, f := range []string{"title", "summary", "description"} {
-		doc.AddFieldMappingsAt(f, text)
-	}
-	for _, f := range []string{"topic", "country", "region", "maturity", "price"} {
+	for _, f := range []string{"topic", "sdg", "country", "region", "maturity", "price", "route", "language", "member", "name"} {
 		doc.AddFieldMappingsAt(f, keyword)
 	}
-	m := bleve.NewIndexMapping()
+	newest := bleve.NewDateTimeFieldMapping()
+	newest.Store, newest.IncludeInAll = false, false
+	doc.AddFieldMappingsAt("newest", newest)
 	m.DefaultMapping = doc
 	index, err := bleve.New(path, m)
 	if err != nil {
@@ -323,9 +352,20 @@ func bleveAlone(path string, n int) error {
 	batch := index.NewBatch()
 	i := 0
 	for s := range seed.Generate(n, 1) {
+		title := s.Title[0].Text
+		whole := title + "\n" + s.Summary[0].Text + "\n" + s.Description[0].Text
+		field := string(s.Title[0].Language)
+		if field == "zh" || field == "ko" {
+			field = cjk.AnalyzerName
+		}
+		newest := s.CreatedAt
+		if s.PublishedAt != nil {
+			newest = *s.PublishedAt
+		}
 		if err := batch.Index(string(s.ID), map[string]any{
-			"title": s.Title[0].Text, "summary": s.Summary[0].Text, "description": s.Description[0].Text,
+			field: whole, "words": whole, "title": title, "beginnings": title, "name": title, "newest": newest,
 			"topic": strs(s.Topics), "country": strs(s.Countries), "region": strs(s.Regions), "maturity": string(s.Maturity), "price": string(s.PriceBand),
+			"route": strs(s.ProcurementRoutes), "language": strs(s.SupportLanguages), "member": string(s.Company),
 		}); err != nil {
 			return err
 		}
