@@ -287,3 +287,56 @@ func TestFirstQueryOfTheExplorer(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 }
+
+// What cities type, in their languages, with typos and half words, finds on
+// the first page what they look for: so many entries on the topic, or the
+// member with the slug.
+func TestCitiesFindWhatTheyLookFor(t *testing.T) {
+	t.Parallel()
+	a := sampleAPI(t)
+	for _, c := range []struct {
+		text, want string
+		least      int
+	}{
+		{"smart parking", "parking", 4},
+		{"smrat parkng", "parking", 3},
+		{"waste management", "waste-management", 6},
+		{"waste managment", "waste-management", 5},
+		{"street lighting", "lighting", 4},
+		{"street ligh", "lighting", 2},
+		{"flood warning", "disaster-response", 3},
+		{"water leak", "water-management", 3},
+		{"open data", "open-data-and-privacy", 4},
+		{"participatory budgeting", "participatory-budgeting", 4},
+		{"智慧停车", "parking", 4},
+		{"垃圾分类", "waste-management", 3},
+		{"路灯", "lighting", 1},
+		{"주차", "parking", 4},
+		{"스마트 주차", "parking", 4},
+		{"재난 대응", "disaster-response", 4},
+		{"estacionamiento inteligente", "parking", 4},
+		{"gestión de residuos", "waste-management", 5},
+		{"presupuesto participativo", "participatory-budgeting", 4},
+		{"alumbrado publico", "lighting", 4},
+		{"gestion des dechets", "waste-management", 5},
+		{"éclairage public", "lighting", 4},
+		{"stationement", "parking", 3},
+		{"إدارة النفايات", "waste-management", 5},
+		{"الإنارة", "lighting", 4},
+		{"مواقف السيارات", "parking", 2},
+		{"Seoul", "seoul", 1},
+		{"首尔", "seoul", 1},
+		{"서울", "seoul", 1},
+		{"kathmand", "kathmandu", 1},
+		{"काठमाडौँ", "kathmandu", 1},
+		{"القاهرة الخرطوم", "khartoum-state", 1},
+		{"sao paulo", "sao-paulo", 1},
+		{"Улаанбаатар", "ulaanbaatar", 1},
+	} {
+		body, _ := json.Marshal(map[string]string{"q": c.text})
+		status, answer := a.ask(`query($q: String) { search(text: $q, first: 10) { nodes { slug ... on Solution { topics { slug } } ... on Proposal { topics { slug } } } } }`, body, nil)
+		if n := bytes.Count(answer, []byte(`"slug":"`+c.want+`"`)); status != http.StatusOK || n < c.least {
+			t.Errorf("%s: %d of %s on the first page, at least %d expected: %s", c.text, n, c.want, c.least, answer)
+		}
+	}
+}

@@ -22,7 +22,7 @@ const (
 	weightStem  = 1.0
 	weightWord  = 0.5
 	weightTitle = 0.3
-	weightAbout = 0.7 // what an entry refers to says less of it than its own words
+	weightAbout = 1.0 // a topic that was chosen says what an entry is about as surely as its words do
 	weightWhole = 0.3 // a whole Korean word beside its bigrams
 )
 
