@@ -17,6 +17,12 @@ type Resolver struct {
 	Market *marketplace.Market
 }
 
+// By names one thing, by its id or by its slug.
+type By struct {
+	ID   *marketplace.ID
+	Slug *string
+}
+
 // optional makes what is not there null instead of an error.
 func optional[T any](v T, err error) (T, error) {
 	if errors.Is(err, marketplace.ErrNotFound) {

@@ -119,3 +119,14 @@ func (m *Market) City(ctx context.Context, id ID) (*City, error) { return get[*C
 func (m *Market) CityBySlug(ctx context.Context, slug string) (*City, error) {
 	return bySlugOf[*City](ctx, m, KindCity, slug)
 }
+
+// Cities lists local governments.
+func (m *Market) Cities(ctx context.Context, l Listing) (*Results[*City], error) {
+	return list[*City](ctx, m, l, KindCity)
+}
+
+// Names of the pages of cities in the API.
+type (
+	CityConnection = Results[*City]
+	CityEdge       = Edge[*City]
+)

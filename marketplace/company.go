@@ -78,3 +78,14 @@ func (m *Market) Company(ctx context.Context, id ID) (*Company, error) {
 func (m *Market) CompanyBySlug(ctx context.Context, slug string) (*Company, error) {
 	return bySlugOf[*Company](ctx, m, KindCompany, slug)
 }
+
+// Companies lists companies.
+func (m *Market) Companies(ctx context.Context, l Listing) (*Results[*Company], error) {
+	return list[*Company](ctx, m, l, KindCompany)
+}
+
+// Names of the pages of companies in the API.
+type (
+	CompanyConnection = Results[*Company]
+	CompanyEdge       = Edge[*Company]
+)

@@ -57,3 +57,14 @@ func (m *Market) Institution(ctx context.Context, id ID) (*Institution, error) {
 func (m *Market) InstitutionBySlug(ctx context.Context, slug string) (*Institution, error) {
 	return bySlugOf[*Institution](ctx, m, KindInstitution, slug)
 }
+
+// Institutions lists institutions.
+func (m *Market) Institutions(ctx context.Context, l Listing) (*Results[*Institution], error) {
+	return list[*Institution](ctx, m, l, KindInstitution)
+}
+
+// Names of the pages of institutions in the API.
+type (
+	InstitutionConnection = Results[*Institution]
+	InstitutionEdge       = Edge[*Institution]
+)

@@ -258,3 +258,24 @@ func (m *Market) Proposal(ctx context.Context, id ID) (*Proposal, error) {
 func (m *Market) ProposalBySlug(ctx context.Context, slug string) (*Proposal, error) {
 	return bySlugOf[*Proposal](ctx, m, KindProposal, slug)
 }
+
+// Proposals lists proposals.
+func (m *Market) Proposals(ctx context.Context, l Listing) (*Results[*Proposal], error) {
+	return list[*Proposal](ctx, m, l, KindProposal)
+}
+
+// ProposalsOf lists the proposals of a city.
+func (m *Market) ProposalsOf(ctx context.Context, city ID, l Listing) (*Results[*Proposal], error) {
+	return related[*Proposal](ctx, m, KindProposal, FieldMember, city, l)
+}
+
+// ProposalsOn lists the proposals on a topic; on those below it, too, for a domain.
+func (m *Market) ProposalsOn(ctx context.Context, topic ID, l Listing) (*Results[*Proposal], error) {
+	return related[*Proposal](ctx, m, KindProposal, FieldTopic, topic, l)
+}
+
+// Names of the pages of proposals in the API.
+type (
+	ProposalConnection = Results[*Proposal]
+	ProposalEdge       = Edge[*Proposal]
+)

@@ -223,6 +223,12 @@ type Edge[P entity] struct {
 	results *Results[P]
 }
 
+// Names of the pages of everything in the API.
+type (
+	SearchConnection = Results[SearchResult]
+	SearchEdge       = Edge[SearchResult]
+)
+
 // PageInfo tells where a page lies in its list.
 type PageInfo struct {
 	HasNextPage     bool
@@ -243,51 +249,6 @@ func (r *Results[P]) Nodes() []P {
 // Search lists everything that can be found.
 func (m *Market) Search(ctx context.Context, l Listing) (*Results[SearchResult], error) {
 	return list[SearchResult](ctx, m, l, foundKinds()...)
-}
-
-// Cities lists local governments.
-func (m *Market) Cities(ctx context.Context, l Listing) (*Results[*City], error) {
-	return list[*City](ctx, m, l, KindCity)
-}
-
-// Companies lists companies.
-func (m *Market) Companies(ctx context.Context, l Listing) (*Results[*Company], error) {
-	return list[*Company](ctx, m, l, KindCompany)
-}
-
-// Institutions lists institutions.
-func (m *Market) Institutions(ctx context.Context, l Listing) (*Results[*Institution], error) {
-	return list[*Institution](ctx, m, l, KindInstitution)
-}
-
-// Solutions lists solutions.
-func (m *Market) Solutions(ctx context.Context, l Listing) (*Results[*Solution], error) {
-	return list[*Solution](ctx, m, l, KindSolution)
-}
-
-// Proposals lists proposals.
-func (m *Market) Proposals(ctx context.Context, l Listing) (*Results[*Proposal], error) {
-	return list[*Proposal](ctx, m, l, KindProposal)
-}
-
-// SolutionsOf lists the solutions of a company.
-func (m *Market) SolutionsOf(ctx context.Context, company ID, l Listing) (*Results[*Solution], error) {
-	return related[*Solution](ctx, m, KindSolution, FieldMember, company, l)
-}
-
-// ProposalsOf lists the proposals of a city.
-func (m *Market) ProposalsOf(ctx context.Context, city ID, l Listing) (*Results[*Proposal], error) {
-	return related[*Proposal](ctx, m, KindProposal, FieldMember, city, l)
-}
-
-// SolutionsOn lists the solutions on a topic; on those below it, too, for a domain.
-func (m *Market) SolutionsOn(ctx context.Context, topic ID, l Listing) (*Results[*Solution], error) {
-	return related[*Solution](ctx, m, KindSolution, FieldTopic, topic, l)
-}
-
-// ProposalsOn lists the proposals on a topic; on those below it, too, for a domain.
-func (m *Market) ProposalsOn(ctx context.Context, topic ID, l Listing) (*Results[*Proposal], error) {
-	return related[*Proposal](ctx, m, KindProposal, FieldTopic, topic, l)
 }
 
 func list[P entity](ctx context.Context, m *Market, l Listing, kinds ...Kind) (*Results[P], error) {

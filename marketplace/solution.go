@@ -299,3 +299,24 @@ func (m *Market) Solution(ctx context.Context, id ID) (*Solution, error) {
 func (m *Market) SolutionBySlug(ctx context.Context, slug string) (*Solution, error) {
 	return bySlugOf[*Solution](ctx, m, KindSolution, slug)
 }
+
+// Solutions lists solutions.
+func (m *Market) Solutions(ctx context.Context, l Listing) (*Results[*Solution], error) {
+	return list[*Solution](ctx, m, l, KindSolution)
+}
+
+// SolutionsOf lists the solutions of a company.
+func (m *Market) SolutionsOf(ctx context.Context, company ID, l Listing) (*Results[*Solution], error) {
+	return related[*Solution](ctx, m, KindSolution, FieldMember, company, l)
+}
+
+// SolutionsOn lists the solutions on a topic; on those below it, too, for a domain.
+func (m *Market) SolutionsOn(ctx context.Context, topic ID, l Listing) (*Results[*Solution], error) {
+	return related[*Solution](ctx, m, KindSolution, FieldTopic, topic, l)
+}
+
+// Names of the pages of solutions in the API.
+type (
+	SolutionConnection = Results[*Solution]
+	SolutionEdge       = Edge[*Solution]
+)

@@ -22,7 +22,7 @@ import (
 
 const (
 	// pageSize is how many changes one batch holds: bigger ones only cost memory.
-	pageSize = 1000
+	pageSize = 500
 	// longWait is how long the feed is asked to wait for news.
 	longWait = 30 * time.Second
 	// idle is how long a cursor that moves over changes which are not
