@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -96,6 +97,17 @@ func fromEnvironment(f *flag.FlagSet, getenv func(string) string) error {
 	return err
 }
 
+// trusted are the origins one by one.
+func (c config) trusted() []string {
+	var list []string
+	for o := range strings.SplitSeq(c.origins, ",") {
+		if o = strings.TrimSpace(o); o != "" {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
 func (c config) check(command string) error {
 	if c.store != "" && !strings.HasPrefix(c.store, "mongodb://") && !strings.HasPrefix(c.store, "mongodb+srv://") {
 		return fmt.Errorf("-store must be empty or begin with mongodb:// or mongodb+srv://")
@@ -108,6 +120,11 @@ func (c config) check(command string) error {
 	}
 	if _, _, err := net.SplitHostPort(c.addr); err != nil {
 		return fmt.Errorf("-addr must be a host and a port such as 127.0.0.1:8080: %w", err)
+	}
+	for _, o := range c.trusted() {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(o); err != nil {
+			return fmt.Errorf("-origins must be addresses such as https://a.example, separated by commas: %w", err)
+		}
 	}
 	if c.timeout < time.Second || c.timeout > 5*time.Minute {
 		return fmt.Errorf("-timeout must be 1s to 5m")

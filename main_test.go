@@ -169,6 +169,7 @@ func TestWhatKeepsItFromStartingIsSaid(t *testing.T) {
 		"damaged":                       {"-addr", "127.0.0.1:0", "-data", damaged},
 		"127.0.0.1:1":                   {"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-store", "mongodb://someone:secret@127.0.0.1:1/"},
 		"mongodb://":                    {"-store", "postgres://localhost"},
+		"-origins must be":              {"-origins", "*"},
 		"not a command":                 {"sreve"},
 		"-timeout must be":              {"-timeout", "1ms"},
 		"host and a port":               {"-addr", "8080"},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/rs/cors"
@@ -39,8 +38,8 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 
 	var h http.Handler = mux
 	h = http.NewCrossOriginProtection().Handler(h)
-	if c.origins != "" {
-		h = crossOrigin(c.origins, mux)
+	if list := c.trusted(); len(list) > 0 {
+		h = crossOrigin(list, mux)
 	}
 	return &http.Server{
 		Handler:           logged(log, headers(h)),
@@ -90,16 +89,15 @@ func (o *observed) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
 // crossOrigin lets pages of the named origins use the API from a browser;
 // other origins cannot change anything.
-func crossOrigin(origins string, next http.Handler) http.Handler {
+func crossOrigin(origins []string, next http.Handler) http.Handler {
 	protect := http.NewCrossOriginProtection()
-	var list []string
-	for o := range strings.SplitSeq(origins, ",") {
-		o = strings.TrimSpace(o)
-		list = append(list, o)
-		protect.AddTrustedOrigin(o)
+	for _, o := range origins {
+		if err := protect.AddTrustedOrigin(o); err != nil {
+			panic(err) // the configuration was checked
+		}
 	}
 	return cors.New(cors.Options{
-		AllowedOrigins: list,
+		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"Content-Type", "Accept", "Accept-Language", "Authorization"},
 		MaxAge:         600,
