@@ -100,7 +100,7 @@ func Load(ctx context.Context, m *marketplace.Market, o Options) error {
 	last := len(institutions) - 1
 	parts = append(parts,
 		func() error { return add(ctx, o, "institutions", institutions[:last], m.AddInstitution) },
-		func() error { return add(ctx, o, "the last institution", institutions[last:], m.AddInstitution) },
+		func() error { return add(ctx, Options{}, "institutions", institutions[last:], m.AddInstitution) },
 	)
 	for _, part := range parts {
 		if err := part(); err != nil {
