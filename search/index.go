@@ -209,8 +209,6 @@ type generation struct {
 	average  map[string]float64
 	revs     map[string]int64 // what was applied lately, by document id
 	formerly map[string]int64 // and before that
-
-	ahead chan *page // what Follow prepares while it writes; nil: nothing
 }
 
 // What is stored beside the entries.
@@ -253,7 +251,6 @@ func (g *generation) fail(err error) { g.broken.CompareAndSwap(nil, &err) }
 
 func (g *generation) close() (err error) {
 	defer recovered(&err)
-	g.takeAhead()
 	generations.Delete(g.scorch)
 	return g.scorch.Close()
 }
