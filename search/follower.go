@@ -21,9 +21,8 @@ import (
 )
 
 const (
-	// pageSize is how many changes one batch holds: 100,000 solutions take 196 s
-	// of CPU in batches of 500, 150 s in batches of 1,000, the most that the
-	// feed gives.
+	// pageSize is how many changes one batch holds: the most that the feed
+	// gives, since each batch becomes a segment that must be merged later.
 	pageSize = marketplace.MaxPage
 	// longWait is how long the feed is asked to wait for news.
 	longWait = 30 * time.Second
