@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -250,22 +251,13 @@ func BenchmarkLoad(b *testing.B) {
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
 			before, began := cpu(), time.Now()
-			if err := errorsOf(sqliteAlone(filepath.Join(b.TempDir(), "alone.db"), n), bleveAlone(filepath.Join(b.TempDir(), "bleve"), n)); err != nil {
+			if err := errors.Join(sqliteAlone(filepath.Join(b.TempDir(), "alone.db"), n), bleveAlone(filepath.Join(b.TempDir(), "bleve"), n)); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportMetric(time.Since(began).Seconds(), "s")
 			b.ReportMetric((cpu() - before).Seconds(), "cpu-s")
 		}
 	})
-}
-
-func errorsOf(list ...error) error {
-	for _, err := range list {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // residentMB is the memory that the process holds, 0 where it cannot be read.

@@ -72,7 +72,6 @@ const (
 	FieldSize        Field = "size"              // CompanySize
 	FieldInstitution Field = "institution_type"  // InstitutionKind
 	FieldCurrency    Field = "currency"          // ISO 4217, of the budget
-	FieldStatus      Field = "status"            // status of the document
 	FieldSample      Field = "sample"            // "true" for sample data
 
 	FieldBudgetMin Field = "budget_min" // number, in the currency

@@ -76,7 +76,6 @@ func (r *reads) kind(k Kind) *kindReads {
 	defer r.mu.Unlock()
 	if r.byKind == nil {
 		r.byKind = map[Kind]*kindReads{}
-		r.groups = map[ID][]ID{}
 	}
 	kr := r.byKind[k]
 	if kr == nil {
@@ -107,7 +106,6 @@ func (r *reads) together(ids []ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.groups == nil {
-		r.byKind = map[Kind]*kindReads{}
 		r.groups = map[ID][]ID{}
 	}
 	for _, id := range ids {
@@ -127,15 +125,19 @@ func (r *reads) siblings(id ID) []ID {
 	return []ID{id}
 }
 
+// readsOf are the reads of the context's request; of this call alone where
+// there is none.
+func readsOf(ctx context.Context) *reads {
+	if rq := requestOf(ctx); rq != nil {
+		return &rq.reads
+	}
+	return new(reads)
+}
+
 // load returns the visible documents of the ids, in their order, nil where
 // there is none: one store operation for each kind among them at the most.
 func (m *Market) load(ctx context.Context, ids []ID) ([]entity, error) {
-	var r *reads
-	if rq := requestOf(ctx); rq != nil {
-		r = &rq.reads
-	} else {
-		r = new(reads)
-	}
+	r := readsOf(ctx)
 	r.expect(ids)
 	r.together(ids)
 	out := make([]entity, len(ids))
@@ -171,7 +173,7 @@ func (m *Market) one(ctx context.Context, r *reads, id ID) (entity, error) {
 		}
 	}
 	var refs []ID
-	err := m.fetch(ctx, kind, batch, func(doc entity) {
+	err := m.fetch(ctx, kind, byIDs(batch), func(doc entity) {
 		kr.done[doc.meta().ID] = doc
 		refs = append(refs, doc.refs()...)
 	})
@@ -193,8 +195,14 @@ func (m *Market) one(ctx context.Context, r *reads, id ID) (entity, error) {
 	return doc, nil
 }
 
-func (m *Market) fetch(ctx context.Context, kind Kind, ids []any, each func(entity)) error {
-	docs, err := m.store.Find(ctx, kind, Query{Where: []Condition{{Field: "id", Op: In, Values: ids}}, Limit: len(ids)})
+// byIDs asks for the documents of at most MaxValues ids.
+func byIDs(ids []any) Query {
+	return Query{Where: []Condition{{Field: "id", Op: In, Values: ids}}, Limit: len(ids)}
+}
+
+// fetch reads the documents of a query and hands over those that the viewer may see.
+func (m *Market) fetch(ctx context.Context, kind Kind, q Query, each func(entity)) error {
+	docs, err := m.store.Find(ctx, kind, q)
 	if err != nil {
 		return err
 	}
@@ -214,11 +222,7 @@ func (m *Market) fetch(ctx context.Context, kind Kind, ids []any, each func(enti
 // read already where it has. What the viewer may not see is not found.
 func get[P entity](ctx context.Context, m *Market, id ID) (P, error) {
 	var none P
-	rq := requestOf(ctx)
-	if rq == nil {
-		rq = new(request)
-	}
-	doc, err := m.one(ctx, &rq.reads, id)
+	doc, err := m.one(ctx, readsOf(ctx), id)
 	if err != nil {
 		return none, err
 	}
@@ -247,28 +251,19 @@ func bySlugOf[P entity](ctx context.Context, m *Market, kind Kind, slug string) 
 // limit: it is for small sets; lists that people page through come from the
 // Finder.
 func find[P entity](ctx context.Context, m *Market, kind Kind, q Query) ([]P, error) {
-	docs, err := m.store.Find(ctx, kind, q)
+	out := []P{}
+	var ids, refs []ID
+	err := m.fetch(ctx, kind, q, func(doc entity) {
+		out = append(out, doc.(P))
+		ids = append(ids, doc.meta().ID)
+		refs = append(refs, doc.refs()...)
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]P, 0, len(docs))
-	ids := make([]ID, 0, len(docs))
-	var refs []ID
-	for _, d := range docs {
-		doc, err := decode(kind, d)
-		if err != nil {
-			return nil, err
-		}
-		if visible(ctx, doc) {
-			out = append(out, doc.(P))
-			ids = append(ids, doc.meta().ID)
-			refs = append(refs, doc.refs()...)
-		}
-	}
-	if rq := requestOf(ctx); rq != nil {
-		rq.reads.expect(refs)
-		rq.reads.together(ids)
-	}
+	r := readsOf(ctx)
+	r.expect(refs)
+	r.together(ids)
 	return out, nil
 }
 
@@ -500,7 +495,7 @@ func readTitles(ctx context.Context, store Store, titles map[ID]Text, ids []ID) 
 			clear(titles)
 			return readTitles(ctx, store, titles, ids)
 		}
-		docs, err := store.Find(ctx, kind, Query{Where: []Condition{{Field: "id", Op: In, Values: batch}}, Limit: len(batch)})
+		docs, err := store.Find(ctx, kind, byIDs(batch))
 		if err != nil {
 			return err
 		}

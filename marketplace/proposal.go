@@ -161,7 +161,6 @@ func (r *Proposal) entry(e *Entry) bool {
 	e.Keywords[FieldRegion] = []string{string(r.Region)}
 	e.Keywords[FieldStage] = []string{string(r.Stage)}
 	e.Keywords[FieldFunding] = []string{string(r.Funding)}
-	e.Keywords[FieldStatus] = []string{string(r.Status)}
 	e.Keywords[FieldLanguage] = keywords(r.Languages)
 	if r.ProcurementRoute != nil {
 		e.Keywords[FieldProcurement] = []string{string(*r.ProcurementRoute)}

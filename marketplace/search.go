@@ -3,6 +3,7 @@ package marketplace
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -403,8 +404,10 @@ func (m *Market) LabelOf(ctx context.Context, b *FacetBucket, wished []Language)
 	switch b.Field {
 	case FieldTopic, FieldMember:
 		doc, err := get[Node](ctx, m, ID(b.Value))
-		if err != nil {
-			return b.Value, ignoreNotFound(err)
+		if errors.Is(err, ErrNotFound) {
+			return b.Value, nil
+		} else if err != nil {
+			return "", err
 		}
 		return Localize(ctx, doc.texts()[0].Text, wished).Text, nil
 	case FieldCountry:
@@ -417,11 +420,6 @@ func (m *Market) LabelOf(ctx context.Context, b *FacetBucket, wished []Language)
 		}
 	}
 	return b.Value, nil
-}
-
-func ignoreNotFound(err error) error {
-	var p problems
-	return p.missing(err, "", "")
 }
 
 // A Highlight is a part of a field's text in which words of the search stand.

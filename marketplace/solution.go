@@ -207,7 +207,6 @@ func (s *Solution) entry(e *Entry) bool {
 	e.Keywords[FieldProcurement] = keywords(s.ProcurementRoutes)
 	e.Keywords[FieldLanguage] = keywords(s.SupportLanguages)
 	e.Keywords[FieldPriceBand] = []string{string(s.PriceBand)}
-	e.Keywords[FieldStatus] = []string{string(s.Status)}
 	return true
 }
 

@@ -200,12 +200,7 @@ func BenchmarkIndexing(b *testing.B) {
 			}}})
 		}
 		feed.Next = marketplace.Cursor("0:" + strconv.Itoa(n))
-		g := x.serving.Load()
-		p, err := x.prepare(context.Background(), g, &feed)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := x.apply(g, p); err != nil {
+		if _, err := x.apply(context.Background(), x.serving.Load(), &feed); err != nil {
 			b.Fatal(err)
 		}
 	}

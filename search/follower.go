@@ -188,11 +188,7 @@ func (x *Index) step(ctx context.Context, g *generation, serving bool) (int, err
 	if feed == nil { // nudged
 		return more, nil
 	}
-	p, err := x.prepare(ctx, g, feed)
-	if err != nil {
-		return more, err
-	}
-	fresh, err := x.apply(g, p)
+	fresh, err := x.apply(ctx, g, feed)
 	if err != nil {
 		return more, err
 	}
@@ -239,66 +235,12 @@ func (x *Index) read(ctx context.Context, q marketplace.FeedQuery) (*marketplace
 	return &feed, nil
 }
 
-// A page is a page of the feed, ready to be written.
-type page struct {
-	feed    *marketplace.Feed
-	changes []*change
-	revs    map[string]int64
-	sums    []lengths // what the documents add to the index's
-}
-
-// prepare makes the documents of a page's changes that are news.
-func (x *Index) prepare(ctx context.Context, g *generation, feed *marketplace.Feed) (p *page, err error) {
+// apply writes a page of changes and the cursor after them in one batch. It
+// returns how many were news.
+func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed) (fresh int, err error) {
 	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-			g.fail(err)
-		}
-	}()
-	v, err := g.view()
-	if err != nil {
-		g.fail(err)
-		return nil, err
-	}
-	defer v.snapshot.Close()
-	p = &page{feed: feed, revs: make(map[string]int64, len(feed.Changes))}
-	for _, c := range feed.Changes {
-		id := documentID(c.Kind, c.ID)
-		have, ok := p.revs[id]
-		if !ok {
-			if have, err = g.rev(v, id); err != nil {
-				g.fail(err)
-				return nil, err
-			}
-		}
-		if c.Rev <= have {
-			continue
-		}
-		p.revs[id] = c.Rev
-		var e marketplace.Entry
-		found := false
-		if !c.Deleted {
-			if e, found, err = x.entryOf(ctx, c); transient(err) {
-				return nil, err
-			} else if err != nil {
-				// One document that cannot be read must not stop all others.
-				x.log.Error("search: a document has no readable entry", "document", id, "error", err)
-				found = false
-			}
-		}
-		e.Kind, e.ID, e.Rev = c.Kind, c.ID, c.Rev
-		p.changes = append(p.changes, &change{id: id, found: found, entry: e})
-	}
-	p.sums = analyse(p.changes)
-	return p, nil
-}
-
-// apply writes a page and the cursor after it in one batch. It returns how
-// many changes were news.
-func (x *Index) apply(g *generation, p *page) (fresh int, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
 			g.fail(err)
 		}
 	}()
@@ -308,15 +250,40 @@ func (x *Index) apply(g *generation, p *page) (fresh int, err error) {
 		return 0, err
 	}
 	defer v.snapshot.Close()
-	feed, revs := p.feed, p.revs
-	for _, sums := range p.sums {
+	revs := make(map[string]int64, len(feed.Changes))
+	var changes []*change
+	for _, c := range feed.Changes {
+		id := documentID(c.Kind, c.ID)
+		have, ok := revs[id]
+		if !ok {
+			if have, err = g.rev(v, id); err != nil {
+				g.fail(err)
+				return 0, err
+			}
+		}
+		if c.Rev <= have {
+			continue
+		}
+		revs[id] = c.Rev
+		e, found, err := x.entryOf(ctx, c)
+		if transient(err) {
+			return 0, err
+		} else if err != nil {
+			// One document that cannot be read must not stop all others.
+			x.log.Error("search: a document has no readable entry", "document", id, "error", err)
+			found = false
+		}
+		e.Kind, e.ID, e.Rev = c.Kind, c.ID, c.Rev
+		changes = append(changes, &change{id: id, found: found && !c.Deleted, entry: e})
+	}
+	for _, sums := range analyse(changes) {
 		for field, s := range sums {
 			have := g.sums[field]
 			g.sums[field] = [2]int64{have[0] + s[0], have[1] + s[1]}
 		}
 	}
 	batch := index.NewBatch()
-	for _, c := range p.changes {
+	for _, c := range changes {
 		if c.found {
 			batch.Update(c.doc)
 		} else if stored, err := v.has(c.id); err != nil {

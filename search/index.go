@@ -80,7 +80,8 @@ type Status struct {
 // Follow builds a new one. It fails with ErrLocked when another process holds
 // the directory, else only when the directory cannot be written.
 //
-// entryOf says how a changed document is found; false: not at all.
+// entryOf says how a changed document is found; false: not at all. It is told
+// of deletions, too, by one goroutine at a time.
 func Open(dir string, store Source, entryOf func(context.Context, marketplace.Change) (marketplace.Entry, bool, error), log *slog.Logger) (*Index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("search: %w", err)

@@ -91,6 +91,9 @@ func (m *memory) Changes(ctx context.Context, q marketplace.FeedQuery) (marketpl
 
 func entryOf(_ context.Context, c marketplace.Change) (marketplace.Entry, bool, error) {
 	var e marketplace.Entry
+	if c.Deleted {
+		return e, false, nil
+	}
 	if err := c.Decode(&e); err != nil {
 		return e, false, err
 	}

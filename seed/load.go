@@ -63,26 +63,12 @@ func Load(ctx context.Context, m *marketplace.Market, o Options) error {
 	if err != nil {
 		return err
 	}
-	var domains, subtopics []*marketplace.Topic
-	for _, t := range topics {
-		if t.Parent == "" {
-			domains = append(domains, t)
-		} else {
-			subtopics = append(subtopics, t)
-		}
-	}
+	domains, subtopics := split(topics, func(t *marketplace.Topic) bool { return t.Parent == "" })
 	cities, err := cities()
 	if err != nil {
 		return err
 	}
-	var states, others []*marketplace.City // a city may lie inside one of the states
-	for _, c := range cities {
-		if c.Within == "" {
-			states = append(states, c)
-		} else {
-			others = append(others, c)
-		}
-	}
+	states, others := split(cities, func(c *marketplace.City) bool { return c.Within == "" })
 	institutions, err := institutions()
 	if err != nil {
 		return err
@@ -108,6 +94,18 @@ func Load(ctx context.Context, m *marketplace.Market, o Options) error {
 		}
 	}
 	return nil
+}
+
+// split parts what must be there first, since others refer to it, from the rest.
+func split[T any](list []T, first func(T) bool) (before, after []T) {
+	for _, v := range list {
+		if first(v) {
+			before = append(before, v)
+		} else {
+			after = append(after, v)
+		}
+	}
+	return before, after
 }
 
 // Loaded says whether a load has been completed: the last institution is
