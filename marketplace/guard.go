@@ -59,46 +59,99 @@ func visible(ctx context.Context, doc entity) bool {
 // So the number of operations depends on the depth of a request, not on the
 // size of its pages, without any waiting for stragglers.
 type reads struct {
-	mu     sync.Mutex
-	byKind map[Kind]*kindReads
-	groups map[ID][]ID    // documents that were loaded together
-	shared map[string]any // results of once
-}
-
-type kindReads struct {
-	mu      sync.Mutex
+	mu      sync.Mutex    // guards everything below; never held while the store is asked
 	done    map[ID]entity // nil: not there, or not for this viewer
-	pending map[ID]struct{}
-}
-
-func (r *reads) kind(k Kind) *kindReads {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.byKind == nil {
-		r.byKind = map[Kind]*kindReads{}
-	}
-	kr := r.byKind[k]
-	if kr == nil {
-		kr = &kindReads{done: map[ID]entity{}, pending: map[ID]struct{}{}}
-		r.byKind[k] = kr
-	}
-	return kr
+	pending map[Kind]map[ID]struct{}
+	loading map[Kind]*sync.Mutex // held while documents of the kind are loaded
+	groups  map[ID][]ID          // documents that were loaded together
+	shared  map[string]any       // results of once
 }
 
 // expect notes what is likely to be read soon.
 func (r *reads) expect(ids []ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note(ids)
+}
+
+func (r *reads) note(ids []ID) {
 	for _, id := range ids {
 		k := id.Kind()
-		if k == "" {
+		if _, ok := r.done[id]; ok || k == "" {
 			continue
 		}
-		kr := r.kind(k)
-		kr.mu.Lock()
-		if _, ok := kr.done[id]; !ok {
-			kr.pending[id] = struct{}{}
+		if r.pending == nil {
+			r.pending = map[Kind]map[ID]struct{}{}
 		}
-		kr.mu.Unlock()
+		if r.pending[k] == nil {
+			r.pending[k] = map[ID]struct{}{}
+		}
+		r.pending[k][id] = struct{}{}
 	}
+}
+
+// read returns a document if it was read already.
+func (r *reads) read(id ID) (doc entity, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	doc, ok = r.done[id]
+	return doc, ok
+}
+
+// lock returns the lock under which documents of a kind are loaded.
+func (r *reads) lock(k Kind) *sync.Mutex {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.loading == nil {
+		r.loading = map[Kind]*sync.Mutex{}
+	}
+	if r.loading[k] == nil {
+		r.loading[k] = new(sync.Mutex)
+	}
+	return r.loading[k]
+}
+
+// take returns what is pending of id's kind, id first, at most MaxValues.
+func (r *reads) take(id ID) []any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pending := r.pending[id.Kind()]
+	batch := append(make([]any, 0, len(pending)+1), string(id))
+	for p := range pending {
+		if p != id && len(batch) < MaxValues {
+			batch = append(batch, string(p))
+		}
+	}
+	return batch
+}
+
+// keep publishes what was loaded together with what it refers to: whoever
+// sees one of the documents and asks for its references finds those of all
+// of them pending.
+func (r *reads) keep(batch []any, docs []entity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done == nil {
+		r.done = map[ID]entity{}
+	}
+	for _, b := range batch {
+		id := ID(b.(string))
+		r.done[id] = nil
+		delete(r.pending[id.Kind()], id)
+	}
+	for _, doc := range docs {
+		r.done[doc.meta().ID] = doc
+	}
+	for _, doc := range docs {
+		r.note(doc.refs())
+	}
+}
+
+// forget makes a document be read anew.
+func (r *reads) forget(id ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.done, id)
 }
 
 // together notes that documents are of one page.
@@ -157,41 +210,22 @@ func (m *Market) one(ctx context.Context, r *reads, id ID) (entity, error) {
 	if kind == "" {
 		return nil, nil
 	}
-	kr := r.kind(kind)
-	kr.mu.Lock()
-	doc, ok := kr.done[id]
-	if ok {
-		kr.mu.Unlock()
+	if doc, ok := r.read(id); ok {
 		return doc, nil
 	}
-	kr.pending[id] = struct{}{}
-	batch := make([]any, 0, len(kr.pending))
-	batch = append(batch, string(id))
-	for p := range kr.pending {
-		if p != id && len(batch) < MaxValues {
-			batch = append(batch, string(p))
-		}
+	loading := r.lock(kind)
+	loading.Lock()
+	defer loading.Unlock()
+	if doc, ok := r.read(id); ok {
+		return doc, nil // somebody else loaded it while this one waited
 	}
-	var refs []ID
-	err := m.fetch(ctx, kind, byIDs(batch), func(doc entity) {
-		kr.done[doc.meta().ID] = doc
-		refs = append(refs, doc.refs()...)
-	})
-	if err == nil {
-		for _, b := range batch {
-			id := ID(b.(string))
-			if _, ok := kr.done[id]; !ok {
-				kr.done[id] = nil
-			}
-			delete(kr.pending, id)
-		}
-	}
-	doc = kr.done[id]
-	kr.mu.Unlock()
-	if err != nil {
+	batch := r.take(id)
+	var docs []entity
+	if err := m.fetch(ctx, kind, byIDs(batch), func(doc entity) { docs = append(docs, doc) }); err != nil {
 		return nil, err
 	}
-	r.expect(refs) // after the lock: references may lead to the same kind
+	r.keep(batch, docs)
+	doc, _ := r.read(id)
 	return doc, nil
 }
 
@@ -362,10 +396,7 @@ func (m *Market) put(ctx context.Context, doc entity) error {
 	}
 	meta.rev = rev
 	if rq := requestOf(ctx); rq != nil {
-		kr := rq.reads.kind(doc.kind())
-		kr.mu.Lock()
-		delete(kr.done, meta.ID)
-		kr.mu.Unlock()
+		rq.reads.forget(meta.ID)
 	}
 	if ctx.Value(bulkKey{}) == nil {
 		wait, cancel := context.WithTimeout(ctx, m.wait)
