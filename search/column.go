@@ -1,38 +1,45 @@
 package search
 
 import (
+	"encoding/binary"
+	"math"
 	"sort"
+	"strings"
 	"sync"
+	"unsafe"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 )
 
-// A column is a field of one segment turned around: from the number of a
-// document to its terms. Filters, facets and sorts read columns, at some 5 ns
-// a document where bleve's doc values take 300. A column costs 4 bytes a
-// document and 4 a value; it is built from the postings when it is first
-// asked for (1 us a document) and lives as long as its segment.
+// Columns are fields of one segment turned around: from the number of a
+// document to what the field holds. Filters, facets and sorts read columns, at
+// some 2 ns a document where bleve's doc values take 300. They are built from
+// the postings when they are first asked for, live as long as their segment,
+// never change and are shared by all who read it.
+//
+// There are three sorts: a [column] of keywords, for filters and facets;
+// numbers, for ranges and sorts; [ranks] of long and mostly different terms,
+// for sorts.
+
+// A column tells the terms of each document of a segment. Documents with the
+// same terms share a set of them, so that a document costs one, two or four
+// bytes, a filter is looked up once for each set, and a facet is counted by
+// adding one for each document.
 type column struct {
-	terms []string // ascending; a value is a place in it
-	start []uint32 // values of document d: ords[start[d]:start[d+1]]
-	ords  []uint32
+	terms []string // ascending
+	start []uint32 // set s holds the terms members[start[s]:start[s+1]]; set 0 is empty
+	holds []uint32 // places in terms
+	// The set of each document, in the narrowest of the three that will do;
+	// none in a column without terms, where every document has set 0.
+	narrow []uint8
+	middle []uint16
+	wide   []uint32
 }
 
-// of is empty in a column without terms, which has no start.
-func (c *column) of(doc uint32) []uint32 {
-	if len(c.terms) == 0 {
-		return nil
-	}
-	return c.ords[c.start[doc]:c.start[doc+1]]
-}
-
-// first is the document's first term; false when it has none.
-func (c *column) first(doc uint32) (string, bool) {
-	if v := c.of(doc); len(v) > 0 {
-		return c.terms[v[0]], true
-	}
-	return "", false
-}
+func (c *column) sets() int              { return len(c.start) - 1 }
+func (c *column) of(set uint32) []uint32 { return c.holds[c.start[set]:c.start[set+1]] }
 
 // find is the place of a term; false when the segment does not hold it.
 func (c *column) find(term string) (uint32, bool) {
@@ -40,79 +47,345 @@ func (c *column) find(term string) (uint32, bool) {
 	return uint32(i), i < len(c.terms) && c.terms[i] == term
 }
 
-// columns are those of one segment, which never changes.
-type columns struct {
-	cache  *columnCache
-	mu     sync.Mutex
-	fields map[string]*column
+// having lists for each set whether it holds one of some terms.
+func (c *column) having(terms []string) []bool {
+	wanted := make([]bool, len(c.terms))
+	for _, t := range terms {
+		if i, ok := c.find(t); ok {
+			wanted[i] = true
+		}
+	}
+	sets := make([]bool, c.sets())
+	for s := range sets {
+		for _, t := range c.of(uint32(s)) {
+			sets[s] = sets[s] || wanted[t]
+		}
+	}
+	return sets
 }
 
-func (c *columns) get(s *scorch.SegmentSnapshot, field string) (*column, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if col := c.fields[field]; col != nil {
-		return col, nil
+// tally adds the documents to the counts of their sets.
+func (c *column) tally(docs []uint32, counts []uint32) {
+	switch {
+	case c.narrow != nil:
+		tally(c.narrow, docs, counts)
+	case c.middle != nil:
+		tally(c.middle, docs, counts)
+	case c.wide != nil:
+		tally(c.wide, docs, counts)
 	}
-	col, err := readColumn(s, field)
+}
+
+func tally[T uint8 | uint16 | uint32](sets []T, docs []uint32, counts []uint32) {
+	for _, d := range docs {
+		counts[sets[d]]++
+	}
+}
+
+// scan goes through a field of a segment, term after term in ascending order:
+// it calls term, then doc with each document that has it.
+func scan(s *scorch.SegmentSnapshot, field string, term func(string), doc func(uint32)) error {
+	dict, err := s.Segment().Dictionary(field)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(col.terms) > 0 { // else there is nothing to keep, and strangers name fields
-		c.fields[field] = col
-		c.cache.used.Store(field, true)
+	entries := dict.AutomatonIterator(nil, nil, nil)
+	var list segment.PostingsList
+	var docs [256]uint32
+	for e, err := entries.Next(); e != nil || err != nil; e, err = entries.Next() {
+		if err != nil {
+			return err
+		}
+		if list, err = dict.PostingsList([]byte(e.Term), nil, list); err != nil {
+			return err
+		}
+		term(e.Term)
+		each(list, docs[:], doc)
 	}
-	return col, nil
+	return nil
+}
+
+// each calls f with the documents of a list, in ascending order, by means of
+// its bitmap: five times faster than from posting to posting.
+func each(list segment.PostingsList, buffer []uint32, f func(uint32)) {
+	var one uint64
+	single := false
+	var bitmap *roaring.Bitmap
+	switch it := list.Iterator(false, false, false, nil).(type) {
+	case segment.OptimizablePostingsIterator:
+		if one, single = it.DocNum1Hit(); !single {
+			bitmap = it.ActualBitmap()
+		}
+	}
+	switch {
+	case single:
+		f(uint32(one))
+	case bitmap != nil:
+		many := bitmap.ManyIterator()
+		for n := many.NextMany(buffer); n > 0; n = many.NextMany(buffer) {
+			for _, d := range buffer[:n] {
+				f(d)
+			}
+		}
+	}
 }
 
 func readColumn(s *scorch.SegmentSnapshot, field string) (*column, error) {
-	n := int(s.Segment().Count())
-	col := &column{}
+	n := int(s.FullSize())
+	c := &column{start: []uint32{0, 0}}
+	var docs, places []uint32 // pair by pair
+	first := []uint32(nil)    // of each document: 1 + its first term; then 0 where it has several
+	err := scan(s, field, func(term string) {
+		if first == nil {
+			first = make([]uint32, n)
+		}
+		c.terms = append(c.terms, term)
+	}, func(d uint32) {
+		if first[d] == 0 {
+			first[d] = uint32(len(c.terms))
+			return
+		}
+		docs, places = append(docs, d), append(places, uint32(len(c.terms)-1))
+	})
+	if err != nil || len(c.terms) == 0 {
+		return c, err
+	}
+	// The sets of one term come first, then those of several as they are met.
+	for t := range c.terms {
+		c.holds = append(c.holds, uint32(t))
+		c.start = append(c.start, uint32(len(c.holds)))
+	}
+	more := make(map[uint32][]uint32) // the further terms of the documents that have several
+	for i, d := range docs {
+		more[d] = append(more[d], places[i])
+	}
+	known := make(map[string]uint32)
+	var buf []uint32
+	for d, rest := range more {
+		buf = append(append(buf[:0], first[d]-1), rest...)
+		key := unsafe.String((*byte)(unsafe.Pointer(&buf[0])), 4*len(buf))
+		set, ok := known[key]
+		if !ok {
+			set = uint32(c.sets())
+			c.holds = append(c.holds, buf...)
+			c.start = append(c.start, uint32(len(c.holds)))
+			known[strings.Clone(key)] = set
+		}
+		first[d] = set // set t+1 is that of term t alone
+	}
+	switch {
+	case c.sets() <= 1<<8:
+		c.narrow = narrowed[uint8](first)
+	case c.sets() <= 1<<16:
+		c.middle = narrowed[uint16](first)
+	default:
+		c.wide = first
+	}
+	return c, nil
+}
+
+func narrowed[T uint8 | uint16](list []uint32) []T {
+	out := make([]T, len(list))
+	for i, v := range list {
+		out[i] = T(v)
+	}
+	return out
+}
+
+// readNumbers reads a field of numbers: by document, NaN where it has none;
+// nil where the segment has none at all.
+func readNumbers(s *scorch.SegmentSnapshot, field string) ([]float64, error) {
+	var out []float64
+	var x float64
+	err := scan(s, field, func(term string) {
+		if out == nil {
+			out = make([]float64, s.FullSize())
+			for i := range out {
+				out[i] = math.NaN()
+			}
+		}
+		x = unsortable(term)
+	}, func(d uint32) { out[d] = x })
+	return out, err
+}
+
+// sortable writes a number so that the order of the strings is the order of
+// the numbers.
+func sortable(x float64) string {
+	return string(binary.BigEndian.AppendUint64(nil, ordinal(x)))
+}
+
+func unsortable(s string) float64 {
+	if len(s) != 8 {
+		return math.NaN()
+	}
+	bits := binary.BigEndian.Uint64([]byte(s))
+	if bits>>63 != 0 {
+		bits &^= 1 << 63
+	} else {
+		bits = ^bits
+	}
+	return math.Float64frombits(bits)
+}
+
+// ordinal maps numbers to integers of the same order.
+func ordinal(x float64) uint64 {
+	if x == 0 {
+		x = 0 // not minus zero
+	}
+	bits := math.Float64bits(x)
+	if bits>>63 != 0 {
+		return ^bits
+	}
+	return bits | 1<<63
+}
+
+// Ranks tell the place of each document's term among the terms of a segment.
+// The terms are not held, except every 32nd, from which the others are read
+// in the dictionary (some 5 us).
+type ranks struct {
+	of      []uint32 // by document: 1 + the place of its first term, 0 where it has none
+	samples []string
+}
+
+const sampled = 32
+
+func readRanks(s *scorch.SegmentSnapshot, field string) (*ranks, error) {
+	r := &ranks{}
+	n := uint32(0)
+	err := scan(s, field, func(term string) {
+		if r.of == nil {
+			r.of = make([]uint32, s.FullSize())
+		}
+		if n%sampled == 0 {
+			r.samples = append(r.samples, term)
+		}
+		n++
+	}, func(d uint32) {
+		if r.of[d] == 0 {
+			r.of[d] = n
+		}
+	})
+	return r, err
+}
+
+// term reads the term of a place.
+func (r *ranks) term(s *scorch.SegmentSnapshot, field string, place uint32) (out string, err error) {
+	i := place / sampled * sampled
+	err = r.walk(s, field, int(place/sampled), func(term string) bool {
+		out = term
+		i++
+		return i <= place
+	})
+	return out, err
+}
+
+// find returns the place of a term, or of the next one where there is no such term.
+func (r *ranks) find(s *scorch.SegmentSnapshot, field, term string) (place uint32, ok bool, err error) {
+	block := sort.Search(len(r.samples), func(i int) bool { return r.samples[i] > term }) - 1
+	if block < 0 {
+		return 0, false, nil
+	}
+	place = uint32(block * sampled)
+	err = r.walk(s, field, block, func(t string) bool {
+		if ok = t == term; t >= term {
+			return false
+		}
+		place++
+		return true
+	})
+	return place, ok, err
+}
+
+// walk calls f with the terms from a sample on while it returns true.
+func (r *ranks) walk(s *scorch.SegmentSnapshot, field string, block int, f func(string) bool) error {
 	dict, err := s.Segment().Dictionary(field)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	type pair struct{ doc, ord uint32 }
-	var pairs []pair
-	entries := dict.AutomatonIterator(nil, nil, nil)
+	entries := dict.AutomatonIterator(nil, []byte(r.samples[block]), nil)
 	for e, err := entries.Next(); e != nil || err != nil; e, err = entries.Next() {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		list, err := dict.PostingsList([]byte(e.Term), nil, nil)
-		if err != nil {
-			return nil, err
-		}
-		if col.start == nil {
-			col.start = make([]uint32, n+1)
-		}
-		ord := uint32(len(col.terms))
-		col.terms = append(col.terms, e.Term)
-		it := list.Iterator(false, false, false, nil)
-		for p, err := it.Next(); p != nil || err != nil; p, err = it.Next() {
-			if err != nil {
-				return nil, err
-			}
-			pairs = append(pairs, pair{uint32(p.Number()), ord})
-			col.start[p.Number()+1]++
+		if !f(e.Term) {
+			break
 		}
 	}
-	for i := range len(col.start) - 1 {
-		col.start[i+1] += col.start[i]
-	}
-	col.ords = make([]uint32, len(pairs))
-	next := append([]uint32(nil), col.start...)
-	for _, p := range pairs {
-		col.ords[next[p.doc]] = p.ord
-		next[p.doc]++
-	}
-	return col, nil
+	return nil
 }
+
+// columns are those of one segment, which never changes, and what else was
+// read of it that is worth keeping.
+type columns struct {
+	cache  *columnCache
+	mu     sync.Mutex
+	fields map[string]any // *column, []float64 or *ranks
+
+	lists, formerly map[listKey][]posting // see columns.list
+
+	deleted *roaring.Bitmap // what dead was made of
+	dead    []uint64
+}
+
+// read returns a column of whichever sort, building it where it is not there.
+func read[T any](p *part, field string, build func(*scorch.SegmentSnapshot, string) (T, error), some func(T) bool) (T, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, ok := p.fields[field].(T); ok {
+		return c, nil
+	}
+	c, err := build(p.SegmentSnapshot, field)
+	if err == nil && some(c) { // else there is nothing to keep, and strangers name fields
+		p.fields[field] = c
+		p.cache.used.Store(field, func(p *part) error {
+			_, err := read(p, field, build, some)
+			return err
+		})
+	}
+	return c, err
+}
+
+func (p *part) column(field string) (*column, error) {
+	return read(p, field, readColumn, func(c *column) bool { return len(c.terms) > 0 })
+}
+
+func (p *part) numbers(field string) ([]float64, error) {
+	return read(p, field, readNumbers, func(x []float64) bool { return x != nil })
+}
+
+func (p *part) ranks(field string) (*ranks, error) {
+	return read(p, field, readRanks, func(r *ranks) bool { return r.of != nil })
+}
+
+// dying returns the deleted documents of a part as bits; nil where there are none.
+func (p *part) dying() []uint64 {
+	bitmap := p.Deleted()
+	if bitmap == nil || bitmap.IsEmpty() {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.columns.deleted != bitmap {
+		p.dead = make([]uint64, (p.size+63)/64)
+		it := bitmap.Iterator()
+		for it.HasNext() {
+			d := it.Next()
+			p.dead[d/64] |= 1 << (d % 64)
+		}
+		p.columns.deleted = bitmap
+	}
+	return p.dead
+}
+
+func has(bits []uint64, doc uint32) bool { return bits[doc/64]&(1<<(doc%64)) != 0 }
 
 // A columnCache holds the columns of the segments of one index.
 type columnCache struct {
 	mu       sync.Mutex
 	segments map[uint64]*columns // by segment id, which an index never uses again
-	used     sync.Map            // names of the fields of which there was a column
+	used     sync.Map            // field: func(*part) error that builds the column, of those that were asked for
+	postings int                 // in lists of all segments since they were last made to age
 }
 
 func newColumnCache() *columnCache { return &columnCache{segments: make(map[uint64]*columns)} }
@@ -126,7 +399,7 @@ func (c *columnCache) of(snapshot *scorch.IndexSnapshot) []*columns {
 	out := make([]*columns, len(segments))
 	for i, s := range segments {
 		if out[i] = c.segments[s.Id()]; out[i] == nil {
-			out[i] = &columns{cache: c, fields: make(map[string]*column)}
+			out[i] = &columns{cache: c, fields: make(map[string]any), lists: make(map[listKey][]posting)}
 			c.segments[s.Id()] = out[i]
 		}
 	}

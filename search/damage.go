@@ -295,7 +295,7 @@ func tryOpen(path string) error {
 				return err
 			}
 		}
-		if _, err := v.segments[i].column(fieldID); err != nil {
+		if _, err := v.segments[i].ranks(fieldID); err != nil {
 			return err
 		}
 	}

@@ -153,9 +153,8 @@ func (x *Index) warm(ctx context.Context) {
 		}
 		for i := range v.segments {
 			p := &v.segments[i]
-			p.cache.used.Range(func(field, _ any) bool {
-				_, err := p.column(field.(string))
-				return err == nil && ctx.Err() == nil
+			p.cache.used.Range(func(_, build any) bool {
+				return build.(func(*part) error)(p) == nil && ctx.Err() == nil
 			})
 		}
 		_ = v.snapshot.Close()

@@ -174,7 +174,7 @@ func (x *Index) answer(ctx context.Context, v *view, q *marketplace.FinderQuery)
 			err = fmt.Errorf("search: panic: %v: %w", p, marketplace.ErrUnavailable)
 		}
 	}()
-	found, err = v.search(ctx, q, false)
+	found, err = v.fork().search(ctx, q, false)
 	if err != nil && !errors.Is(err, marketplace.ErrBadCursor) {
 		if ctx.Err() == nil {
 			x.log.Error("search: query failed", "error", err)

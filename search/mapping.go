@@ -1,7 +1,6 @@
 package search
 
 import (
-	"encoding/binary"
 	"math"
 	"slices"
 	"strconv"
@@ -255,18 +254,3 @@ func documentID(kind marketplace.Kind, id string) string { return string(kind) +
 func keywordField(f marketplace.Field) string { return "k." + string(f) }
 func numberField(f marketplace.Field) string  { return "x." + string(f) }
 func nameField(tag language.Tag) string       { return "name." + tag.String() }
-
-// sortable writes a number so that the order of the strings is the order of
-// the numbers.
-func sortable(x float64) string {
-	if x == 0 {
-		x = 0 // not minus zero
-	}
-	bits := math.Float64bits(x)
-	if bits>>63 != 0 {
-		bits = ^bits
-	} else {
-		bits |= 1 << 63
-	}
-	return string(binary.BigEndian.AppendUint64(nil, bits))
-}

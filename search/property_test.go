@@ -95,7 +95,11 @@ func model(list []example, q marketplace.FinderQuery) (matches func(without mark
 	}
 	need := 0
 	if len(asked) > 0 {
-		need = enough(counts, len(asked), false)
+		need = len(asked) + 1
+		for found := 0; need > 1 && (enough{asked: len(asked)}).more(need-1, found); {
+			need--
+			found += counts[need]
+		}
 	}
 	return func(without marketplace.Field) (out []example) {
 		for _, e := range list {
@@ -311,7 +315,13 @@ func TestEnough(t *testing.T) {
 		{[]int{0, 0, 0, 0}, 1},     // nothing
 		{[]int{9, 9, 9, 9, 9, 9, 1}, 5},
 	} {
-		if got := enough(c.have, len(c.have)-1, false); got != c.want {
+		asked, found := len(c.have)-1, 0
+		got := asked + 1
+		for got > 1 && (enough{asked: asked}).more(got-1, found) {
+			got--
+			found += c.have[got]
+		}
+		if got != c.want {
 			t.Errorf("%v: got %d, want %d", c.have, got, c.want)
 		}
 	}

@@ -361,27 +361,22 @@ const (
 	plentySentence = 100
 )
 
-// enough decides how many of the asked units a document must have, from the
-// number of matches that have exactly i of them (have[i]): all; where that
-// gives less than plenty, one less, and so on. Of a few words half must be
-// there, unless nothing has as many: who looks for "street lighting" wants to
-// see lighting of other places, too, below the few that have both words.
-func enough(have []int, asked int, sentence bool) int {
-	floor, plenty := (asked+1)/2, plentyWords
-	if sentence {
+// An enough decides how many of the asked units a document must have: all;
+// where that gives less than plenty, one less, and so on. Of a few words half
+// must be there, unless nothing has as many: who looks for "street lighting"
+// wants to see lighting of other places, too, below the few that have both
+// words.
+type enough struct {
+	asked    int
+	sentence bool
+}
+
+// more says whether documents that have exactly so many units are wanted, too,
+// where there are already so many matches that have more.
+func (e enough) more(units, found int) bool {
+	floor, plenty := (e.asked+1)/2, plentyWords
+	if e.sentence {
 		floor, plenty = 1, plentySentence
 	}
-	found, best := 0, 1
-	for m := asked; m >= 1; m-- {
-		if m < floor && found > 0 {
-			break
-		}
-		if have[m] > 0 || found == 0 {
-			best = m
-		}
-		if found += have[m]; found >= plenty {
-			return m
-		}
-	}
-	return best
+	return found < plenty && (units >= floor || found == 0)
 }

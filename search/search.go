@@ -2,8 +2,8 @@ package search
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -28,242 +28,34 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 		return found, err
 	}
 	text := len(asked.units) > 0
-	run := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last}
+	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last}
 	if q.After != "" {
-		if run.after, run.asked, err = run.order.parse(q.After); err != nil {
+		if r.after, r.asked, err = r.order.parse(q.After); err != nil {
 			return found, err
 		}
 	}
 	if q.Before != "" {
 		n := 0
-		if run.before, n, err = run.order.parse(q.Before); err != nil {
+		if r.before, n, err = r.order.parse(q.Before); err != nil {
 			return found, err
 		}
-		run.asked = cmp.Or(run.asked, n)
+		r.asked = cmp.Or(r.asked, n)
 	}
-	sieves, facets, err := v.sieve(q)
-	if err != nil {
+	if err := r.prepare(q); err != nil {
 		return found, err
 	}
-	run.facets = facets
-	if !text {
-		// The last documents first: they are mostly the newest, so that the
-		// heap of the best seldom changes.
-		for i := len(v.segments) - 1; i >= 0; i-- {
-			p := &v.segments[i]
-			if err := run.enter(p); err != nil {
-				return found, err
-			}
-			for d := int(p.size) - 1; d >= 0; d-- {
-				if d%4096 == 0 && ctx.Err() != nil {
-					return found, ctx.Err()
-				}
-				if err := run.count(uint32(d), 0, sieves[i].admit(uint32(d))); err != nil {
-					return found, err
-				}
-			}
-			run.leave()
-		}
+	if text {
+		err = r.scored(ctx, asked)
 	} else {
-		s := newScores(v)
-		for i := range asked.units {
-			if err := s.addUnit(ctx, v, i, &asked.units[i]); err != nil {
-				return found, err
-			}
-		}
-		if run.asked == 0 {
-			have := make([]int, maxUnits+1)
-			for i := range v.segments {
-				base := v.segments[i].base
-				for _, d := range s.touched[i] {
-					if sieves[i].admit(d-base) == admitted {
-						have[s.docs[d].units]++
-					}
-				}
-			}
-			run.asked = enough(have, max(asked.asked, 1), asked.sentence())
-		}
-		for i := range v.segments {
-			p := &v.segments[i]
-			if err := run.enter(p); err != nil {
-				return found, err
-			}
-			if err := ctx.Err(); err != nil {
-				return found, err
-			}
-			for _, d := range s.touched[i] {
-				if int(s.docs[d].units) >= run.asked {
-					if err := run.count(d-p.base, s.docs[d].sum, sieves[i].admit(d-p.base)); err != nil {
-						return found, err
-					}
-				}
-			}
-			run.leave()
-		}
-		s.release()
+		err = r.everything(ctx)
 	}
-	if err := run.found(&found); err != nil {
-		return found, err
+	if err == nil {
+		err = r.found(&found)
 	}
-	if found.Total == 0 && text && !counting && !q.Typing {
+	if err == nil && found.Total == 0 && text && !counting && !q.Typing {
 		found.Suggestion, err = v.suggest(ctx, q)
 	}
 	return found, err
-}
-
-// What a sieve says of a document; a number from 0 on means that only the
-// filters on that field keep it out, which the facet of the field must know.
-const (
-	admitted = -1
-	rejected = -2
-)
-
-// A sieve is the filters and the audience of a query in one segment.
-type sieve struct {
-	deleted  func(uint32) bool
-	audience test
-	tests    []test
-}
-
-// A test is met by documents that have one of the wanted terms of a column.
-type test struct {
-	*column
-	want   []bool // by term; nil: lo and hi bound the terms instead
-	lo, hi uint32
-	field  int
-}
-
-func (t *test) met(doc uint32) bool {
-	for _, o := range t.of(doc) {
-		if t.want != nil && t.want[o] || t.want == nil && t.lo <= o && o < t.hi {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *sieve) admit(doc uint32) int {
-	if s.deleted(doc) || !s.audience.met(doc) {
-		return rejected
-	}
-	out := admitted
-	for i := range s.tests {
-		if t := &s.tests[i]; t.field != out && !t.met(doc) {
-			if out != admitted {
-				return rejected
-			}
-			out = t.field
-		}
-	}
-	return out
-}
-
-func (c *column) any(field int, values []string) test {
-	t := test{field: field, column: c, want: make([]bool, len(c.terms))}
-	for _, v := range values[:min(len(values), maxValues)] {
-		if o, ok := c.find(v); ok {
-			t.want[o] = true
-		}
-	}
-	return t
-}
-
-func (c *column) between(field int, lo, hi *float64) test {
-	t := test{field: field, column: c, hi: uint32(len(c.terms))}
-	if lo != nil {
-		t.lo, _ = c.find(sortable(*lo))
-	}
-	if hi != nil {
-		o, ok := c.find(sortable(*hi))
-		if t.hi = o; ok {
-			t.hi++
-		}
-	}
-	return t
-}
-
-// sieve makes the sieves of a query, by segment, and its facets.
-func (v *view) sieve(q *marketplace.FinderQuery) ([]sieve, []facet, error) {
-	groups := make([]string, len(q.Groups))
-	for i, g := range q.Groups {
-		groups[i] = string(g)
-	}
-	kinds := make([]string, len(q.Kinds))
-	for i, k := range q.Kinds {
-		kinds[i] = string(k)
-	}
-	var fields []marketplace.Field
-	where := q.Where[:min(len(q.Where), maxFilters)]
-	for _, f := range where {
-		if !slices.Contains(fields, f.Field) {
-			fields = append(fields, f.Field)
-		}
-	}
-	out := make([]sieve, len(v.segments))
-	for i := range v.segments {
-		p := &v.segments[i]
-		col, err := p.column(fieldAudience)
-		if err != nil {
-			return nil, nil, err
-		}
-		out[i] = sieve{deleted: p.deleted(), audience: col.any(rejected, groups)}
-		if len(q.Kinds) > 0 {
-			col, err := p.column(keywordField(marketplace.FieldKind))
-			if err != nil {
-				return nil, nil, err
-			}
-			out[i].tests = append(out[i].tests, col.any(rejected, kinds))
-		}
-		for _, f := range where {
-			field := slices.Index(fields, f.Field)
-			if len(f.Any) > 0 {
-				col, err := p.column(keywordField(f.Field))
-				if err != nil {
-					return nil, nil, err
-				}
-				out[i].tests = append(out[i].tests, col.any(field, f.Any))
-			}
-			if f.Min != nil || f.Max != nil {
-				col, err := p.column(numberField(f.Field))
-				if err != nil {
-					return nil, nil, err
-				}
-				out[i].tests = append(out[i].tests, col.between(field, f.Min, f.Max))
-			}
-		}
-	}
-	facets := make([]facet, min(len(q.Facets), maxFacets))
-	for i := range facets {
-		f := q.Facets[i]
-		own := slices.Index(fields, f.Field)
-		if own < 0 {
-			own = rejected
-		}
-		facets[i] = facet{field: f.Field, size: min(max(f.Size, 1), maxBuckets), own: own, counts: make(map[string]int)}
-	}
-	return out, facets, nil
-}
-
-// A facet counts the values of a field.
-type facet struct {
-	field  marketplace.Field
-	size   int
-	own    int // number of the field among the filters'
-	column *column
-	here   []int // counts of the present segment, by term
-	counts map[string]int
-}
-
-func (f *facet) buckets() marketplace.Buckets {
-	out := marketplace.Buckets{Field: f.field, Buckets: make([]marketplace.Bucket, 0, len(f.counts))}
-	for value, n := range f.counts {
-		out.Buckets = append(out.Buckets, marketplace.Bucket{Value: value, Count: n})
-	}
-	slices.SortFunc(out.Buckets, func(a, b marketplace.Bucket) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
-	})
-	out.Buckets = out.Buckets[:min(len(out.Buckets), f.size)]
-	return out
 }
 
 // A run goes through the matches of a query once: it counts them, their
@@ -273,76 +65,314 @@ type run struct {
 	order         order
 	size          int
 	last          bool // the last of the range instead of the first
-	asked         int  // units a match must have
+	asked         int  // units a match must have; 0: not decided
 	after, before *place
 
 	facets                 []facet
-	part                   *part
-	keys                   *column
-	total, ahead, in, past int     // matches: all, before the range, in it, after it
-	best                   []place // a heap, the worst on top
-	err                    error   // of a comparison
+	stages                 []stage
+	total, ahead, in, past int // matches: all, before the range, in it, after it
+
+	// Of the documents that are looked at now.
+	docs    []uint32
+	scores  []float32
+	verdict []int16
+	nearly  [][]uint32 // by field: those that only its filters keep out
 }
 
-// enter begins a segment.
-func (r *run) enter(p *part) (err error) {
-	r.part = p
-	if r.keys, err = p.column(r.order.field); err != nil {
-		return err
+// A facet counts the values of a field.
+type facet struct {
+	field marketplace.Field
+	size  int
+	own   int // number of the field among the filters', or rejected
+}
+
+// A stage is what a run needs and has of one segment.
+type stage struct {
+	*part
+	keys
+	tests         []test
+	dead          []uint64
+	after, before *bound
+	columns       []*column  // by facet
+	counts        [][]uint32 // by facet, by set
+	best          []place    // a heap, the worst on top
+}
+
+// What the tests say of a document; a number from 0 on means that only the
+// filters on that field keep it out, which the facet of the field must know.
+const (
+	admitted = -1
+	rejected = -2
+)
+
+// A test is met by documents that have one of some terms, or a number within
+// bounds. The audience and the kinds are tests of the field rejected.
+type test struct {
+	field   int
+	column  *column
+	sets    []bool // by set of the column
+	numbers []float64
+	lo, hi  float64
+}
+
+// apply marks the documents that do not meet the test.
+func (t *test) apply(docs []uint32, verdict []int16) {
+	strike := func(i int) {
+		switch {
+		case verdict[i] == admitted:
+			verdict[i] = int16(t.field)
+		case int(verdict[i]) != t.field:
+			verdict[i] = rejected
+		}
 	}
+	switch c := t.column; {
+	case c != nil && c.narrow != nil:
+		strikeSets(c.narrow, t.sets, docs, strike)
+	case c != nil && c.middle != nil:
+		strikeSets(c.middle, t.sets, docs, strike)
+	case c != nil && c.wide != nil:
+		strikeSets(c.wide, t.sets, docs, strike)
+	default:
+		for i, d := range docs {
+			if t.numbers == nil || !(t.numbers[d] >= t.lo && t.numbers[d] <= t.hi) {
+				strike(i)
+			}
+		}
+	}
+}
+
+func strikeSets[T uint8 | uint16 | uint32](sets []T, wanted []bool, docs []uint32, strike func(int)) {
+	for i, d := range docs {
+		if !wanted[sets[d]] {
+			strike(i)
+		}
+	}
+}
+
+// prepare makes the stages of a query and its facets.
+func (r *run) prepare(q *marketplace.FinderQuery) error {
+	var fields []marketplace.Field
+	where := q.Where[:min(len(q.Where), maxFilters)]
+	for _, f := range where {
+		if !slices.Contains(fields, f.Field) {
+			fields = append(fields, f.Field)
+		}
+	}
+	r.nearly = make([][]uint32, len(fields))
+	r.facets = make([]facet, min(len(q.Facets), maxFacets))
 	for i := range r.facets {
-		f := &r.facets[i]
-		if f.column, err = p.column(keywordField(f.field)); err != nil {
+		f := q.Facets[i]
+		own := slices.Index(fields, f.Field)
+		if own < 0 {
+			own = rejected
+		}
+		r.facets[i] = facet{field: f.Field, size: min(max(f.Size, 1), maxBuckets), own: own}
+	}
+	r.stages = make([]stage, len(r.segments))
+	for i := range r.stages {
+		s := &r.stages[i]
+		s.part = &r.segments[i]
+		s.dead = s.part.dying()
+		if err := s.among(rejected, fieldAudience, values(q.Groups)); err != nil {
 			return err
 		}
-		f.here = append(f.here[:0], make([]int, len(f.column.terms))...)
+		if len(q.Kinds) > 0 {
+			if err := s.among(rejected, keywordField(marketplace.FieldKind), values(q.Kinds)); err != nil {
+				return err
+			}
+		}
+		for _, f := range where {
+			field := slices.Index(fields, f.Field)
+			if len(f.Any) > 0 {
+				if err := s.among(field, keywordField(f.Field), f.Any[:min(len(f.Any), maxValues)]); err != nil {
+					return err
+				}
+			}
+			if f.Min != nil || f.Max != nil {
+				if err := s.between(field, f); err != nil {
+					return err
+				}
+			}
+		}
+		var err error
+		if s.keys, err = r.order.keys(s.part); err != nil {
+			return err
+		}
+		if s.after, err = r.order.bound(s.part, r.after); err != nil {
+			return err
+		}
+		if s.before, err = r.order.bound(s.part, r.before); err != nil {
+			return err
+		}
+		for _, f := range r.facets {
+			c, err := s.part.column(keywordField(f.field))
+			if err != nil {
+				return err
+			}
+			s.columns = append(s.columns, c)
+			s.counts = append(s.counts, nil)
+		}
 	}
 	return nil
 }
 
-// leave ends a segment.
-func (r *run) leave() {
-	for i := range r.facets {
-		f := &r.facets[i]
-		for o, n := range f.here {
-			if n > 0 {
-				f.counts[f.column.terms[o]] += n
-			}
-		}
+func values[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
 	}
+	return out
 }
 
-// count takes a document of the segment with what the sieve says of it.
-func (r *run) count(doc uint32, score float32, verdict int) error {
-	if verdict == rejected {
-		return nil
+func (s *stage) among(field int, name string, terms []string) error {
+	c, err := s.part.column(name)
+	if err != nil {
+		return err
 	}
-	for i := range r.facets {
-		if f := &r.facets[i]; verdict == admitted || verdict == f.own {
-			for _, o := range f.column.of(doc) {
-				f.here[o]++
+	s.tests = append(s.tests, test{field: field, column: c, sets: c.having(terms)})
+	return nil
+}
+
+func (s *stage) between(field int, f marketplace.Filter) error {
+	numbers, err := s.part.numbers(numberField(f.Field))
+	if err != nil {
+		return err
+	}
+	t := test{field: field, numbers: numbers, lo: math.Inf(-1), hi: math.Inf(1)}
+	if f.Min != nil {
+		t.lo = *f.Min
+	}
+	if f.Max != nil {
+		t.hi = *f.Max
+	}
+	s.tests = append(s.tests, t)
+	return nil
+}
+
+// block is how many documents are looked at together: some 100 KB.
+const block = 4096
+
+// everything takes all documents, the last ones first: they are mostly the
+// newest, so that the heap of the best seldom changes.
+func (r *run) everything(ctx context.Context) error {
+	for i := len(r.stages) - 1; i >= 0; i-- {
+		s := &r.stages[i]
+		for end := s.size; end > 0; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			from := end - min(end, block)
+			r.docs = r.docs[:0]
+			for d := end; d > from; d-- {
+				if s.dead == nil || !has(s.dead, d-1) {
+					r.docs = append(r.docs, d-1)
+				}
+			}
+			r.scores = append(r.scores[:0], make([]float32, len(r.docs))...)
+			if err := r.take(s); err != nil {
+				return err
+			}
+			end = from
+		}
+	}
+	return nil
+}
+
+// scored takes the documents that have enough of what was asked: first those
+// that have all of it, then those that have less.
+func (r *run) scored(ctx context.Context, q *question) error {
+	sums := pooled.Get().(*scores)
+	for i := range r.stages {
+		if err := sums.segment(ctx, r.view, i, q.units); err != nil {
+			return err
+		}
+	}
+	defer sums.release()
+	enough := enough{asked: max(q.asked, 1), sentence: q.sentence()}
+	lowest := r.asked
+	for n := min(q.asked, maxUnits); n >= max(lowest, 1); n-- {
+		if lowest == 0 && !enough.more(n, r.total) {
+			break
+		}
+		r.asked = n
+		from := 0
+		for i, end := range sums.ends[n] {
+			s := &r.stages[i]
+			for from < end {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				r.docs, r.scores = r.docs[:0], r.scores[:0]
+				for _, m := range sums.matches[n][from:min(end, from+block)] {
+					if s.dead == nil || !has(s.dead, m.doc) {
+						r.docs, r.scores = append(r.docs, m.doc), append(r.scores, m.score)
+					}
+				}
+				from = min(end, from+block)
+				if err := r.take(s); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	if verdict != admitted {
-		return nil
+	return nil
+}
+
+// take counts the documents r.docs of a segment and keeps the best.
+func (r *run) take(s *stage) error {
+	r.verdict = r.verdict[:0]
+	for range r.docs {
+		r.verdict = append(r.verdict, admitted)
 	}
-	r.total++
-	p := place{score: score, doc: doc, part: r.part}
-	var ok bool
-	if p.key, ok = r.keys.first(doc); !ok {
-		p.key = missing
+	for i := range s.tests {
+		s.tests[i].apply(r.docs, r.verdict)
 	}
-	if r.after != nil {
-		if c, err := r.order.compare(&p, r.after); err != nil {
+	for i := range r.nearly {
+		r.nearly[i] = r.nearly[i][:0]
+	}
+	n := 0
+	for i, d := range r.docs {
+		switch v := r.verdict[i]; {
+		case v == admitted:
+			r.docs[n], r.scores[n] = d, r.scores[i]
+			n++
+		case v >= 0:
+			r.nearly[v] = append(r.nearly[v], d)
+		}
+	}
+	r.docs, r.scores = r.docs[:n], r.scores[:n]
+	r.total += n
+	for i := range r.facets {
+		c := s.columns[i]
+		if s.counts[i] == nil {
+			s.counts[i] = make([]uint32, c.sets())
+		}
+		c.tally(r.docs, s.counts[i])
+		if own := r.facets[i].own; own != rejected {
+			c.tally(r.nearly[own], s.counts[i])
+		}
+	}
+	for i, d := range r.docs {
+		if err := r.keep(s, d, r.scores[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep takes a match among the best if it is one of them.
+func (r *run) keep(s *stage, doc uint32, score float32) error {
+	key := s.keys.of(doc)
+	if s.after != nil {
+		if c, err := s.after.compare(score, key, doc); err != nil {
 			return err
 		} else if c <= 0 {
 			r.ahead++
 			return nil
 		}
 	}
-	if r.before != nil {
-		if c, err := r.order.compare(&p, r.before); err != nil {
+	if s.before != nil {
+		if c, err := s.before.compare(score, key, doc); err != nil {
 			return err
 		} else if c >= 0 {
 			r.past++
@@ -353,53 +383,162 @@ func (r *run) count(doc uint32, score float32, verdict int) error {
 	if r.size == 0 {
 		return nil
 	}
-	if len(r.best) < r.size {
-		heap.Push(r, p)
-	} else if r.worse(&r.best[0], &p) {
-		r.best[0] = p
-		heap.Fix(r, 0)
+	p := place{score: score, key: key, doc: doc, part: s.part}
+	if len(s.best) < r.size {
+		s.best = append(s.best, p)
+		return r.up(s.best)
 	}
-	return r.err
+	worst := &s.best[0]
+	if r.order.scored && score != worst.score {
+		if (score < worst.score) != r.last {
+			return nil
+		}
+	} else if key != worst.key && (key > worst.key) != r.last {
+		return nil
+	}
+	if worse, err := r.worse(worst, &p); err != nil || !worse {
+		return err
+	}
+	s.best[0] = p
+	return r.down(s.best)
 }
 
 // worse says whether a is to go rather than b.
-func (r *run) worse(a, b *place) bool {
+func (r *run) worse(a, b *place) (bool, error) {
 	c, err := r.order.compare(a, b)
-	if err != nil {
-		r.err = err
-	}
-	return (c > 0) != r.last && c != 0
+	return (c > 0) != r.last && c != 0, err
 }
 
-func (r *run) Len() int           { return len(r.best) }
-func (r *run) Less(i, j int) bool { return r.worse(&r.best[i], &r.best[j]) }
-func (r *run) Swap(i, j int)      { r.best[i], r.best[j] = r.best[j], r.best[i] }
-func (r *run) Push(x any)         { r.best = append(r.best, x.(place)) }
-func (r *run) Pop() any           { panic("search: the heap never shrinks") }
+// up and down put the last, or the first, of a heap in its place.
+func (r *run) up(heap []place) error {
+	for i := len(heap) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if worse, err := r.worse(&heap[i], &heap[parent]); err != nil || !worse {
+			return err
+		}
+		heap[i], heap[parent] = heap[parent], heap[i]
+		i = parent
+	}
+	return nil
+}
+
+func (r *run) down(heap []place) error {
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return nil
+		}
+		if child+1 < len(heap) {
+			if worse, err := r.worse(&heap[child+1], &heap[child]); err != nil {
+				return err
+			} else if worse {
+				child++
+			}
+		}
+		if worse, err := r.worse(&heap[child], &heap[i]); err != nil || !worse {
+			return err
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
+}
 
 // found writes the answer.
 func (r *run) found(out *marketplace.Found) error {
 	out.Total = r.total
-	slices.SortFunc(r.best, func(a, b place) int {
-		c, err := r.order.compare(&a, &b)
-		if err != nil {
-			r.err = err
-		}
-		return c
-	})
-	out.Hits = make([]marketplace.Hit, len(r.best))
-	for i := range r.best {
-		p := &r.best[i]
+	best, err := r.merge()
+	if err != nil {
+		return err
+	}
+	if r.last {
+		slices.Reverse(best)
+	}
+	out.Hits = make([]marketplace.Hit, len(best))
+	for i, p := range best {
 		if err := p.identify(); err != nil {
 			return err
 		}
+		cursor, err := r.order.cursor(p, r.asked)
+		if err != nil {
+			return err
+		}
 		kind, id, _ := strings.Cut(p.id, "/")
-		out.Hits[i] = marketplace.Hit{Kind: marketplace.Kind(kind), ID: id, Score: float64(p.score), Cursor: r.order.cursor(p, r.asked)}
+		out.Hits[i] = marketplace.Hit{Kind: marketplace.Kind(kind), ID: id, Score: float64(p.score), Cursor: cursor}
 	}
-	out.HasPrev = r.ahead > 0 || r.last && r.in > len(r.best)
-	out.HasNext = r.past > 0 || !r.last && r.in > len(r.best)
+	out.HasPrev = r.ahead > 0 || r.last && r.in > len(best)
+	out.HasNext = r.past > 0 || !r.last && r.in > len(best)
 	for i := range r.facets {
-		out.Facets = append(out.Facets, r.facets[i].buckets())
+		out.Facets = append(out.Facets, r.buckets(i))
 	}
-	return r.err
+	return nil
+}
+
+// merge returns the best of all segments, from where the page begins. Of
+// names it reads no more than there are segments and hits.
+func (r *run) merge() ([]*place, error) {
+	var err error
+	for i := range r.stages {
+		list := r.stages[i].best
+		slices.SortFunc(list, func(a, b place) int {
+			c, e := r.order.compare(&a, &b)
+			if err = cmp.Or(err, e); r.last {
+				return -c
+			}
+			return c
+		})
+	}
+	out := make([]*place, 0, min(r.size, r.in))
+	for err == nil && len(out) < r.size {
+		var next *stage
+		for i := range r.stages {
+			s := &r.stages[i]
+			if len(s.best) == 0 {
+				continue
+			}
+			if next != nil {
+				worse, e := r.worse(&next.best[0], &s.best[0])
+				if err = cmp.Or(err, e); !worse {
+					continue
+				}
+			}
+			next = s
+		}
+		if next == nil {
+			break
+		}
+		out = append(out, &next.best[0])
+		next.best = next.best[1:]
+	}
+	return out, err
+}
+
+// buckets adds up the counts of a facet.
+func (r *run) buckets(facet int) marketplace.Buckets {
+	f := &r.facets[facet]
+	counts := make(map[string]int)
+	for i := range r.stages {
+		c := r.stages[i].columns[facet]
+		terms := make([]int, len(c.terms))
+		for set, n := range r.stages[i].counts[facet] {
+			if n > 0 {
+				for _, t := range c.of(uint32(set)) {
+					terms[t] += int(n)
+				}
+			}
+		}
+		for t, n := range terms {
+			if n > 0 {
+				counts[c.terms[t]] += n
+			}
+		}
+	}
+	out := marketplace.Buckets{Field: f.field, Buckets: make([]marketplace.Bucket, 0, len(counts))}
+	for value, n := range counts {
+		out.Buckets = append(out.Buckets, marketplace.Bucket{Value: value, Count: n})
+	}
+	slices.SortFunc(out.Buckets, func(a, b marketplace.Bucket) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
+	})
+	out.Buckets = out.Buckets[:min(len(out.Buckets), f.size)]
+	return out
 }
