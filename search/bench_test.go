@@ -102,7 +102,8 @@ var bench = sync.OnceValues(func() (*Index, *benchWords) {
 			size += info.Size()
 		}
 	}
-	fmt.Printf("%d documents in %v, %d bytes a document\n", benchSize(), time.Since(began).Round(time.Millisecond), size/int64(benchSize()))
+	v := must(x.view())
+	fmt.Printf("%d documents in %v, %d bytes a document, %d segments\n", benchSize(), time.Since(began).Round(time.Millisecond), size/int64(benchSize()), len(v.segments))
 	return x, words
 })
 

@@ -3,6 +3,7 @@ package search
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -192,20 +193,22 @@ func narrowed[T uint8 | uint16](list []uint32) []T {
 	return out
 }
 
-// readNumbers reads a field of numbers: by document, NaN where it has none;
-// nil where the segment has none at all.
-func readNumbers(s *scorch.SegmentSnapshot, field string) ([]float64, error) {
-	var out []float64
-	var x float64
+// missing stands for a number or a rank that a document has not: after all others.
+const missing = math.MaxUint64
+
+// readNumbers reads a field of numbers: the ordinals by document, missing
+// where it has none; nil where the segment has none at all.
+func readNumbers(s *scorch.SegmentSnapshot, field string) ([]uint64, error) {
+	var out []uint64
+	var x uint64
 	err := scan(s, field, func(term string) {
 		if out == nil {
-			out = make([]float64, s.FullSize())
-			for i := range out {
-				out[i] = math.NaN()
-			}
+			out = slices.Repeat([]uint64{missing}, int(s.FullSize()))
 		}
-		x = unsortable(term)
-	}, func(d uint32) { out[d] = x })
+		if x = missing; len(term) == 8 {
+			x = binary.BigEndian.Uint64([]byte(term))
+		}
+	}, func(d uint32) { out[d] = min(out[d], x) })
 	return out, err
 }
 
@@ -213,19 +216,6 @@ func readNumbers(s *scorch.SegmentSnapshot, field string) ([]float64, error) {
 // the numbers.
 func sortable(x float64) string {
 	return string(binary.BigEndian.AppendUint64(nil, ordinal(x)))
-}
-
-func unsortable(s string) float64 {
-	if len(s) != 8 {
-		return math.NaN()
-	}
-	bits := binary.BigEndian.Uint64([]byte(s))
-	if bits>>63 != 0 {
-		bits &^= 1 << 63
-	} else {
-		bits = ^bits
-	}
-	return math.Float64frombits(bits)
 }
 
 // ordinal maps numbers to integers of the same order.
@@ -320,12 +310,10 @@ func (r *ranks) walk(s *scorch.SegmentSnapshot, field string, block int, f func(
 type columns struct {
 	cache  *columnCache
 	mu     sync.Mutex
-	fields map[string]any // *column, []float64 or *ranks
+	fields map[string]any // *column, []uint64 or *ranks
 
-	lists, formerly map[listKey][]posting // see columns.list
-
-	deleted *roaring.Bitmap // what dead was made of
-	dead    []uint64
+	deleted *roaring.Bitmap // what bits was made of
+	bits    []uint64
 }
 
 // read returns a column of whichever sort, building it where it is not there.
@@ -350,32 +338,31 @@ func (p *part) column(field string) (*column, error) {
 	return read(p, field, readColumn, func(c *column) bool { return len(c.terms) > 0 })
 }
 
-func (p *part) numbers(field string) ([]float64, error) {
-	return read(p, field, readNumbers, func(x []float64) bool { return x != nil })
+func (p *part) numbers(field string) ([]uint64, error) {
+	return read(p, field, readNumbers, func(x []uint64) bool { return x != nil })
 }
 
 func (p *part) ranks(field string) (*ranks, error) {
 	return read(p, field, readRanks, func(r *ranks) bool { return r.of != nil })
 }
 
-// dying returns the deleted documents of a part as bits; nil where there are none.
-func (p *part) dying() []uint64 {
-	bitmap := p.Deleted()
+// dying returns the deleted documents of a segment as bits; nil where there
+// are none.
+func (c *columns) dying(s *scorch.SegmentSnapshot) []uint64 {
+	bitmap := s.Deleted()
 	if bitmap == nil || bitmap.IsEmpty() {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.columns.deleted != bitmap {
-		p.dead = make([]uint64, (p.size+63)/64)
-		it := bitmap.Iterator()
-		for it.HasNext() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deleted != bitmap {
+		c.deleted, c.bits = bitmap, make([]uint64, (s.FullSize()+63)/64)
+		for it := bitmap.Iterator(); it.HasNext(); {
 			d := it.Next()
-			p.dead[d/64] |= 1 << (d % 64)
+			c.bits[d/64] |= 1 << (d % 64)
 		}
-		p.columns.deleted = bitmap
 	}
-	return p.dead
+	return c.bits
 }
 
 func has(bits []uint64, doc uint32) bool { return bits[doc/64]&(1<<(doc%64)) != 0 }
@@ -385,10 +372,14 @@ type columnCache struct {
 	mu       sync.Mutex
 	segments map[uint64]*columns // by segment id, which an index never uses again
 	used     sync.Map            // field: func(*part) error that builds the column, of those that were asked for
-	postings int                 // in lists of all segments since they were last made to age
+
+	terms, formerly map[termKey]kept // see view.lists
+	postings        int              // kept since the terms last became old
 }
 
-func newColumnCache() *columnCache { return &columnCache{segments: make(map[uint64]*columns)} }
+func newColumnCache() *columnCache {
+	return &columnCache{segments: make(map[uint64]*columns), terms: make(map[termKey]kept)}
+}
 
 // of returns the columns of a snapshot's segments and forgets those of
 // segments that are gone.
@@ -399,7 +390,7 @@ func (c *columnCache) of(snapshot *scorch.IndexSnapshot) []*columns {
 	out := make([]*columns, len(segments))
 	for i, s := range segments {
 		if out[i] = c.segments[s.Id()]; out[i] == nil {
-			out[i] = &columns{cache: c, fields: make(map[string]any), lists: make(map[listKey][]posting)}
+			out[i] = &columns{cache: c, fields: make(map[string]any)}
 			c.segments[s.Id()] = out[i]
 		}
 	}

@@ -53,9 +53,6 @@ func collationOf(wished []marketplace.Language) int {
 	return 0
 }
 
-// missing is the key of a document without the field: after every other.
-const missing = math.MaxUint64
-
 // A place is where a document stands in an order. One that a cursor names
 // has no part.
 type place struct {
@@ -72,7 +69,7 @@ type place struct {
 // keys read the keys of an order in a part.
 type keys struct {
 	*part
-	numbers []float64
+	numbers []uint64
 	ranks   *ranks
 }
 
@@ -89,9 +86,7 @@ func (o *order) keys(p *part) (k keys, err error) {
 func (k *keys) of(doc uint32) uint64 {
 	switch {
 	case k.numbers != nil:
-		if x := k.numbers[doc]; x == x {
-			return ordinal(x)
-		}
+		return k.numbers[doc]
 	case k.ranks != nil && k.ranks.of != nil:
 		if r := k.ranks.of[doc]; r > 0 {
 			return 2*uint64(r) - 1

@@ -229,12 +229,13 @@ func (g *generation) view() (_ *view, err error) {
 		return nil, fmt.Errorf("search: the index is closed: %w", marketplace.ErrUnavailable)
 	}
 	g.mu.Lock()
-	v := &view{snapshot: snapshot, average: g.average}
+	v := &view{snapshot: snapshot, cache: g.cache, average: g.average}
 	g.mu.Unlock()
 	cols := g.cache.of(snapshot)
-	v.segments = make([]part, len(cols))
+	v.segments, v.ids = make([]part, len(cols)), make([]uint64, len(cols))
 	for i, s := range snapshot.Segments() {
-		v.segments[i] = part{SegmentSnapshot: s, columns: cols[i], base: uint32(v.docs), size: uint32(s.FullSize())}
+		v.segments[i] = part{SegmentSnapshot: s, columns: cols[i], size: uint32(s.FullSize()), dead: cols[i].dying(s)}
+		v.ids[i] = s.Id()
 		v.docs += int(s.FullSize())
 		v.live += int(s.LiveSize())
 	}

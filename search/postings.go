@@ -3,10 +3,10 @@ package search
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -17,8 +17,10 @@ import (
 // agree.
 type view struct {
 	snapshot *scorch.IndexSnapshot
+	cache    *columnCache
 	segments []part
-	docs     int // numbers of documents, deleted ones included
+	ids      []uint64 // of the segments
+	docs     int      // numbers of documents, deleted ones included
 	live     int
 	average  map[string]float64 // terms of a field, over the entries that have it
 }
@@ -38,8 +40,8 @@ func (v *view) fork() *view {
 type part struct {
 	*scorch.SegmentSnapshot
 	*columns
-	base         uint32 // number of its first document in the view
 	size         uint32
+	dead         []uint64 // deleted documents, nil: none
 	dictionaries map[string]segment.TermDictionary
 }
 
@@ -66,47 +68,74 @@ type posting struct {
 	tf, terms uint16
 }
 
-type listKey struct{ field, term string }
+// A termKey names a term of a field.
+type termKey struct{ field, term string }
 
-// Lists that were read are kept, since reading one from a segment takes 45 ns
-// a posting and going through it 3 ns. When maxPostings have been kept, all
-// become old; what is asked for again before that happens a second time is
-// young again, the rest goes. So at most twice as many are held (64 MB).
-const (
-	maxPostings = 4 << 20
-	minPostings = 32 // below that reading costs next to nothing
-)
-
-// kept returns a list if it is there, and whether it is.
-func (p *part) kept(key listKey) ([]posting, bool) {
-	p.mu.Lock()
-	list, ok := p.lists[key]
-	old := false
-	if !ok {
-		if list, old = p.formerly[key]; old {
-			p.lists[key] = list
-			delete(p.formerly, key)
-		}
-	}
-	p.mu.Unlock()
-	if old {
-		p.cache.age(len(list))
-	}
-	return list, ok || old
+// A kept holds the postings of a term in some segments, also empty ones. It
+// never changes.
+type kept struct {
+	segments []uint64 // ids
+	lists    [][]posting
 }
 
-// list returns the postings of a term, those of deleted documents included.
-func (p *part) list(field, term string) ([]posting, error) {
-	key := listKey{field, term}
-	if list, ok := p.kept(key); ok {
-		return list, nil
+// Postings that were read are kept, since reading a list from a segment takes
+// 1 us and 45 ns a posting, and going through it 3 ns a posting. When
+// keepPostings have been kept, all become old; what is asked for again before
+// that happens a second time is young again, the rest goes. So at most twice
+// as many are held (128 MB).
+const (
+	keepPostings = 8 << 20
+	listPostings = 4 // what an empty list takes, in the room of postings
+)
+
+// lists returns the postings of a term by segment, those of deleted documents
+// included.
+func (v *view) lists(key termKey) ([][]posting, error) {
+	c := v.cache
+	c.mu.Lock()
+	have, ok := c.terms[key]
+	if !ok {
+		have = c.formerly[key]
 	}
-	dict, err := p.dictionary(field)
+	c.mu.Unlock()
+	if ok && slices.Equal(have.segments, v.ids) {
+		return have.lists, nil
+	}
+	now := kept{segments: v.ids, lists: make([][]posting, len(v.ids))}
+	size := 0
+	for i, id := range v.ids {
+		if n := slices.Index(have.segments, id); n >= 0 {
+			now.lists[i] = have.lists[n]
+		} else {
+			var err error
+			if now.lists[i], err = v.segments[i].read(key); err != nil {
+				return nil, err
+			}
+			size += len(now.lists[i]) + listPostings
+		}
+		if !ok {
+			size += len(now.lists[i]) + listPostings
+		}
+	}
+	key.term = strings.Clone(key.term) // of the query's text
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.terms[key] = now
+	if c.postings += size; c.postings >= keepPostings {
+		c.postings = 0
+		c.terms, c.formerly = make(map[termKey]kept), c.terms
+	}
+	return now.lists, nil
+}
+
+// read reads the postings of a term in one segment.
+func (p *part) read(key termKey) ([]posting, error) {
+	dict, err := p.dictionary(key.field)
 	if err != nil {
 		return nil, err
 	}
-	found, err := dict.PostingsList([]byte(term), nil, nil)
-	if err != nil {
+	found, err := dict.PostingsList([]byte(key.term), nil, nil)
+	if err != nil || found.Count() == 0 {
 		return nil, err
 	}
 	list := make([]posting, 0, found.Count())
@@ -118,28 +147,7 @@ func (p *part) list(field, term string) ([]posting, error) {
 		norm := e.Norm() // one through the root of the number of terms
 		list = append(list, posting{uint32(e.Number()), uint16(min(e.Frequency(), math.MaxUint16)), uint16(min(1/(norm*norm)+0.5, math.MaxUint16))})
 	}
-	if len(list) >= minPostings {
-		p.mu.Lock()
-		p.lists[listKey{field, strings.Clone(term)}] = list
-		p.mu.Unlock()
-		p.cache.age(len(list))
-	}
 	return list, nil
-}
-
-// age counts postings that were kept and lets lists grow old.
-func (c *columnCache) age(postings int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.postings += postings; c.postings < maxPostings {
-		return
-	}
-	c.postings = 0
-	for _, s := range c.segments {
-		s.mu.Lock()
-		s.lists, s.formerly = make(map[listKey][]posting), s.lists
-		s.mu.Unlock()
-	}
 }
 
 // BM25's constants: k1 and b as measured best over 20 judged collections.
@@ -154,51 +162,41 @@ type clause struct {
 	term   string
 	weight float64
 	df     int
-	in     []bool // by segment
+	lists  [][]posting // by segment
 }
 
-// look counts the documents that have the clause's term; its df is 0 when
-// none has.
+// look reads the clause's postings; its df is 0 when no document has the term.
 func (v *view) look(c clause) (clause, error) {
-	c.in = make([]bool, len(v.segments))
-	for i := range v.segments {
-		n, err := v.segments[i].count(c.field, c.term)
-		if err != nil {
-			return c, err
-		}
-		c.in[i] = n > 0
-		c.df += n
-	}
-	return c, nil
-}
-
-// count is how many documents have a term, without deleted ones.
-func (p *part) count(field, term string) (int, error) {
-	dead := p.dying()
-	if list, ok := p.kept(listKey{field, term}); ok {
-		n := len(list)
-		if dead != nil {
-			for i := range list {
-				if has(dead, list[i].doc) {
-					n--
+	var err error
+	c.lists, err = v.lists(termKey{c.field, c.term})
+	for i, list := range c.lists {
+		c.df += len(list)
+		if dead := v.segments[i].dead; dead != nil {
+			for _, e := range list {
+				if has(dead, e.doc) {
+					c.df--
 				}
 			}
 		}
-		return n, nil
 	}
-	dict, err := p.dictionary(field)
-	if err != nil {
-		return 0, err
+	return c, err
+}
+
+// count is how many documents have a term, without reading their postings.
+func (v *view) count(field, term string) (n int, err error) {
+	for i := range v.segments {
+		p := &v.segments[i]
+		dict, err := p.dictionary(field)
+		if err != nil {
+			return 0, err
+		}
+		list, err := dict.PostingsList([]byte(term), p.Deleted(), nil)
+		if err != nil {
+			return 0, err
+		}
+		n += int(list.Count())
 	}
-	var except *roaring.Bitmap
-	if dead != nil {
-		except = p.Deleted()
-	}
-	list, err := dict.PostingsList([]byte(term), except, nil)
-	if err != nil {
-		return 0, err
-	}
-	return int(list.Count()), nil
+	return n, nil
 }
 
 // A unit is something of the query that a document has or has not: a word in
@@ -258,9 +256,7 @@ func (s *scores) segment(ctx context.Context, v *view, part int, units []unit) e
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.unit(v, part, uint8(i+1), &units[i]); err != nil {
-			return err
-		}
+		s.unit(v, part, uint8(i+1), &units[i])
 	}
 	for _, d := range s.touched {
 		at := s.docs[d]
@@ -275,7 +271,7 @@ func (s *scores) segment(ctx context.Context, v *view, part int, units []unit) e
 }
 
 // unit scores every document of a part that has a unit.
-func (s *scores) unit(v *view, part int, mark uint8, u *unit) error {
+func (s *scores) unit(v *view, part int, mark uint8, u *unit) {
 	add := func(d uint32, x float32) {
 		at := &s.docs[d]
 		at.sum += x
@@ -293,27 +289,23 @@ func (s *scores) unit(v *view, part int, mark uint8, u *unit) error {
 		several := false // lists of the group in this part
 		for i, c := range group {
 			for _, d := range group[:i] {
-				several = several || c.in[part] && d.in[part]
+				several = several || len(c.lists[part]) > 0 && len(d.lists[part]) > 0
 			}
 		}
 		for i := range group {
 			c := &group[i]
-			if !c.in[part] {
+			if len(c.lists[part]) == 0 {
 				continue
-			}
-			list, err := v.segments[part].list(c.field, c.term)
-			if err != nil {
-				return err
 			}
 			top, flat, slope := v.bm25(c)
 			if !several {
-				for _, p := range list {
+				for _, p := range c.lists[part] {
 					tf := float32(p.tf)
 					add(p.doc, top*tf/(tf+flat+slope*float32(p.terms)))
 				}
 				continue
 			}
-			for _, p := range list {
+			for _, p := range c.lists[part] {
 				tf := float32(p.tf)
 				x := top * tf / (tf + flat + slope*float32(p.terms))
 				if s.best[p.doc] == 0 {
@@ -328,7 +320,6 @@ func (s *scores) unit(v *view, part int, mark uint8, u *unit) error {
 		}
 		s.group = s.group[:0]
 	}
-	return nil
 }
 
 // bm25 returns the numbers of which a clause's score is made: top · tf /

@@ -3,7 +3,6 @@ package search
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 	"strings"
 
@@ -73,10 +72,9 @@ type run struct {
 	total, ahead, in, past int // matches: all, before the range, in it, after it
 
 	// Of the documents that are looked at now.
-	docs    []uint32
-	scores  []float32
-	verdict []int16
-	nearly  [][]uint32 // by field: those that only its filters keep out
+	docs   []uint32
+	scores []float32  // none where there is no text
+	nearly [][]uint32 // by field: those that only its filters keep out
 }
 
 // A facet counts the values of a field.
@@ -90,8 +88,8 @@ type facet struct {
 type stage struct {
 	*part
 	keys
-	tests         []test
-	dead          []uint64
+	all           []test // that every document counted anywhere meets: the audience, the kinds
+	tests         []test // of fields
 	after, before *bound
 	columns       []*column  // by facet
 	counts        [][]uint32 // by facet, by set
@@ -106,47 +104,54 @@ const (
 )
 
 // A test is met by documents that have one of some terms, or a number within
-// bounds. The audience and the kinds are tests of the field rejected.
+// bounds.
 type test struct {
 	field   int
 	column  *column
 	sets    []bool // by set of the column
-	numbers []float64
-	lo, hi  float64
+	numbers []uint64
+	lo, hi  uint64
 }
 
-// apply marks the documents that do not meet the test.
-func (t *test) apply(docs []uint32, verdict []int16) {
-	strike := func(i int) {
-		switch {
-		case verdict[i] == admitted:
-			verdict[i] = int16(t.field)
-		case int(verdict[i]) != t.field:
-			verdict[i] = rejected
-		}
-	}
+// met says whether a document meets the test.
+func (t *test) met(doc uint32) bool {
 	switch c := t.column; {
-	case c != nil && c.narrow != nil:
-		strikeSets(c.narrow, t.sets, docs, strike)
-	case c != nil && c.middle != nil:
-		strikeSets(c.middle, t.sets, docs, strike)
-	case c != nil && c.wide != nil:
-		strikeSets(c.wide, t.sets, docs, strike)
+	case c == nil:
+		return t.numbers != nil && t.lo <= t.numbers[doc] && t.numbers[doc] <= t.hi
+	case c.narrow != nil:
+		return t.sets[c.narrow[doc]]
+	case c.middle != nil:
+		return t.sets[c.middle[doc]]
 	default:
-		for i, d := range docs {
-			if t.numbers == nil || !(t.numbers[d] >= t.lo && t.numbers[d] <= t.hi) {
-				strike(i)
-			}
-		}
+		return c.wide != nil && t.sets[c.wide[doc]]
 	}
 }
 
-func strikeSets[T uint8 | uint16 | uint32](sets []T, wanted []bool, docs []uint32, strike func(int)) {
-	for i, d := range docs {
-		if !wanted[sets[d]] {
-			strike(i)
+// filter leaves the documents that meet the test of a narrow column: that is
+// what the audience's nearly always is, and every document goes through it.
+func (t *test) filter(docs []uint32) []uint32 {
+	n := 0
+	for _, d := range docs {
+		docs[n] = d
+		if t.sets[t.column.narrow[d]] {
+			n++
 		}
 	}
+	return docs[:n]
+}
+
+// verdict says what the tests of fields say of a document.
+func (s *stage) verdict(doc uint32) int {
+	out := admitted
+	for i := range s.tests {
+		if t := &s.tests[i]; t.field != out && !t.met(doc) {
+			if out != admitted {
+				return rejected
+			}
+			out = t.field
+		}
+	}
+	return out
 }
 
 // prepare makes the stages of a query and its facets.
@@ -172,26 +177,28 @@ func (r *run) prepare(q *marketplace.FinderQuery) error {
 	for i := range r.stages {
 		s := &r.stages[i]
 		s.part = &r.segments[i]
-		s.dead = s.part.dying()
-		if err := s.among(rejected, fieldAudience, values(q.Groups)); err != nil {
+		if err := s.among(fieldAudience, values(q.Groups)); err != nil {
 			return err
 		}
 		if len(q.Kinds) > 0 {
-			if err := s.among(rejected, keywordField(marketplace.FieldKind), values(q.Kinds)); err != nil {
+			if err := s.among(keywordField(marketplace.FieldKind), values(q.Kinds)); err != nil {
 				return err
 			}
 		}
+		s.all, s.tests = s.tests, nil
 		for _, f := range where {
 			field := slices.Index(fields, f.Field)
 			if len(f.Any) > 0 {
-				if err := s.among(field, keywordField(f.Field), f.Any[:min(len(f.Any), maxValues)]); err != nil {
+				if err := s.among(keywordField(f.Field), f.Any[:min(len(f.Any), maxValues)]); err != nil {
 					return err
 				}
+				s.tests[len(s.tests)-1].field = field
 			}
 			if f.Min != nil || f.Max != nil {
-				if err := s.between(field, f); err != nil {
+				if err := s.between(f); err != nil {
 					return err
 				}
+				s.tests[len(s.tests)-1].field = field
 			}
 		}
 		var err error
@@ -224,26 +231,26 @@ func values[T ~string](list []T) []string {
 	return out
 }
 
-func (s *stage) among(field int, name string, terms []string) error {
-	c, err := s.part.column(name)
+func (s *stage) among(field string, terms []string) error {
+	c, err := s.part.column(field)
 	if err != nil {
 		return err
 	}
-	s.tests = append(s.tests, test{field: field, column: c, sets: c.having(terms)})
+	s.tests = append(s.tests, test{column: c, sets: c.having(terms)})
 	return nil
 }
 
-func (s *stage) between(field int, f marketplace.Filter) error {
+func (s *stage) between(f marketplace.Filter) error {
 	numbers, err := s.part.numbers(numberField(f.Field))
 	if err != nil {
 		return err
 	}
-	t := test{field: field, numbers: numbers, lo: math.Inf(-1), hi: math.Inf(1)}
+	t := test{numbers: numbers, hi: missing - 1}
 	if f.Min != nil {
-		t.lo = *f.Min
+		t.lo = ordinal(*f.Min)
 	}
 	if f.Max != nil {
-		t.hi = *f.Max
+		t.hi = ordinal(*f.Max)
 	}
 	s.tests = append(s.tests, t)
 	return nil
@@ -268,7 +275,6 @@ func (r *run) everything(ctx context.Context) error {
 					r.docs = append(r.docs, d-1)
 				}
 			}
-			r.scores = append(r.scores[:0], make([]float32, len(r.docs))...)
 			if err := r.take(s); err != nil {
 				return err
 			}
@@ -318,30 +324,46 @@ func (r *run) scored(ctx context.Context, q *question) error {
 	return nil
 }
 
-// take counts the documents r.docs of a segment and keeps the best.
-func (r *run) take(s *stage) error {
-	r.verdict = r.verdict[:0]
-	for range r.docs {
-		r.verdict = append(r.verdict, admitted)
-	}
-	for i := range s.tests {
-		s.tests[i].apply(r.docs, r.verdict)
-	}
+// sift drops the documents that must not be counted, and puts aside those
+// that only a facet must know of.
+func (r *run) sift(s *stage) {
 	for i := range r.nearly {
 		r.nearly[i] = r.nearly[i][:0]
 	}
-	n := 0
-	for i, d := range r.docs {
-		switch v := r.verdict[i]; {
-		case v == admitted:
-			r.docs[n], r.scores[n] = d, r.scores[i]
-			n++
-		case v >= 0:
-			r.nearly[v] = append(r.nearly[v], d)
-		}
+	all := s.all
+	for len(all) > 0 && len(r.scores) == 0 && all[0].column.narrow != nil {
+		r.docs, all = all[0].filter(r.docs), all[1:]
 	}
-	r.docs, r.scores = r.docs[:n], r.scores[:n]
-	r.total += n
+	if len(all)+len(s.tests) == 0 {
+		return
+	}
+	n := 0
+next:
+	for i, d := range r.docs {
+		for j := range all {
+			if !all[j].met(d) {
+				continue next
+			}
+		}
+		if v := s.verdict(d); v != admitted {
+			if v != rejected {
+				r.nearly[v] = append(r.nearly[v], d)
+			}
+			continue
+		}
+		r.docs[n] = d
+		if len(r.scores) > 0 {
+			r.scores[n] = r.scores[i]
+		}
+		n++
+	}
+	r.docs = r.docs[:n]
+}
+
+// take counts the documents r.docs of a segment and keeps the best.
+func (r *run) take(s *stage) error {
+	r.sift(s)
+	r.total += len(r.docs)
 	for i := range r.facets {
 		c := s.columns[i]
 		if s.counts[i] == nil {
@@ -352,51 +374,68 @@ func (r *run) take(s *stage) error {
 			c.tally(r.nearly[own], s.counts[i])
 		}
 	}
+	var score float32
 	for i, d := range r.docs {
-		if err := r.keep(s, d, r.scores[i]); err != nil {
+		if len(r.scores) > 0 {
+			score = r.scores[i]
+		}
+		key := s.keys.of(d)
+		if r.after != nil || r.before != nil {
+			if in, err := r.within(s, score, key, d); err != nil {
+				return err
+			} else if !in {
+				continue
+			}
+		}
+		r.in++
+		if len(s.best) == r.size && (r.size == 0 || r.hopeless(&s.best[0], score, key)) {
+			continue
+		}
+		if err := r.keep(s, place{score: score, key: key, doc: d, part: s.part}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep takes a match among the best if it is one of them.
-func (r *run) keep(s *stage, doc uint32, score float32) error {
-	key := s.keys.of(doc)
+// within says whether a match lies between the cursors, and counts it where
+// it does not.
+func (r *run) within(s *stage, score float32, key uint64, doc uint32) (bool, error) {
 	if s.after != nil {
 		if c, err := s.after.compare(score, key, doc); err != nil {
-			return err
+			return false, err
 		} else if c <= 0 {
 			r.ahead++
-			return nil
+			return false, nil
 		}
 	}
 	if s.before != nil {
 		if c, err := s.before.compare(score, key, doc); err != nil {
-			return err
+			return false, err
 		} else if c >= 0 {
 			r.past++
-			return nil
+			return false, nil
 		}
 	}
-	r.in++
-	if r.size == 0 {
-		return nil
+	return true, nil
+}
+
+// hopeless says whether a match is surely no better than the worst of the
+// best, at no cost.
+func (r *run) hopeless(worst *place, score float32, key uint64) bool {
+	if r.order.scored && score != worst.score {
+		return (score < worst.score) != r.last
 	}
-	p := place{score: score, key: key, doc: doc, part: s.part}
+	return key != worst.key && (key > worst.key) != r.last
+}
+
+// keep takes a match among the best if it is one of them.
+func (r *run) keep(s *stage, p place) error {
 	if len(s.best) < r.size {
 		s.best = append(s.best, p)
 		return r.up(s.best)
 	}
-	worst := &s.best[0]
-	if r.order.scored && score != worst.score {
-		if (score < worst.score) != r.last {
-			return nil
-		}
-	} else if key != worst.key && (key > worst.key) != r.last {
-		return nil
-	}
-	if worse, err := r.worse(worst, &p); err != nil || !worse {
+	if worse, err := r.worse(&s.best[0], &p); err != nil || !worse {
 		return err
 	}
 	s.best[0] = p

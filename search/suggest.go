@@ -99,8 +99,8 @@ func (v *view) near(field, word string, distance int, prefix string) ([]mended, 
 
 func (v *view) likeliest(field string, list []mended, n int) []mended {
 	for i := range list {
-		if c, err := v.look(clause{field: field, term: list[i].word}); err == nil {
-			list[i].df = c.df
+		if n, err := v.count(field, list[i].word); err == nil {
+			list[i].df = n
 		}
 	}
 	list = slices.DeleteFunc(list, func(m mended) bool { return m.df == 0 })
@@ -120,18 +120,18 @@ func (v *view) split(word string) (first, second string, err error) {
 		if utf8.RuneCountInString(word[:i]) < 3 || utf8.RuneCountInString(word[i:]) < 3 {
 			continue
 		}
-		a, err := v.look(clause{field: fieldWords, term: word[:i]})
+		a, err := v.count(fieldWords, word[:i])
 		if err != nil {
 			return "", "", err
 		}
-		if a.df <= best {
+		if a <= best {
 			continue
 		}
-		b, err := v.look(clause{field: fieldWords, term: word[i:]})
+		b, err := v.count(fieldWords, word[i:])
 		if err != nil {
 			return "", "", err
 		}
-		if n := min(a.df, b.df); n > best {
+		if n := min(a, b); n > best {
 			best, first, second = n, word[:i], word[i:]
 		}
 	}
