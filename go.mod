@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/99designs/gqlgen v0.17.98 // generates the GraphQL face from the schema, bound to the domain's types
+	github.com/RoaringBitmap/roaring/v2 v2.14.5 // the sets of documents in which its segments answer
 	github.com/blevesearch/bleve/v2 v2.6.3 // analysis and the segments of the search index
 	github.com/blevesearch/bleve_index_api v1.4.1 // the types in which bleve's index is spoken to
 	github.com/blevesearch/scorch_segment_api/v2 v2.4.11 // the types in which its segments' postings are read
@@ -19,7 +20,6 @@ require (
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
-	github.com/RoaringBitmap/roaring/v2 v2.14.5 // indirect
 	github.com/agnivade/levenshtein v1.2.2 // indirect
 	github.com/bits-and-blooms/bitset v1.24.2 // indirect
 	github.com/blevesearch/geo v0.2.8 // indirect

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -327,6 +328,40 @@ func TestEnough(t *testing.T) {
 	}
 }
 
+// fuzzIndex is what the fuzz tests search: the corpus, and as many generated
+// documents as CITYMARKET_BENCH_DOCUMENTS says. Where it says something, no
+// answer may take 100 ms:
+//
+//	CITYMARKET_BENCH_DOCUMENTS=10000 go test -run xxx -fuzz FuzzText -fuzztime 10m ./search
+func fuzzIndex(f *testing.F) func(t *testing.T, q marketplace.FinderQuery) marketplace.Found {
+	entries := corpusEntries()
+	_, timed := os.LookupEnv("CITYMARKET_BENCH_DOCUMENTS")
+	if timed {
+		words := newBenchWords()
+		for i := range benchSize() {
+			entries = append(entries, words.entry(i))
+		}
+	}
+	x := indexOf(f, entries)
+	return func(t *testing.T, q marketplace.FinderQuery) marketplace.Found {
+		quickest := time.Hour // the machine may be busy with something else
+		for range 5 {
+			began := time.Now()
+			found, err := x.Search(context.Background(), q)
+			if errors.Is(err, marketplace.ErrBadCursor) {
+				return marketplace.Found{}
+			} else if err != nil {
+				t.Fatalf("%+v: %v", q, err)
+			}
+			if quickest = min(quickest, time.Since(began)); !timed || quickest < 100*time.Millisecond {
+				return found[0]
+			}
+		}
+		t.Fatalf("%+v took %v", q, quickest)
+		return marketplace.Found{}
+	}
+}
+
 func FuzzText(f *testing.F) {
 	for line := range strings.Lines(queries + corpus) {
 		f.Add(strings.TrimSpace(line))
@@ -336,13 +371,10 @@ func FuzzText(f *testing.F) {
 	f.Add(strings.Repeat("q w e r t y ", 1000))
 	f.Add("*:* field:x~2 \"a b\"^4 +(-/.*/)")
 	f.Add("ㅅㅡㅁㅏ ﷺ ½ ǆ ﬁ 🏙️ e\u0301\u0301\u0301")
-	x := indexOf(f, corpusEntries())
+	search, x := fuzzIndex(f), indexOf(f, nil)
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, typing := range []bool{false, true} {
-			q := marketplace.FinderQuery{Text: text, Typing: typing, Size: 3, Groups: []marketplace.Group{"everyone"}}
-			if _, err := x.Search(context.Background(), q); err != nil {
-				t.Fatalf("%q: %v", text, err)
-			}
+			search(t, marketplace.FinderQuery{Text: text, Typing: typing, Size: 3, Groups: []marketplace.Group{"everyone"}})
 		}
 		runes := utf8.RuneCountInString(text)
 		for _, query := range []string{text, "parking 智慧 주차"} {
@@ -362,21 +394,59 @@ func FuzzText(f *testing.F) {
 	})
 }
 
+var allSorts = []marketplace.SortOrder{marketplace.SortRelevance, marketplace.SortNewest, marketplace.SortName, marketplace.SortDeadline}
+
 func FuzzCursor(f *testing.F) {
 	x := indexOf(f, corpusEntries())
-	for _, sort := range []marketplace.SortOrder{"RELEVANCE", "NEWEST", "NAME", "DEADLINE"} {
+	for _, sort := range allSorts {
 		f.Add(find(f, x, marketplace.FinderQuery{Text: "smart", Sort: sort, Size: 1}).Hits[0].Cursor)
 	}
 	f.Add("")
 	f.Add(strings.Repeat("A", 2000))
+	search := fuzzIndex(f)
 	f.Fuzz(func(t *testing.T, cursor string) {
-		for _, sort := range []marketplace.SortOrder{"RELEVANCE", "NEWEST", "NAME", "DEADLINE"} {
+		for _, sort := range allSorts {
 			for _, text := range []string{"", "smart"} {
-				for _, q := range []marketplace.FinderQuery{{After: cursor}, {Before: cursor, Last: true}} {
+				for _, q := range []marketplace.FinderQuery{{After: cursor}, {Before: cursor, Last: true}, {After: cursor, Before: cursor}} {
 					q.Text, q.Sort, q.Size, q.Groups = text, sort, 5, []marketplace.Group{"everyone"}
-					if _, err := x.Search(context.Background(), q); err != nil && !errors.Is(err, marketplace.ErrBadCursor) {
-						t.Fatal(err)
-					}
+					search(t, q)
+				}
+			}
+		}
+	})
+}
+
+// FuzzFilter sends whatever can stand beside the text, and holds that every
+// filter can only take away, that a facet is counted without its own, and
+// that its counts fit the total.
+func FuzzFilter(f *testing.F) {
+	f.Add("country", "KR", "topic", "top_1", 1.0, 2.0, "NAME", "ko", 3, "solution")
+	f.Add("kind", "solution", "deadline", "", -1e300, 1e300, "DEADLINE", "es-MX", 100, "")
+	f.Add("_id", "solution/parking", "text.en", "park", math.Inf(-1), math.Inf(1), "", "", -1, "\xff")
+	f.Add("audience", "secretariat", "", "\x00", math.NaN(), 0.0, "?", "zz", 1<<40, "topic")
+	search := fuzzIndex(f)
+	f.Fuzz(func(t *testing.T, field, value, other, second string, low, high float64, sort, language string, size int, kind string) {
+		q := marketplace.FinderQuery{Text: "smart parking", Groups: []marketplace.Group{"everyone"}, Size: size, Sort: marketplace.SortOrder(sort), Languages: []marketplace.Language{marketplace.Language(language)},
+			Facets: []marketplace.FacetQuery{{Field: marketplace.Field(field), Size: size}, {Field: marketplace.FieldKind, Size: 300}}}
+		if kind != "" {
+			q.Kinds = []marketplace.Kind{marketplace.Kind(kind)}
+		}
+		for _, text := range []string{"", q.Text} {
+			q.Text, q.Where = text, nil
+			total := search(t, q).Total
+			for _, w := range []marketplace.Filter{{Field: marketplace.Field(field), Any: []string{value, second}}, {Field: marketplace.Field(other), Any: []string{second}}, {Field: marketplace.Field(other), Min: &low, Max: &high}} {
+				q.Where = append(q.Where, w)
+				found := search(t, q)
+				if text == "" && found.Total > total || len(found.Hits) > min(max(size, 0), 100, found.Total) {
+					t.Fatalf("%+v: %d of %d, %d hits", q, found.Total, total, len(found.Hits))
+				}
+				total = found.Total
+				sum := 0
+				for _, b := range found.Facets[1].Buckets { // every entry has one kind
+					sum += b.Count
+				}
+				if field != string(marketplace.FieldKind) && other != string(marketplace.FieldKind) && sum != total {
+					t.Fatalf("%+v: kinds add up to %d of %d", q, sum, total)
 				}
 			}
 		}
