@@ -174,6 +174,36 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+// BenchmarkColumns reports the memory of all columns that the searches above
+// and the sorts in every language have read.
+func BenchmarkColumns(b *testing.B) {
+	x, _ := bench()
+	for _, sort := range allSorts {
+		for _, l := range []marketplace.Language{"en", "zh", "ko", "es"} {
+			find(b, x, marketplace.FinderQuery{Size: 1, Sort: sort, Languages: []marketplace.Language{l}})
+		}
+	}
+	bytes := 0
+	for b.Loop() {
+		v := must(x.view())
+		bytes = 0
+		for i := range v.segments {
+			for _, f := range v.segments[i].fields {
+				switch c := f.(type) {
+				case *column:
+					bytes += len(c.narrow) + 2*len(c.middle) + 4*(len(c.wide)+len(c.start)+len(c.holds)) + 40*len(c.terms)
+				case []uint64:
+					bytes += 8 * len(c)
+				case *ranks:
+					bytes += 4*len(c.of) + 64*len(c.samples)
+				}
+			}
+		}
+		_ = v.snapshot.Close()
+	}
+	b.ReportMetric(float64(bytes)/float64(benchSize()), "bytes/document")
+}
+
 func BenchmarkHighlight(b *testing.B) {
 	x, words := bench()
 	texts := make([]marketplace.Translation, 20)

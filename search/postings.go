@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -231,9 +232,8 @@ type scores struct {
 
 // A score is one document's; 8 bytes, so that a posting touches one cache line.
 type score struct {
-	sum   float32
-	units uint8 // units it has, without bonuses
-	last  uint8 // 1 + the last unit that it has, 0: none
+	sum float32 // never zero for a document that has anything
+	has uint32  // a bit for each unit that it has, without bonuses
 }
 
 var pooled = sync.Pool{New: func() any { return new(scores) }}
@@ -256,12 +256,13 @@ func (s *scores) segment(ctx context.Context, v *view, part int, units []unit) e
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s.unit(v, part, uint8(i+1), &units[i])
+		s.unit(v, part, &units[i], 1<<i)
 	}
 	for _, d := range s.touched {
 		at := s.docs[d]
 		s.docs[d] = score{}
-		s.matches[at.units] = append(s.matches[at.units], match{d, at.sum})
+		n := bits.OnesCount32(at.has)
+		s.matches[n] = append(s.matches[n], match{d, at.sum})
 	}
 	s.touched = s.touched[:0]
 	for n := range s.matches {
@@ -270,20 +271,18 @@ func (s *scores) segment(ctx context.Context, v *view, part int, units []unit) e
 	return nil
 }
 
-// unit scores every document of a part that has a unit.
-func (s *scores) unit(v *view, part int, mark uint8, u *unit) {
+// unit scores every document of a part that has a unit, which has a bit.
+func (s *scores) unit(v *view, part int, u *unit, bit uint32) {
+	if u.bonus {
+		bit = 0
+	}
 	add := func(d uint32, x float32) {
 		at := &s.docs[d]
-		at.sum += x
-		if at.last != mark {
-			if at.last == 0 {
-				s.touched = append(s.touched, d)
-			}
-			at.last = mark
-			if !u.bonus {
-				at.units++
-			}
+		if at.sum == 0 {
+			s.touched = append(s.touched, d)
 		}
+		at.sum += x
+		at.has |= bit
 	}
 	for _, group := range u.groups {
 		several := false // lists of the group in this part
