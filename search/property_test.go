@@ -453,6 +453,66 @@ func FuzzFilter(f *testing.F) {
 	})
 }
 
+// TestCursorsHold reads every order page by page while documents before,
+// between and after the pages come, change and go: whoever was there all the
+// time is shown once, and in order.
+func TestCursorsHold(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	entry := func(name, id string, rev int64, n int) marketplace.Entry {
+		return marketplace.Entry{Kind: "solution", ID: id, Rev: rev, Audience: []marketplace.Group{"everyone"}, Newest: time.Unix(int64(n%7), 0),
+			Title: marketplace.Text{{Language: "en", Text: fmt.Sprintf("%s lamp %d", name, n%5)}}, Numbers: map[marketplace.Field]float64{marketplace.FieldDeadline: float64(n % 3)}}
+	}
+	stay := map[string]bool{}
+	for n := range 60 {
+		id := fmt.Sprintf("stay_%02d", n)
+		stay[id] = true
+		m.put(entry("bright", id, 1, n))
+	}
+	for n := range 40 {
+		m.put(entry("dim", fmt.Sprintf("come_%02d", n), 1, n))
+	}
+	x := start(t, t.TempDir(), m)
+	settle(t, x, m)
+	rev, n := int64(1), 0
+	for _, backwards := range []bool{false, true} {
+		for _, q := range []marketplace.FinderQuery{{Sort: marketplace.SortNewest}, {Sort: marketplace.SortName}, {Sort: marketplace.SortDeadline}, {Sort: marketplace.SortName, Text: "lamp"}} {
+			q.Size, q.Last = 7, backwards
+			seen := map[string]bool{}
+			for {
+				page := find(t, x, q)
+				for _, hit := range page.Hits {
+					if stay[hit.ID] && seen[hit.ID] {
+						t.Errorf("%+v: %s twice", q, hit.ID)
+					}
+					seen[hit.ID] = true
+				}
+				if len(page.Hits) == 0 {
+					break
+				}
+				if q.After = page.Hits[len(page.Hits)-1].Cursor; backwards {
+					q.After, q.Before = "", page.Hits[0].Cursor
+				}
+				rev++
+				for range 5 { // the place that the cursor names may be among them
+					n++
+					if e := entry("dim", fmt.Sprintf("come_%02d", n%40), rev*1000+int64(n), n*3); n%3 == 0 {
+						m.delete(e.Kind, e.ID, e.Rev)
+					} else {
+						m.put(e)
+					}
+				}
+				settle(t, x, m)
+			}
+			for id := range stay {
+				if !seen[id] {
+					t.Errorf("%+v: %s is missing", q, id)
+				}
+			}
+		}
+	}
+}
+
 func TestWrongCursor(t *testing.T) {
 	t.Parallel()
 	x := indexOf(t, corpusEntries())
