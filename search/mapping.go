@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -18,7 +19,7 @@ import (
 
 // mappingVersion is raised with every change to what is written to an index:
 // fields, terms, internal values. An index of another version is built anew.
-const mappingVersion = 3
+const mappingVersion = 4
 
 // The fields of an index. Nothing is stored and there are no term vectors:
 // the store has the text. Besides these there are text.<language> (see
@@ -70,19 +71,68 @@ func (t terms) Analyze([]byte) analysis.TokenStream {
 	return out
 }
 
-// A builder collects the terms of one entry.
-type builder struct {
-	fields map[string]terms
-	sizes  map[string]int
+// steps are how often a term stands in a text, as the index knows it: six
+// times is told from five, seven is not told from six. For each step that is
+// reached the document has another term (see stepMark), so that the index
+// needs no frequencies: half its size, and its lists are bitmaps that are cut
+// with each other before anything is counted or scored.
+var steps = [...]int{1, 2, 3, 4, 5, 6, 8, 11, 16}
+
+// stepMark is what is added to a term that stands at least steps[step] times.
+func stepMark(step int) string {
+	if step == 0 {
+		return ""
+	}
+	return "\x00" + string(rune('0'+step))
 }
 
-func (b *builder) add(field, term string) {
-	if b.sizes[field] += len(term) + 1; b.sizes[field] <= maxText {
-		b.fields[field] = append(b.fields[field], term)
+// stepped says whether the index counts how often a term stands in a field: in
+// texts. In titles and such it matters only that it does.
+func stepped(field string) bool { return field == fieldGrams || strings.HasPrefix(field, "text") }
+
+// The length of a scored field is kept as a term of a field of its own.
+func lengthField(field string) string { return "n." + field }
+
+func lengthOf(term string) float64 {
+	n, _ := strconv.Atoi(term)
+	return float64(n)
+}
+
+// A builder collects the terms of one entry.
+type builder map[string]*bag
+
+// A bag is the terms of one field and how often each stands there.
+type bag struct {
+	times map[string]int
+	terms int
+	bytes int
+}
+
+func (b builder) add(field, term string) {
+	f := b[field]
+	if f == nil {
+		f = &bag{times: make(map[string]int)}
+		b[field] = f
+	}
+	if f.bytes += len(term) + 1; f.bytes <= maxText {
+		f.times[term]++
+		f.terms++
 	}
 }
 
-func (b *builder) text(l *tongue, text string, title bool) {
+// list returns what is written to the index.
+func (f *bag) list(stepped bool) terms {
+	out := make(terms, 0, len(f.times)+len(f.times)/4)
+	for term, n := range f.times {
+		out = append(out, term)
+		for step := 1; stepped && step < len(steps) && n >= steps[step]; step++ {
+			out = append(out, term+stepMark(step))
+		}
+	}
+	return out
+}
+
+func (b builder) text(l *tongue, text string, title bool) {
 	tokens := tokenize(text)
 	for i := range tokens {
 		t := &tokens[i]
@@ -127,7 +177,7 @@ func (b *builder) text(l *tongue, text string, title bool) {
 	}
 }
 
-func (b *builder) edges(word string) {
+func (b builder) edges(word string) {
 	n := 0
 	for i, r := range word {
 		if n++; n <= maxEdge {
@@ -182,15 +232,12 @@ func aboutTerms(t marketplace.Translation) terms {
 // is not taken off: an average does not need it.
 type lengths map[string][2]int64
 
-const (
-	scored  = index.IndexField
-	keyword = index.IndexField | index.SkipFreqNorm
-)
+// keyword is how every field is indexed: which documents have which terms, no more.
+const keyword = index.IndexField | index.SkipFreqNorm
 
-// documentOf makes the document of an entry and adds to the lengths.
-func documentOf(e *marketplace.Entry, sum lengths) *document.Document {
-	doc := document.NewDocument(documentID(e.Kind, e.ID))
-	b := builder{fields: make(map[string]terms, 16), sizes: make(map[string]int, 16)}
+// bagsOf collects the terms of an entry's texts, by field.
+func bagsOf(e *marketplace.Entry) builder {
+	b := make(builder, 16)
 	for _, t := range e.Title {
 		b.text(languageOf(t.Language), t.Text, true)
 	}
@@ -209,13 +256,20 @@ func documentOf(e *marketplace.Entry, sum lengths) *document.Document {
 			b.text(languageOf(t.Language), t.Text, false)
 		}
 	}
-	for field, terms := range b.fields {
-		doc.AddField(document.NewTextFieldCustom(field, nil, nil, scored, terms))
-		s := sum[field]
-		sum[field] = [2]int64{s[0] + int64(len(terms)), s[1] + 1}
-	}
+	return b
+}
+
+// documentOf makes the document of an entry and adds to the lengths.
+func documentOf(e *marketplace.Entry, sum lengths) *document.Document {
+	doc := document.NewDocument(documentID(e.Kind, e.ID))
 	exact := func(field string, options index.FieldIndexingOptions, values ...string) {
 		doc.AddField(document.NewTextFieldCustom(field, nil, nil, options, terms(values)))
+	}
+	for field, bag := range bagsOf(e) {
+		exact(field, keyword, bag.list(stepped(field))...)
+		exact(lengthField(field), keyword, strconv.Itoa(bag.terms))
+		s := sum[field]
+		sum[field] = [2]int64{s[0] + int64(bag.terms), s[1] + 1}
 	}
 	groups := make([]string, len(e.Audience))
 	for i, g := range e.Audience {

@@ -3,11 +3,11 @@ package search
 import (
 	"context"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -62,36 +62,29 @@ func (p *part) dictionary(field string) (segment.TermDictionary, error) {
 	return d, nil
 }
 
-// A posting says how often a term stands in a document, and of how many terms
-// the field is there.
-type posting struct {
-	doc       uint32
-	tf, terms uint16
-}
-
 // A termKey names a term of a field.
 type termKey struct{ field, term string }
 
-// A kept holds the postings of a term in some segments, also empty ones. It
-// never changes.
+// A list holds the documents of a segment in which a term stands at least
+// steps[0] times, steps[1] times, and so on; it is as short as it can be. The
+// bitmaps lie in the segment's file and must not be changed.
+type list []*roaring.Bitmap
+
+// A kept holds the lists of a term in some segments. It never changes.
 type kept struct {
 	segments []uint64 // ids
-	lists    [][]posting
+	lists    []list
 }
 
-// Postings that were read are kept, since reading a list from a segment takes
-// 1 us and 45 ns a posting, and going through it 3 ns a posting. When
-// keepPostings have been kept, all become old; what is asked for again before
-// that happens a second time is young again, the rest goes. So at most twice
-// as many are held (128 MB).
-const (
-	keepPostings = 8 << 20
-	listPostings = 4 // what an empty list takes, in the room of postings
-)
+// keepLists is how many lists are kept, since finding one in a segment takes
+// 1 us. When so many were found, all become old; what is asked for again
+// before that happens a second time is young again, the rest goes. One is some
+// 200 bytes.
+const keepLists = 100_000
 
-// lists returns the postings of a term by segment, those of deleted documents
+// lists returns the lists of a term by segment, those of deleted documents
 // included.
-func (v *view) lists(key termKey) ([][]posting, error) {
+func (v *view) lists(key termKey) ([]list, error) {
 	c := v.cache
 	c.mu.Lock()
 	have, ok := c.terms[key]
@@ -102,53 +95,58 @@ func (v *view) lists(key termKey) ([][]posting, error) {
 	if ok && slices.Equal(have.segments, v.ids) {
 		return have.lists, nil
 	}
-	now := kept{segments: v.ids, lists: make([][]posting, len(v.ids))}
-	size := 0
+	now := kept{segments: v.ids, lists: make([]list, len(v.ids))}
 	for i, id := range v.ids {
 		if n := slices.Index(have.segments, id); n >= 0 {
 			now.lists[i] = have.lists[n]
-		} else {
-			var err error
-			if now.lists[i], err = v.segments[i].read(key); err != nil {
-				return nil, err
-			}
-			size += len(now.lists[i]) + listPostings
+			continue
 		}
-		if !ok {
-			size += len(now.lists[i]) + listPostings
+		var err error
+		if now.lists[i], err = v.segments[i].list(key); err != nil {
+			return nil, err
 		}
 	}
 	key.term = strings.Clone(key.term) // of the query's text
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.terms[key] = now
-	if c.postings += size; c.postings >= keepPostings {
-		c.postings = 0
+	if c.found += len(v.ids); c.found >= keepLists {
+		c.found = 0
 		c.terms, c.formerly = make(map[termKey]kept), c.terms
 	}
 	return now.lists, nil
 }
 
-// read reads the postings of a term in one segment.
-func (p *part) read(key termKey) ([]posting, error) {
+// list finds a term in one segment.
+func (p *part) list(key termKey) (list, error) {
 	dict, err := p.dictionary(key.field)
 	if err != nil {
 		return nil, err
 	}
-	found, err := dict.PostingsList([]byte(key.term), nil, nil)
-	if err != nil || found.Count() == 0 {
-		return nil, err
-	}
-	list := make([]posting, 0, found.Count())
-	it := found.Iterator(true, true, false, nil)
-	for e, err := it.Next(); e != nil || err != nil; e, err = it.Next() {
-		if err != nil {
-			return nil, err
+	var out list
+	for step := range steps {
+		if step > 0 && !stepped(key.field) {
+			break
 		}
-		norm := e.Norm() // one through the root of the number of terms
-		list = append(list, posting{uint32(e.Number()), uint16(min(e.Frequency(), math.MaxUint16)), uint16(min(1/(norm*norm)+0.5, math.MaxUint16))})
+		found, err := dict.PostingsList([]byte(key.term+stepMark(step)), nil, nil)
+		if err != nil || found.Count() == 0 {
+			return out, err
+		}
+		out = append(out, bitmapOf(found))
 	}
-	return list, nil
+	return out, nil
+}
+
+// bitmapOf is what is in a list, without reading it posting by posting.
+func bitmapOf(found segment.PostingsList) *roaring.Bitmap {
+	it, ok := found.Iterator(false, false, false, nil).(segment.OptimizablePostingsIterator)
+	if !ok {
+		return nil
+	}
+	if doc, ok := it.DocNum1Hit(); ok {
+		return roaring.BitmapOf(uint32(doc))
+	}
+	return it.ActualBitmap()
 }
 
 // BM25's constants: k1 and b as measured best over 20 judged collections.
@@ -163,27 +161,25 @@ type clause struct {
 	term   string
 	weight float64
 	df     int
-	lists  [][]posting // by segment
+	lists  []list // by segment
 }
 
-// look reads the clause's postings; its df is 0 when no document has the term.
+// look finds the clause's lists; its df is 0 when no document has the term.
 func (v *view) look(c clause) (clause, error) {
 	var err error
 	c.lists, err = v.lists(termKey{c.field, c.term})
-	for i, list := range c.lists {
-		c.df += len(list)
-		if dead := v.segments[i].dead; dead != nil {
-			for _, e := range list {
-				if has(dead, e.doc) {
-					c.df--
-				}
+	for i, l := range c.lists {
+		if len(l) > 0 {
+			c.df += int(l[0].GetCardinality())
+			if deleted := v.segments[i].Deleted(); deleted != nil {
+				c.df -= int(l[0].AndCardinality(deleted))
 			}
 		}
 	}
 	return c, err
 }
 
-// count is how many documents have a term, without reading their postings.
+// count is how many documents have a term.
 func (v *view) count(field, term string) (n int, err error) {
 	for i := range v.segments {
 		p := &v.segments[i]
@@ -200,6 +196,31 @@ func (v *view) count(field, term string) (n int, err error) {
 	return n, nil
 }
 
+// weigh returns what a clause adds to the score of a document of a part, by
+// the step of how often the term stands there and by the set of the column of
+// lengths.
+func (v *view) weigh(c *clause, part int) (*column, [][]float32, error) {
+	lengths, err := v.segments[part].column(lengthField(c.field))
+	if err != nil {
+		return nil, nil, err
+	}
+	idf := math.Log(1 + (float64(max(v.live-c.df, 0))+0.5)/(float64(c.df)+0.5)) // never zero
+	top := c.weight * idf * (bm25K + 1)
+	out := make([][]float32, len(c.lists[part]))
+	for step := range out {
+		out[step] = make([]float32, lengths.sets())
+		for set := range out[step] {
+			n := 1.0
+			for _, t := range lengths.of(uint32(set)) {
+				n = lengthOf(lengths.terms[t])
+			}
+			tf := float64(steps[step])
+			out[step][set] = float32(top * tf / (tf + bm25K*(1-bm25B+bm25B*n/max(v.average[c.field], 1))))
+		}
+	}
+	return lengths, out, nil
+}
+
 // A unit is something of the query that a document has or has not: a word in
 // all its forms, or a bigram. Of a group only the best clause counts (a word
 // in three languages is not three words); the groups are summed.
@@ -210,120 +231,147 @@ type unit struct {
 	size   int  // 2 for a word, 1 for a bigram
 }
 
-// A match is a document of a segment with its score.
-type match struct {
-	doc   uint32
-	score float32
-}
-
-// scores sum up what a query's units give the documents of one segment after
-// the other. Between two segments docs and best are zero.
-type scores struct {
-	docs    []score
-	best    []float32 // of the group's clauses
-	touched []uint32  // documents that have anything
-	group   []uint32  // documents that have anything of a group
-
-	// By how many units they have: matches[2] have exactly two. Those of
-	// segment s end at ends[2][s].
-	matches [maxUnits + 1][]match
-	ends    [maxUnits + 1][]int
-}
-
-// A score is one document's; 8 bytes, so that a posting touches one cache line.
-type score struct {
-	sum float32 // never zero for a document that has anything
-	has uint32  // a bit for each unit that it has, without bonuses
-}
-
-var pooled = sync.Pool{New: func() any { return new(scores) }}
-
-// release gives the memory back, unless a segment failed.
-func (s *scores) release() {
-	for i := range s.matches {
-		s.matches[i], s.ends[i] = s.matches[i][:0], s.ends[i][:0]
+// documents returns those of a part that have a unit, as bits.
+func (u *unit) documents(part int, bits []uint64) {
+	var lists []*roaring.Bitmap
+	for _, group := range u.groups {
+		for _, c := range group {
+			if l := c.lists[part]; len(l) > 0 {
+				lists = append(lists, l[0])
+			}
+		}
 	}
-	pooled.Put(s)
+	clear(bits)
+	switch len(lists) {
+	case 0:
+	case 1:
+		lists[0].WriteDenseTo(bits)
+	default:
+		roaring.FastOr(lists...).WriteDenseTo(bits)
+	}
 }
 
-// segment scores the documents of the next part.
-func (s *scores) segment(ctx context.Context, v *view, part int, units []unit) error {
-	if size := v.segments[part].size; len(s.docs) < int(size) {
-		s.docs = make([]score, size+size/8)
-		s.best = make([]float32, len(s.docs))
+// A scorer finds the documents of a segment that have enough of what was
+// asked, and scores those for which that is wanted.
+type scorer struct {
+	bits   []uint64  // room for levels
+	sum    []float32 // by document, zero outside of score
+	best   []float32 // of a group's clauses; zero outside of score
+	group  []uint32
+	wanted []uint64
+	buffer [256]uint32
+}
+
+var scorers = sync.Pool{New: func() any { return new(scorer) }}
+
+// levels returns the documents of a part that have at least so many of the
+// units asked for, as bits: levels[2] have two or more, levels[0] is nil.
+// They are good until the next call.
+func (s *scorer) levels(part, size int, q *question) [][]uint64 {
+	words := (size + 63) / 64
+	if need := (q.asked + 2) * words; len(s.bits) < need {
+		s.bits = make([]uint64, need)
 	}
+	clear(s.bits[:(q.asked+2)*words])
+	level := func(n int) []uint64 { return s.bits[n*words : (n+1)*words : (n+1)*words] }
+	n := 0
+	for i := range q.units {
+		u := &q.units[i]
+		if u.bonus {
+			continue
+		}
+		n++
+		has := level(0)
+		u.documents(part, has)
+		for k := n; k > 1; k-- {
+			at, below := level(k), level(k-1)
+			for w, b := range has {
+				at[w] |= below[w] & b
+			}
+		}
+		at := level(1)
+		for w, b := range has {
+			at[w] |= b
+		}
+	}
+	out := make([][]uint64, q.asked+2) // the last one is empty
+	for k := 1; k < len(out); k++ {
+		out[k] = level(k)
+	}
+	return out
+}
+
+// score returns what the units give each of some documents of a part, which
+// ascend.
+func (s *scorer) score(ctx context.Context, v *view, part int, units []unit, docs []uint32, out []float32) ([]float32, error) {
+	size := int(v.segments[part].size)
+	if len(s.sum) < size {
+		s.sum, s.best = make([]float32, size), make([]float32, size)
+	}
+	if words := (size + 63) / 64; len(s.wanted) < words {
+		s.wanted = make([]uint64, words)
+	}
+	for _, d := range docs {
+		s.wanted[d/64] |= 1 << (d % 64)
+	}
+	wanted := roaring.NewBitmap()
+	wanted.FromDense(s.wanted[:(size+63)/64], false)
 	for i := range units {
 		if err := ctx.Err(); err != nil {
+			return nil, err // and the scorer is not used again
+		}
+		for _, group := range units[i].groups {
+			if err := s.add(v, part, group, wanted); err != nil {
+				return nil, err
+			}
+		}
+	}
+	out = out[:0]
+	for _, d := range docs {
+		out = append(out, s.sum[d])
+		s.sum[d] = 0
+		s.wanted[d/64] = 0
+	}
+	return out, nil
+}
+
+// add adds the best of a group's clauses to the sums of the wanted documents.
+func (s *scorer) add(v *view, part int, group []clause, wanted *roaring.Bitmap) error {
+	lists := 0
+	for i := range group {
+		lists += len(group[i].lists[part])
+	}
+	for i := range group {
+		c := &group[i]
+		if len(c.lists[part]) == 0 {
+			continue
+		}
+		lengths, weights, err := v.weigh(c, part)
+		if err != nil {
 			return err
 		}
-		s.unit(v, part, &units[i], 1<<i)
+		for step, l := range c.lists[part] {
+			weight := weights[step]
+			many := roaring.And(l, wanted).ManyIterator()
+			for n := many.NextMany(s.buffer[:]); n > 0; n = many.NextMany(s.buffer[:]) {
+				for _, d := range s.buffer[:n] {
+					x := weight[lengths.set(d)]
+					if lists == 1 {
+						s.sum[d] += x
+						continue
+					}
+					if s.best[d] == 0 {
+						s.group = append(s.group, d)
+					}
+					s.best[d] = max(s.best[d], x)
+				}
+			}
+		}
 	}
-	for _, d := range s.touched {
-		at := s.docs[d]
-		s.docs[d] = score{}
-		n := bits.OnesCount32(at.has)
-		s.matches[n] = append(s.matches[n], match{d, at.sum})
+	for _, d := range s.group {
+		s.sum[d] += s.best[d]
+		s.best[d] = 0
 	}
-	s.touched = s.touched[:0]
-	for n := range s.matches {
-		s.ends[n] = append(s.ends[n], len(s.matches[n]))
-	}
+	s.group = s.group[:0]
 	return nil
-}
-
-// unit scores every document of a part that has a unit, which has a bit.
-func (s *scores) unit(v *view, part int, u *unit, bit uint32) {
-	if u.bonus {
-		bit = 0
-	}
-	add := func(d uint32, x float32) {
-		at := &s.docs[d]
-		if at.sum == 0 {
-			s.touched = append(s.touched, d)
-		}
-		at.sum += x
-		at.has |= bit
-	}
-	for _, group := range u.groups {
-		several := false // lists of the group in this part
-		for i, c := range group {
-			for _, d := range group[:i] {
-				several = several || len(c.lists[part]) > 0 && len(d.lists[part]) > 0
-			}
-		}
-		for i := range group {
-			c := &group[i]
-			if len(c.lists[part]) == 0 {
-				continue
-			}
-			top, flat, slope := v.bm25(c)
-			if !several {
-				for _, p := range c.lists[part] {
-					tf := float32(p.tf)
-					add(p.doc, top*tf/(tf+flat+slope*float32(p.terms)))
-				}
-				continue
-			}
-			for _, p := range c.lists[part] {
-				tf := float32(p.tf)
-				x := top * tf / (tf + flat + slope*float32(p.terms))
-				if s.best[p.doc] == 0 {
-					s.group = append(s.group, p.doc)
-				}
-				s.best[p.doc] = max(s.best[p.doc], x)
-			}
-		}
-		for _, d := range s.group {
-			add(d, s.best[d])
-			s.best[d] = 0
-		}
-		s.group = s.group[:0]
-	}
-}
-
-// bm25 returns the numbers of which a clause's score is made: top · tf /
-// (tf + flat + slope · terms of the field). It is never zero.
-func (v *view) bm25(c *clause) (top, flat, slope float32) {
-	idf := math.Log(1 + (float64(max(v.live-c.df, 0))+0.5)/(float64(c.df)+0.5))
-	return float32(c.weight * idf * (bm25K + 1)), bm25K * (1 - bm25B), float32(bm25K * bm25B / max(v.average[c.field], 1))
 }

@@ -3,6 +3,7 @@ package search
 import (
 	"cmp"
 	"context"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -73,7 +74,7 @@ type run struct {
 
 	// Of the documents that are looked at now.
 	docs   []uint32
-	scores []float32  // none where there is no text
+	scores []float32  // none where it is not sorted by them
 	nearly [][]uint32 // by field: those that only its filters keep out
 }
 
@@ -275,6 +276,7 @@ func (r *run) everything(ctx context.Context) error {
 					r.docs = append(r.docs, d-1)
 				}
 			}
+			r.sift(s)
 			if err := r.take(s); err != nil {
 				return err
 			}
@@ -287,39 +289,65 @@ func (r *run) everything(ctx context.Context) error {
 // scored takes the documents that have enough of what was asked: first those
 // that have all of it, then those that have less.
 func (r *run) scored(ctx context.Context, q *question) error {
-	sums := pooled.Get().(*scores)
+	levels := make([][][]uint64, len(r.stages)) // by segment
+	finders := make([]*scorer, len(r.stages))
 	for i := range r.stages {
-		if err := sums.segment(ctx, r.view, i, q.units); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
+		finders[i] = scorers.Get().(*scorer)
+		levels[i] = finders[i].levels(i, int(r.stages[i].size), q)
 	}
-	defer sums.release()
-	enough := enough{asked: max(q.asked, 1), sentence: q.sentence()}
+	enough := enough{asked: q.asked, sentence: q.sentence()}
 	lowest := r.asked
-	for n := min(q.asked, maxUnits); n >= max(lowest, 1); n-- {
+	for n := q.asked; n >= max(lowest, 1); n-- {
 		if lowest == 0 && !enough.more(n, r.total) {
 			break
 		}
 		r.asked = n
-		from := 0
-		for i, end := range sums.ends[n] {
+		for i := range r.stages {
 			s := &r.stages[i]
-			for from < end {
-				if err := ctx.Err(); err != nil {
-					return err
+			r.docs = r.docs[:0]
+			for w, have := range levels[i][n] {
+				have &^= levels[i][n+1][w]
+				if s.dead != nil {
+					have &^= s.dead[w]
 				}
-				r.docs, r.scores = r.docs[:0], r.scores[:0]
-				for _, m := range sums.matches[n][from:min(end, from+block)] {
-					if s.dead == nil || !has(s.dead, m.doc) {
-						r.docs, r.scores = append(r.docs, m.doc), append(r.scores, m.score)
-					}
+				for ; have != 0; have &= have - 1 {
+					r.docs = append(r.docs, uint32(64*w+bits.TrailingZeros64(have)))
 				}
-				from = min(end, from+block)
-				if err := r.take(s); err != nil {
+			}
+			if len(r.docs) == 0 {
+				continue
+			}
+			r.sift(s)
+			if r.order.scored && r.size > 0 {
+				var err error
+				if r.scores, err = finders[i].score(ctx, r.view, i, q.units, r.docs, r.scores); err != nil {
 					return err
 				}
 			}
+			if err := r.take(s); err != nil {
+				return err
+			}
 		}
+	}
+	for i := range r.stages {
+		if best := r.stages[i].best; !r.order.scored && len(best) > 0 {
+			slices.SortFunc(best, func(a, b place) int { return cmp.Compare(a.doc, b.doc) })
+			r.docs = r.docs[:0]
+			for _, p := range best {
+				r.docs = append(r.docs, p.doc)
+			}
+			scores, err := finders[i].score(ctx, r.view, i, q.units, r.docs, r.scores)
+			if err != nil {
+				return err
+			}
+			for n := range best {
+				best[n].score = scores[n]
+			}
+		}
+		scorers.Put(finders[i])
 	}
 	return nil
 }
@@ -331,7 +359,7 @@ func (r *run) sift(s *stage) {
 		r.nearly[i] = r.nearly[i][:0]
 	}
 	all := s.all
-	for len(all) > 0 && len(r.scores) == 0 && all[0].column.narrow != nil {
+	for len(all) > 0 && all[0].column.narrow != nil {
 		r.docs, all = all[0].filter(r.docs), all[1:]
 	}
 	if len(all)+len(s.tests) == 0 {
@@ -339,30 +367,26 @@ func (r *run) sift(s *stage) {
 	}
 	n := 0
 next:
-	for i, d := range r.docs {
+	for _, d := range r.docs {
 		for j := range all {
 			if !all[j].met(d) {
 				continue next
 			}
 		}
-		if v := s.verdict(d); v != admitted {
-			if v != rejected {
-				r.nearly[v] = append(r.nearly[v], d)
-			}
-			continue
+		switch v := s.verdict(d); v {
+		case admitted:
+			r.docs[n] = d
+			n++
+		case rejected:
+		default:
+			r.nearly[v] = append(r.nearly[v], d)
 		}
-		r.docs[n] = d
-		if len(r.scores) > 0 {
-			r.scores[n] = r.scores[i]
-		}
-		n++
 	}
 	r.docs = r.docs[:n]
 }
 
-// take counts the documents r.docs of a segment and keeps the best.
+// take counts the sifted documents of a segment and keeps the best.
 func (r *run) take(s *stage) error {
-	r.sift(s)
 	r.total += len(r.docs)
 	for i := range r.facets {
 		c := s.columns[i]

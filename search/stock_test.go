@@ -15,6 +15,7 @@ import (
 
 	"citymarket/marketplace"
 
+	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
 	"github.com/blevesearch/bleve/v2/search/collector"
@@ -24,8 +25,8 @@ import (
 )
 
 // A stock searcher goes through documents that were found by bleve's own term
-// readers: the same question as ours, answered by the straight way. Every
-// document's score is summed up from its terms' frequencies and lengths.
+// readers in a twin of the index that has frequencies and lengths as bleve
+// keeps them: the same question as ours, answered by the straight way.
 type stock struct {
 	docs []stockDoc // ascending by id
 	next int
@@ -64,10 +65,10 @@ func (s *stock) Size() int                  { return 0 }
 func (s *stock) DocumentMatchPoolSize() int { return 1 }
 
 // answer scores the documents that have at least so many of a question's units.
-func (s *stock) answer(t *testing.T, v *view, q *question, asked int) {
+func (s *stock) answer(t *testing.T, v *view, twin index.IndexReader, q *question, asked int) {
 	ctx := context.Background()
 	all := map[string]*stockDoc{}
-	live, err := v.snapshot.DocCount()
+	live, err := twin.DocCount()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func (s *stock) answer(t *testing.T, v *view, q *question, asked int) {
 		for _, group := range u.groups {
 			best := map[string]float64{}
 			for _, c := range group {
-				terms, err := v.snapshot.TermFieldReader(ctx, []byte(c.term), c.field, true, true, false)
+				terms, err := twin.TermFieldReader(ctx, []byte(c.term), c.field, true, true, false)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -88,7 +89,8 @@ func (s *stock) answer(t *testing.T, v *view, q *question, asked int) {
 					tf, length := float64(e.Freq), math.Round(1/(e.Norm*e.Norm))
 					idf := math.Log(1 + (float64(live)-df+0.5)/(df+0.5))
 					score := c.weight * idf * tf * (bm25K + 1) / (tf + bm25K*(1-bm25B+bm25B*length/v.average[c.field]))
-					best[string(e.ID)] = max(best[string(e.ID)], score)
+					id := string(must(v.snapshot.InternalID(must(twin.ExternalID(e.ID)))))
+					best[id] = max(best[id], score)
 				}
 				if err := terms.Close(); err != nil {
 					t.Fatal(err)
@@ -176,7 +178,7 @@ func TestStock(t *testing.T) {
 		}
 		return l, strings.Join(out, " ")
 	}
-	m := newMemory()
+	m, batch := newMemory(), index.NewBatch()
 	for i := range 400 {
 		l, title := text(4)
 		_, body := text(60)
@@ -185,10 +187,35 @@ func TestStock(t *testing.T) {
 			Title:    marketplace.Text{{Language: l, Text: title}}, Body: []marketplace.Text{{{Language: l, Text: body}}},
 			Keywords: map[marketplace.Field][]string{"topic": some("a b c d e f", 3), "country": some("KR FR CI MX", 2), "maturity": some("PILOT PROVEN", 1)}}
 		m.put(e)
-		if i%40 == 0 {
+		doc := document.NewDocument(documentID(e.Kind, e.ID))
+		for field, bag := range bagsOf(&e) {
+			var list terms
+			for term, n := range bag.times {
+				known := 1 // of what happens more than six times the index knows a little less
+				for _, step := range steps {
+					if n >= step && stepped(field) {
+						known = step
+					}
+				}
+				list = append(append(list, slices.Repeat(terms{term}, known)...), slices.Repeat(terms{"\x01"}, n-known)...)
+			}
+			doc.AddField(document.NewTextFieldCustom(field, nil, nil, index.IndexField, list))
+		}
+		batch.Update(doc)
+		if i%40 == 0 || i%300%40 == 0 { // what comes after this is older
 			m.delete("solution", e.ID, 9)
+			batch.Delete(doc.ID())
 		}
 	}
+	queue := index.NewAnalysisQueue(1)
+	defer queue.Close()
+	other := must(newScorch(map[string]any{"path": ""}, queue))
+	defer other.Close()
+	if err := other.Batch(batch); err != nil {
+		t.Fatal(err)
+	}
+	twin := must(other.Reader())
+	defer twin.Close()
 	x := start(t, t.TempDir(), m)
 	settle(t, x, m)
 	v := must(x.view())
@@ -219,7 +246,7 @@ func TestStock(t *testing.T) {
 			}
 		}
 		want := &stock{}
-		want.answer(t, v, asked, level)
+		want.answer(t, v, twin, asked, level)
 		filter := func(without marketplace.Field) query.Query {
 			list := []query.Query{anyOf(fieldAudience, q.Groups)}
 			for _, f := range q.Where {
