@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,22 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/blevesearch/bleve/v2"
-	"github.com/blevesearch/bleve/v2/analysis/analyzer/custom"
-	"github.com/blevesearch/bleve/v2/analysis/analyzer/standard"
-	"github.com/blevesearch/bleve/v2/analysis/lang/ar"
-	"github.com/blevesearch/bleve/v2/analysis/lang/cjk"
-	"github.com/blevesearch/bleve/v2/analysis/lang/de"
-	"github.com/blevesearch/bleve/v2/analysis/lang/en"
-	"github.com/blevesearch/bleve/v2/analysis/lang/es"
-	"github.com/blevesearch/bleve/v2/analysis/lang/ru"
-	"github.com/blevesearch/bleve/v2/analysis/token/edgengram"
-	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
-	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 
 	"citymarket/marketplace"
 	"citymarket/marketplace/sqlitestore"
@@ -49,15 +34,6 @@ func benchSize() int {
 		return n
 	}
 	return 10_000
-}
-
-// cpu is the processor time of this process, user and system.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func reportCPU(b *testing.B, since time.Duration) {
@@ -126,7 +102,7 @@ func benchTexts() []string {
 	return texts
 }
 
-const benchQuery = `query($text: String) { search(text: $text, kinds: [SOLUTION], first: 20) { totalCount edges { score node { ... on Solution { id title { text } summary { text } priceBand company { name { text } country { code } } } } } } }`
+const benchDocument = `query($text: String) { search(text: $text, kinds: [SOLUTION], first: 20) { totalCount edges { score node { ... on Solution { id title { text } summary { text } priceBand company { name { text } country { code } } } } } } }`
 
 // BenchmarkSearch compares a search of 20 hits with their companies through
 // HTTP and GraphQL with the same search and reads behind a bare handler.
@@ -159,7 +135,7 @@ func BenchmarkSearch(b *testing.B) {
 	})
 	b.Run("graphql", func(b *testing.B) {
 		ask(b, api.URL+"/graphql", func(text string) []byte {
-			body, _ := json.Marshal(map[string]any{"query": benchQuery, "variables": map[string]any{"text": text}})
+			body, _ := json.Marshal(map[string]any{"query": benchDocument, "variables": map[string]any{"text": text}})
 			return body
 		})
 	})
@@ -233,6 +209,11 @@ func byIDs(ctx context.Context, store marketplace.Store, kind marketplace.Kind, 
 // stored and found, with what bleve and SQLite take alone, in batches of 1,000.
 func BenchmarkLoad(b *testing.B) {
 	n := benchSize()
+	corpus, err := newCorpus(b.Context(), b.TempDir(), n, func(seed.Progress) {})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer corpus.store.Close()
 	b.Run("domain", func(b *testing.B) {
 		for b.Loop() {
 			before, began := cpu(), time.Now()
@@ -246,29 +227,19 @@ func BenchmarkLoad(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&mem)
 		b.ReportMetric(float64(mem.HeapInuse)/(1<<20), "heap-MB")
-		b.ReportMetric(residentMB(), "resident-MB")
+		resident, _ := memoryMB()
+		b.ReportMetric(resident, "resident-MB")
 	})
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
 			before, began := cpu(), time.Now()
-			if err := errors.Join(sqliteAlone(filepath.Join(b.TempDir(), "alone.db"), n), bleveAlone(filepath.Join(b.TempDir(), "bleve"), n)); err != nil {
+			if err := errors.Join(sqliteAlone(filepath.Join(b.TempDir(), "alone.db"), n), bleveAlone(b.Context(), filepath.Join(b.TempDir(), "bleve"), corpus)); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportMetric(time.Since(began).Seconds(), "s")
 			b.ReportMetric((cpu() - before).Seconds(), "cpu-s")
 		}
 	})
-}
-
-// residentMB is the memory that the process holds, 0 where it cannot be read.
-func residentMB() float64 {
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	var size, resident float64
-	fmt.Sscan(string(b), &size, &resident)
-	return resident * float64(os.Getpagesize()) / (1 << 20)
 }
 
 func sqliteAlone(path string, n int) error {
@@ -304,77 +275,10 @@ func sqliteAlone(path string, n int) error {
 	return nil
 }
 
-// bleveAlone builds what stock bleve needs for the same kinds of search: a
-// text field stemmed for the solution's language, the words as they are,
-// titles with the beginnings of their words, keywords, and orders to sort by.
-func bleveAlone(path string, n int) error {
-	m := bleve.NewIndexMapping()
-	if err := m.AddCustomTokenFilter("beginnings", map[string]any{"type": edgengram.Name, "min": 1.0, "max": 15.0}); err != nil {
-		return err
-	}
-	if err := m.AddCustomAnalyzer("beginnings", map[string]any{"type": custom.Name, "tokenizer": unicode.Name, "token_filters": []string{lowercase.Name, "beginnings"}}); err != nil {
-		return err
-	}
-	doc := bleve.NewDocumentStaticMapping()
-	text := func(name, analyzer string) {
-		f := bleve.NewTextFieldMapping()
-		f.Analyzer, f.Store, f.IncludeTermVectors, f.IncludeInAll, f.DocValues = analyzer, false, false, false, false
-		doc.AddFieldMappingsAt(name, f)
-	}
-	for _, l := range []string{en.AnalyzerName, cjk.AnalyzerName, es.AnalyzerName, ar.AnalyzerName, de.AnalyzerName, ru.AnalyzerName} {
-		text(l, l)
-	}
-	text("words", standard.Name)
-	text("title", standard.Name)
-	text("beginnings", "beginnings")
-	keyword := bleve.NewKeywordFieldMapping()
-	keyword.Store, keyword.IncludeInAll = false, false
-	for _, f := range []string{"topic", "sdg", "country", "region", "maturity", "price", "route", "language", "member", "name"} {
-		doc.AddFieldMappingsAt(f, keyword)
-	}
-	newest := bleve.NewDateTimeFieldMapping()
-	newest.Store, newest.IncludeInAll = false, false
-	doc.AddFieldMappingsAt("newest", newest)
-	m.DefaultMapping = doc
-	index, err := bleve.New(path, m)
+func bleveAlone(ctx context.Context, path string, c *corpus) error {
+	index, err := newStock(path)
 	if err != nil {
 		return err
 	}
-	defer index.Close()
-	batch := index.NewBatch()
-	i := 0
-	for s := range seed.Generate(n, 1) {
-		title := s.Title[0].Text
-		whole := title + "\n" + s.Summary[0].Text + "\n" + s.Description[0].Text
-		field := string(s.Title[0].Language)
-		if field == "zh" || field == "ko" {
-			field = cjk.AnalyzerName
-		}
-		newest := s.CreatedAt
-		if s.PublishedAt != nil {
-			newest = *s.PublishedAt
-		}
-		if err := batch.Index(string(s.ID), map[string]any{
-			field: whole, "words": whole, "title": title, "beginnings": title, "name": title, "newest": newest,
-			"topic": strs(s.Topics), "country": strs(s.Countries), "region": strs(s.Regions), "maturity": string(s.Maturity), "price": string(s.PriceBand),
-			"route": strs(s.ProcurementRoutes), "language": strs(s.SupportLanguages), "member": string(s.Company),
-		}); err != nil {
-			return err
-		}
-		if i++; i%1000 == 0 || i == n {
-			if err := index.Batch(batch); err != nil {
-				return err
-			}
-			batch.Reset()
-		}
-	}
-	return nil
-}
-
-func strs[T ~string](list []T) []string {
-	out := make([]string, len(list))
-	for i, v := range list {
-		out[i] = string(v)
-	}
-	return out
+	return errors.Join(c.fillStock(ctx, index), index.Close())
 }

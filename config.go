@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,12 +28,18 @@ type config struct {
 	logLevel    slog.Level
 
 	generate int // seed only: how many solutions to generate
+
+	solutions string // bench search only: numbers of solutions, separated by commas
+	queries   int    // of each kind
+	stock     bool   // beside stock bleve
 }
 
 const usage = `Citymarket, the marketplace of a city network.
 
   citymarket [serve] [flags]   serve the API and its explorer; the first start loads the network's members
   citymarket seed [flags]      load the members and the sample marketplace, or generate solutions, without serving
+  citymarket bench search [flags]
+                               measure searches of generated solutions, beside stock bleve, in a temporary directory (TMPDIR) of some 6 KB a solution
 
 Flags (each also as an environment variable, CITYMARKET_ and the name in capitals):
 `
@@ -47,13 +54,20 @@ func configure(command string, args []string, getenv func(string) string, log io
 		fmt.Fprint(log, usage)
 		f.PrintDefaults()
 	}
-	f.StringVar(&c.data, "data", "data", "`directory` for the database and the search index; it is made when missing")
-	f.StringVar(&c.store, "store", "", "`address` of a MongoDB server, mongodb://...; empty: an embedded database in the data directory")
-	f.BoolVar(&c.sample, "sample", true, "load the sample marketplace, invented companies, solutions and proposals, into an empty store")
-	f.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
-	if command == "seed" {
-		f.IntVar(&c.generate, "n", 0, "generate so many `solutions` for tests and measurements instead of the sample marketplace, up to 10,000,000")
+	if command == "bench search" {
+		f.StringVar(&c.solutions, "solutions", "10000,100000,1000000", "`numbers` of solutions to search, separated by commas")
+		f.IntVar(&c.queries, "queries", 1000, "how many different `queries` of each kind are asked")
+		f.BoolVar(&c.stock, "stock", true, "measure stock bleve, too")
 	} else {
+		f.StringVar(&c.data, "data", "data", "`directory` for the database and the search index; it is made when missing")
+		f.StringVar(&c.store, "store", "", "`address` of a MongoDB server, mongodb://...; empty: an embedded database in the data directory")
+		f.BoolVar(&c.sample, "sample", true, "load the sample marketplace, invented companies, solutions and proposals, into an empty store")
+		f.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
+	}
+	switch command {
+	case "seed":
+		f.IntVar(&c.generate, "n", 0, "generate so many `solutions` for tests and measurements instead of the sample marketplace, up to 10,000,000")
+	case "serve":
 		f.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
 		f.StringVar(&c.origins, "origins", "", "web `origins` whose pages may use the API from a browser, https://a.example, separated by commas; empty: only its own")
 		f.DurationVar(&c.timeout, "timeout", 10*time.Second, "longest `time` that a request is worked on")
@@ -108,7 +122,29 @@ func (c config) trusted() []string {
 	return list
 }
 
+// sizes are the numbers of solutions; none that cannot be read.
+func (c config) sizes() []int {
+	var list []int
+	for s := range strings.SplitSeq(c.solutions, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 100 || n > 10_000_000 {
+			return nil
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
 func (c config) check(command string) error {
+	if command == "bench search" {
+		if c.sizes() == nil {
+			return fmt.Errorf("-solutions must be numbers from 100 to 10,000,000, separated by commas")
+		}
+		if c.queries < 1 || c.queries > 2000 {
+			return fmt.Errorf("-queries must be 1 to 2,000")
+		}
+		return nil
+	}
 	if c.store != "" && !strings.HasPrefix(c.store, "mongodb://") && !strings.HasPrefix(c.store, "mongodb+srv://") {
 		return fmt.Errorf("-store must be empty or begin with mongodb:// or mongodb+srv://")
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -25,18 +26,22 @@ func main() {
 	}
 }
 
-// commands are the words that the first argument can be.
+// commands are what the first argument, or the first two, can be.
 var commands = map[string]func(ctx context.Context, c config, out, log io.Writer) error{
-	"serve": serve,
-	"seed":  load,
+	"serve":        serve,
+	"seed":         load,
+	"bench search": benchSearch,
 }
 
 // run is the program: it ends when its command has ended or ctx is done. An
 // answer for the user goes to out, everything else to log.
 func run(ctx context.Context, args []string, getenv func(string) string, out, log io.Writer) error {
 	name := "serve"
-	if len(args) > 0 && commands[args[0]] != nil {
-		name, args = args[0], args[1:]
+	for n := 1; n <= min(2, len(args)); n++ {
+		if words := strings.Join(args[:n], " "); commands[words] != nil {
+			name, args = words, args[n:]
+			break
+		}
 	}
 	c, err := configure(name, args, getenv, log)
 	if err != nil {

@@ -13,6 +13,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"citymarket/marketplace"
+	"citymarket/seed"
 )
 
 // output collects what the program writes and tells when a pattern appears.
@@ -173,6 +178,8 @@ func TestWhatKeepsItFromStartingIsSaid(t *testing.T) {
 		"not a command":                 {"sreve"},
 		"-timeout must be":              {"-timeout", "1ms"},
 		"host and a port":               {"-addr", "8080"},
+		"-solutions must be":            {"bench", "search", "-solutions", "10000,many"},
+		"-queries must be":              {"bench", "search", "-queries", "0"},
 	} {
 		got := fails(t, args...)
 		if !strings.Contains(got, want) || strings.Contains(got, "secret") {
@@ -204,6 +211,65 @@ func TestCrossSiteRequestsAreRefused(t *testing.T) {
 		allow := resp.Header.Get("Access-Control-Allow-Origin")
 		if (allow == "https://a.example") != (want == http.StatusOK) {
 			t.Errorf("origins %q: allowed %q", origins, allow)
+		}
+	}
+}
+
+// Every kind of query gets its line, and both engines find the same where
+// the question has only one answer.
+func TestBenchSearch(t *testing.T) {
+	t.Parallel()
+	out, log := newOutput(), newOutput()
+	err := run(t.Context(), []string{"bench", "search", "-queries", "3"}, func(k string) string { return map[string]string{"CITYMARKET_SOLUTIONS": "500"}[k] }, out, log)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	for _, k := range (&bench{depth: 250}).kinds() {
+		if !regexp.MustCompile(`(?m)^ *` + regexp.QuoteMeta(k.name) + `( +[\d.]+)+ *$`).MatchString(out.String()) {
+			t.Errorf("no line %q", k.name)
+		}
+		if strings.HasPrefix(k.name, "everything") && !regexp.MustCompile(regexp.QuoteMeta(k.name)+` .* 500 .* 500 `).MatchString(out.String()) {
+			t.Errorf("%q finds not all", k.name)
+		}
+	}
+	if !strings.Contains(out.String(), "A change is found after") || t.Failed() {
+		t.Error(out)
+	}
+}
+
+// The facets of everything are the same in both engines, to the last count.
+func TestBenchComparesEqualFacets(t *testing.T) {
+	t.Parallel()
+	b := &bench{dir: t.TempDir()}
+	var err error
+	if b.corpus, err = newCorpus(t.Context(), b.dir, 500, func(seed.Progress) {}); err != nil {
+		t.Fatal(err)
+	}
+	defer b.corpus.store.Close()
+	for name, open := range map[string]opener{"ours": b.openOurs, "stock": b.openStock} {
+		_, _, closed, err := open(t.Context(), filepath.Join(b.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closed()
+	}
+	ours, err := b.find(t.Context(), marketplace.FinderQuery{Facets: facetQueries()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stock, err := b.stock.Search(request20(bleve.NewMatchAllQuery(), nil, benchFacets...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range ours.Facets {
+		terms := stock.Facets[string(f.Field)].Terms.Terms()
+		if len(f.Buckets) == 0 || len(f.Buckets) != len(terms) {
+			t.Fatalf("%s: %d values, stock %d", f.Field, len(f.Buckets), len(terms))
+		}
+		for i, bucket := range f.Buckets {
+			if bucket.Count != terms[i].Count {
+				t.Errorf("%s: %v, stock %v", f.Field, bucket, terms[i])
+			}
 		}
 	}
 }
