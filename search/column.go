@@ -319,10 +319,6 @@ func read[T any](p *part, field string, build func(*scorch.SegmentSnapshot, stri
 	c, err := build(p.SegmentSnapshot, field)
 	if err == nil && some(c) { // else there is nothing to keep, and strangers name fields
 		p.fields[field] = c
-		p.cache.used.Store(field, func(p *part) error {
-			_, err := read(p, field, build, some)
-			return err
-		})
 	}
 	return c, err
 }
@@ -336,7 +332,25 @@ func (p *part) numbers(field string) ([]uint64, error) {
 }
 
 func (p *part) ranks(field string) (*ranks, error) {
+	if p.size > 0 {
+		p.cache.ranked.Store(field, true)
+	}
 	return read(p, field, readRanks, func(r *ranks) bool { return r.of != nil })
+}
+
+// warm builds the column of a field, of ranks only where they were ever
+// asked for: who sorts by name in Korean?
+func (p *part) warm(field string) (err error) {
+	_, ranked := p.cache.ranked.Load(field)
+	switch {
+	case field == fieldAudience, strings.HasPrefix(field, keywordField("")), strings.HasPrefix(field, lengthField("")):
+		_, err = p.column(field)
+	case field == fieldNewest, strings.HasPrefix(field, numberField("")):
+		_, err = p.numbers(field)
+	case ranked:
+		_, err = p.ranks(field)
+	}
+	return err
 }
 
 // dying returns the deleted documents of a segment as bits; nil where there
@@ -364,7 +378,7 @@ func has(bits []uint64, doc uint32) bool { return bits[doc/64]&(1<<(doc%64)) != 
 type columnCache struct {
 	mu       sync.Mutex
 	segments map[uint64]*columns // by segment id, which an index never uses again
-	used     sync.Map            // field: func(*part) error that builds the column, of those that were asked for
+	ranked   sync.Map            // names of the fields whose ranks were asked for
 
 	terms, formerly map[termKey]kept // see view.lists
 	found           int              // lists, since the terms last became old

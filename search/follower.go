@@ -128,9 +128,9 @@ func (x *Index) Follow(ctx context.Context) error {
 	}
 }
 
-// warm builds the columns of segments that were merged in the background
-// until the context ends, so that no search has to: at 100,000 documents the
-// first one with five facets took 220 ms, the first by name 410.
+// warm builds the columns of segments that were opened, or merged in the
+// background, until the context ends, so that no search has to: at 100,000
+// documents the first one with five facets took 220 ms, the first by name 410.
 func (x *Index) warm(ctx context.Context) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -152,10 +152,14 @@ func (x *Index) warm(ctx context.Context) {
 			continue
 		}
 		for i := range v.segments {
-			p := &v.segments[i]
-			p.cache.used.Range(func(_, build any) bool {
-				return build.(func(*part) error)(p) == nil && ctx.Err() == nil
-			})
+			for _, field := range v.segments[i].Fields() {
+				if err = ctx.Err(); err == nil {
+					err = v.segments[i].warm(field)
+				}
+				if err != nil {
+					break // whoever needs the column will meet the error
+				}
+			}
 		}
 		_ = v.snapshot.Close()
 	}

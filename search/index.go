@@ -36,7 +36,8 @@ import (
 // ErrLocked says that another process holds the index's directory.
 var ErrLocked = errors.New("another process holds the index")
 
-// maxTime is how long one call of Search or Highlight may take.
+// maxTime is how long one search or one call of Highlight may take, besides
+// reading the columns that a search is the first to need.
 const maxTime = 2 * time.Second
 
 // A Source is the part of marketplace.Store that an index follows.
@@ -143,8 +144,6 @@ func (x *Index) Status() Status {
 
 // Search implements marketplace.Finder.
 func (x *Index) Search(ctx context.Context, queries ...marketplace.FinderQuery) (found []marketplace.Found, err error) {
-	ctx, cancel := context.WithTimeout(ctx, maxTime)
-	defer cancel()
 	v, err := x.view()
 	if err != nil {
 		return nil, err

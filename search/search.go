@@ -23,7 +23,9 @@ const (
 // suggested.
 func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting bool) (marketplace.Found, error) {
 	var found marketplace.Found
-	asked, err := v.ask(ctx, q.Text, q.Typing)
+	limited, cancel := context.WithTimeout(ctx, maxTime)
+	defer cancel()
+	asked, err := v.ask(limited, q.Text, q.Typing)
 	if err != nil {
 		return found, err
 	}
@@ -44,6 +46,8 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 	if err := r.prepare(q); err != nil {
 		return found, err
 	}
+	ctx, cancel = context.WithTimeout(ctx, maxTime)
+	defer cancel()
 	if text {
 		err = r.scored(ctx, asked)
 	} else {
