@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -231,7 +232,7 @@ type unit struct {
 	size   int  // 2 for a word, 1 for a bigram
 }
 
-// documents returns those of a part that have a unit, as bits.
+// documents sets the bits of the documents of a part that have a unit.
 func (u *unit) documents(part int, bits []uint64) {
 	var lists []*roaring.Bitmap
 	for _, group := range u.groups {
@@ -254,49 +255,55 @@ func (u *unit) documents(part int, bits []uint64) {
 // A scorer finds the documents of a segment that have enough of what was
 // asked, and scores those for which that is wanted.
 type scorer struct {
-	bits   []uint64  // room for levels
-	sum    []float32 // by document, zero outside of score
+	// How many units each document has, as binary numbers upright: the bits
+	// of the documents 64w to 64w+63 are planes[w*digits] (the ones),
+	// planes[w*digits+1] (the twos) and so on.
+	planes []uint64
+	digits int
+
+	bits   []uint64  // of a unit's documents; zero outside of count
+	sum    []float32 // by document; zero outside of score
 	best   []float32 // of a group's clauses; zero outside of score
 	group  []uint32
-	wanted []uint64
+	wanted []uint64 // zero outside of score
 	buffer [256]uint32
 }
 
 var scorers = sync.Pool{New: func() any { return new(scorer) }}
 
-// levels returns the documents of a part that have at least so many of the
-// units asked for, as bits: levels[2] have two or more, levels[0] is nil.
-// They are good until the next call.
-func (s *scorer) levels(part, size int, q *question) [][]uint64 {
+// count counts the units that were asked for in the documents of a part.
+func (s *scorer) count(part, size int, q *question) {
 	words := (size + 63) / 64
-	if need := (q.asked + 2) * words; len(s.bits) < need {
-		s.bits = make([]uint64, need)
+	s.digits = bits.Len(uint(q.asked))
+	if need := words * s.digits; cap(s.planes) < need {
+		s.planes = make([]uint64, need)
+	} else {
+		s.planes = s.planes[:need]
+		clear(s.planes)
 	}
-	clear(s.bits[:(q.asked+2)*words])
-	level := func(n int) []uint64 { return s.bits[n*words : (n+1)*words : (n+1)*words] }
-	n := 0
+	if len(s.bits) < words {
+		s.bits = make([]uint64, words)
+	}
 	for i := range q.units {
-		u := &q.units[i]
-		if u.bonus {
-			continue
-		}
-		n++
-		has := level(0)
-		u.documents(part, has)
-		for k := n; k > 1; k-- {
-			at, below := level(k), level(k-1)
-			for w, b := range has {
-				at[w] |= below[w] & b
+		if u := &q.units[i]; !u.bonus {
+			u.documents(part, s.bits[:words])
+			for w, carry := range s.bits[:words] {
+				for at := w * s.digits; carry != 0; at++ {
+					s.planes[at], carry = s.planes[at]^carry, s.planes[at]&carry
+				}
 			}
 		}
-		at := level(1)
-		for w, b := range has {
-			at[w] |= b
-		}
 	}
-	out := make([][]uint64, q.asked+2) // the last one is empty
-	for k := 1; k < len(out); k++ {
-		out[k] = level(k)
+}
+
+// exactly returns those of the documents 64w to 64w+63 that have n units.
+func (s *scorer) exactly(n, w int) uint64 {
+	out := ^uint64(0)
+	for digit, plane := range s.planes[w*s.digits : (w+1)*s.digits] {
+		if n>>digit&1 == 0 {
+			plane = ^plane
+		}
+		out &= plane
 	}
 	return out
 }

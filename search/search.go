@@ -293,14 +293,13 @@ func (r *run) everything(ctx context.Context) error {
 // scored takes the documents that have enough of what was asked: first those
 // that have all of it, then those that have less.
 func (r *run) scored(ctx context.Context, q *question) error {
-	levels := make([][][]uint64, len(r.stages)) // by segment
 	finders := make([]*scorer, len(r.stages))
 	for i := range r.stages {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		finders[i] = scorers.Get().(*scorer)
-		levels[i] = finders[i].levels(i, int(r.stages[i].size), q)
+		finders[i].count(i, int(r.stages[i].size), q)
 	}
 	enough := enough{asked: q.asked, sentence: q.sentence()}
 	lowest := r.asked
@@ -312,13 +311,13 @@ func (r *run) scored(ctx context.Context, q *question) error {
 		for i := range r.stages {
 			s := &r.stages[i]
 			r.docs = r.docs[:0]
-			for w, have := range levels[i][n] {
-				have &^= levels[i][n+1][w]
+			for w := range (s.size + 63) / 64 {
+				have := finders[i].exactly(n, int(w))
 				if s.dead != nil {
 					have &^= s.dead[w]
 				}
 				for ; have != 0; have &= have - 1 {
-					r.docs = append(r.docs, uint32(64*w+bits.TrailingZeros64(have)))
+					r.docs = append(r.docs, 64*w+uint32(bits.TrailingZeros64(have)))
 				}
 			}
 			if len(r.docs) == 0 {
