@@ -192,6 +192,8 @@ func BenchmarkColumns(b *testing.B) {
 				switch c := f.(type) {
 				case *column:
 					bytes += len(c.narrow) + 2*len(c.middle) + 4*(len(c.wide)+len(c.start)+len(c.holds)) + 40*len(c.terms)
+				case *lengths:
+					bytes += len(c.narrow) + 2*len(c.middle) + 4*(len(c.wide)+len(c.start)+len(c.holds)+len(c.of)) + 24*len(c.terms)
 				case []uint64:
 					bytes += 8 * len(c)
 				case *ranks:

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"unsafe"
@@ -20,9 +21,9 @@ import (
 // the postings when they are first asked for, live as long as their segment,
 // never change and are shared by all who read it.
 //
-// There are three sorts: a [column] of keywords, for filters and facets;
-// numbers, for ranges and sorts; [ranks] of long and mostly different terms,
-// for sorts.
+// There are four sorts: a [column] of keywords, for filters and facets;
+// [lengths], for scores; numbers, for ranges and sorts; [ranks] of long and
+// mostly different terms, for sorts.
 
 // A column tells the terms of each document of a segment. Documents with the
 // same terms share a set of them, so that a document costs one, two or four
@@ -189,6 +190,27 @@ func narrowed[T uint8 | uint16](list []uint32) []T {
 // missing stands for a number or a rank that a document has not: after all others.
 const missing = math.MaxUint64
 
+// Lengths tell of how many terms a field of each document is.
+type lengths struct {
+	*column
+	of []float32 // by set
+}
+
+func readLengths(s *scorch.SegmentSnapshot, field string) (*lengths, error) {
+	c, err := readColumn(s, field)
+	if err != nil {
+		return nil, err
+	}
+	l := &lengths{column: c, of: make([]float32, c.sets())}
+	for set := range l.of {
+		for _, t := range c.of(uint32(set)) {
+			n, _ := strconv.Atoi(c.terms[t])
+			l.of[set] = float32(n)
+		}
+	}
+	return l, nil
+}
+
 // readNumbers reads a field of numbers: the ordinals by document, missing
 // where it has none; nil where the segment has none at all.
 func readNumbers(s *scorch.SegmentSnapshot, field string) ([]uint64, error) {
@@ -303,7 +325,7 @@ func (r *ranks) walk(s *scorch.SegmentSnapshot, field string, block int, f func(
 type columns struct {
 	cache  *columnCache
 	mu     sync.Mutex
-	fields map[string]any // *column, []uint64 or *ranks
+	fields map[string]any // *column, *lengths, []uint64 or *ranks
 
 	deleted *roaring.Bitmap // what bits was made of
 	bits    []uint64
@@ -327,6 +349,10 @@ func (p *part) column(field string) (*column, error) {
 	return read(p, field, readColumn, func(c *column) bool { return len(c.terms) > 0 })
 }
 
+func (p *part) lengths(field string) (*lengths, error) {
+	return read(p, lengthField(field), readLengths, func(l *lengths) bool { return len(l.terms) > 0 })
+}
+
 func (p *part) numbers(field string) ([]uint64, error) {
 	return read(p, field, readNumbers, func(x []uint64) bool { return x != nil })
 }
@@ -343,8 +369,10 @@ func (p *part) ranks(field string) (*ranks, error) {
 func (p *part) warm(field string) (err error) {
 	_, ranked := p.cache.ranked.Load(field)
 	switch {
-	case field == fieldAudience, strings.HasPrefix(field, keywordField("")), strings.HasPrefix(field, lengthField("")):
+	case field == fieldAudience, strings.HasPrefix(field, keywordField("")):
 		_, err = p.column(field)
+	case strings.HasPrefix(field, lengthField("")):
+		_, err = p.lengths(strings.TrimPrefix(field, lengthField("")))
 	case field == fieldNewest, strings.HasPrefix(field, numberField("")):
 		_, err = p.numbers(field)
 	case ranked:

@@ -327,7 +327,7 @@ func (x *Index) openGeneration(name string) (g *generation, err error) {
 		}
 		return nil, err
 	}
-	g = &generation{name: name, scorch: s, cache: newColumnCache(), sums: lengths{}, revs: make(map[string]int64)}
+	g = &generation{name: name, scorch: s, cache: newColumnCache(), sums: totals{}, revs: make(map[string]int64)}
 	generations.Store(s, &openGeneration{generation: g, path: path, nudge: x.nudge})
 	reader, err := s.Reader()
 	if err != nil {

@@ -332,11 +332,11 @@ type change struct {
 
 // analyse makes the documents of a page on all processors: with one it takes
 // a third of the time of a batch. It returns what each has counted.
-func analyse(changes []*change) []lengths {
-	sums := make([]lengths, runtime.GOMAXPROCS(0))
+func analyse(changes []*change) []totals {
+	sums := make([]totals, runtime.GOMAXPROCS(0))
 	var g errgroup.Group
 	for i := range sums {
-		sums[i] = lengths{}
+		sums[i] = totals{}
 		g.Go(func() (err error) {
 			defer recovered(&err)
 			for n := i; n < len(changes); n += len(sums) {
@@ -359,7 +359,7 @@ func transient(err error) bool {
 	return errors.Is(err, marketplace.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func (sums lengths) average() map[string]float64 {
+func (sums totals) average() map[string]float64 {
 	out := make(map[string]float64, len(sums))
 	for field, s := range sums {
 		out[field] = float64(s[0]) / float64(max(s[1], 1))

@@ -205,7 +205,7 @@ type generation struct {
 	mu       sync.Mutex
 	cursor   marketplace.Cursor
 	stored   time.Time // when the cursor was
-	sums     lengths
+	sums     totals
 	average  map[string]float64
 	revs     map[string]int64 // what was applied lately, by document id
 	formerly map[string]int64 // and before that

@@ -93,11 +93,6 @@ func stepped(field string) bool { return field == fieldGrams || strings.HasPrefi
 // The length of a scored field is kept as a term of a field of its own.
 func lengthField(field string) string { return "n." + field }
 
-func lengthOf(term string) float64 {
-	n, _ := strconv.Atoi(term)
-	return float64(n)
-}
-
 // A builder collects the terms of one entry.
 type builder map[string]*bag
 
@@ -227,10 +222,10 @@ func aboutTerms(t marketplace.Translation) terms {
 	return out
 }
 
-// lengths counts the terms written to each text field and the entries that
+// totals counts the terms written to each text field and the entries that
 // have any, so that BM25 knows the true average length. What is deleted later
 // is not taken off: an average does not need it.
-type lengths map[string][2]int64
+type totals map[string][2]int64
 
 // keyword is how every field is indexed: which documents have which terms, no more.
 const keyword = index.IndexField | index.SkipFreqNorm
@@ -259,8 +254,8 @@ func bagsOf(e *marketplace.Entry) builder {
 	return b
 }
 
-// documentOf makes the document of an entry and adds to the lengths.
-func documentOf(e *marketplace.Entry, sum lengths) *document.Document {
+// documentOf makes the document of an entry and adds to the totals.
+func documentOf(e *marketplace.Entry, sum totals) *document.Document {
 	doc := document.NewDocument(documentID(e.Kind, e.ID))
 	exact := func(field string, options index.FieldIndexingOptions, values ...string) {
 		doc.AddField(document.NewTextFieldCustom(field, nil, nil, options, terms(values)))

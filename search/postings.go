@@ -197,31 +197,6 @@ func (v *view) count(field, term string) (n int, err error) {
 	return n, nil
 }
 
-// weigh returns what a clause adds to the score of a document of a part, by
-// the step of how often the term stands there and by the set of the column of
-// lengths.
-func (v *view) weigh(c *clause, part int) (*column, [][]float32, error) {
-	lengths, err := v.segments[part].column(lengthField(c.field))
-	if err != nil {
-		return nil, nil, err
-	}
-	idf := math.Log(1 + (float64(max(v.live-c.df, 0))+0.5)/(float64(c.df)+0.5)) // never zero
-	top := c.weight * idf * (bm25K + 1)
-	out := make([][]float32, len(c.lists[part]))
-	for step := range out {
-		out[step] = make([]float32, lengths.sets())
-		for set := range out[step] {
-			n := 1.0
-			for _, t := range lengths.of(uint32(set)) {
-				n = lengthOf(lengths.terms[t])
-			}
-			tf := float64(steps[step])
-			out[step][set] = float32(top * tf / (tf + bm25K*(1-bm25B+bm25B*n/max(v.average[c.field], 1))))
-		}
-	}
-	return lengths, out, nil
-}
-
 // A unit is something of the query that a document has or has not: a word in
 // all its forms, or a bigram. Of a group only the best clause counts (a word
 // in three languages is not three words); the groups are summed.
@@ -230,26 +205,6 @@ type unit struct {
 	bonus  bool // adds to the score, but is not asked for
 	weak   bool // made of a weak word
 	size   int  // 2 for a word, 1 for a bigram
-}
-
-// documents sets the bits of the documents of a part that have a unit.
-func (u *unit) documents(part int, bits []uint64) {
-	var lists []*roaring.Bitmap
-	for _, group := range u.groups {
-		for _, c := range group {
-			if l := c.lists[part]; len(l) > 0 {
-				lists = append(lists, l[0])
-			}
-		}
-	}
-	clear(bits)
-	switch len(lists) {
-	case 0:
-	case 1:
-		lists[0].WriteDenseTo(bits)
-	default:
-		roaring.FastOr(lists...).WriteDenseTo(bits)
-	}
 }
 
 // A scorer finds the documents of a segment that have enough of what was
@@ -261,19 +216,30 @@ type scorer struct {
 	planes []uint64
 	digits int
 
-	bits   []uint64  // of a unit's documents; zero outside of count
+	bits   []uint64  // of a unit's documents
+	wanted []uint64  // of the documents to be scored; zero outside of score
+	list   []uint64  // of one list
 	sum    []float32 // by document; zero outside of score
 	best   []float32 // of a group's clauses; zero outside of score
 	group  []uint32
-	wanted []uint64 // zero outside of score
-	buffer [256]uint32
+	found  []uint32
 }
 
 var scorers = sync.Pool{New: func() any { return new(scorer) }}
 
+// reset makes room for a segment.
+func (s *scorer) reset(size uint32) (words int) {
+	words = int(size+63) / 64
+	if len(s.bits) < words {
+		s.bits, s.wanted, s.list = make([]uint64, words), make([]uint64, words), make([]uint64, words)
+		s.sum, s.best = make([]float32, 64*words), make([]float32, 64*words)
+	}
+	return words
+}
+
 // count counts the units that were asked for in the documents of a part.
-func (s *scorer) count(part, size int, q *question) {
-	words := (size + 63) / 64
+func (s *scorer) count(v *view, part int, q *question) {
+	words := s.reset(v.segments[part].size)
 	s.digits = bits.Len(uint(q.asked))
 	if need := words * s.digits; cap(s.planes) < need {
 		s.planes = make([]uint64, need)
@@ -281,19 +247,67 @@ func (s *scorer) count(part, size int, q *question) {
 		s.planes = s.planes[:need]
 		clear(s.planes)
 	}
-	if len(s.bits) < words {
-		s.bits = make([]uint64, words)
-	}
 	for i := range q.units {
-		if u := &q.units[i]; !u.bonus {
-			u.documents(part, s.bits[:words])
-			for w, carry := range s.bits[:words] {
-				for at := w * s.digits; carry != 0; at++ {
-					s.planes[at], carry = s.planes[at]^carry, s.planes[at]&carry
+		if q.units[i].bonus {
+			continue
+		}
+		clear(s.bits[:words])
+		for _, group := range q.units[i].groups {
+			for _, c := range group {
+				if l := c.lists[part]; len(l) > 0 {
+					s.or(l[0], words)
 				}
 			}
 		}
+		for w, carry := range s.bits[:words] {
+			for at := w * s.digits; carry != 0; at++ {
+				s.planes[at], carry = s.planes[at]^carry, s.planes[at]&carry
+			}
+		}
 	}
+}
+
+// few says whether a list is so short that it is cheaper to go from document
+// to document than from word to word of a segment's bits.
+func few(l *roaring.Bitmap, words int) bool { return l.GetCardinality() < uint64(words/4) }
+
+// or sets the bits of a list's documents.
+func (s *scorer) or(l *roaring.Bitmap, words int) {
+	if few(l, words) {
+		for it := l.Iterator(); it.HasNext(); {
+			d := it.Next()
+			s.bits[d/64] |= 1 << (d % 64)
+		}
+		return
+	}
+	for w, b := range s.dense(l, words) {
+		s.bits[w] |= b
+	}
+}
+
+// and returns the documents of a list that are wanted.
+func (s *scorer) and(l *roaring.Bitmap, words int) []uint32 {
+	s.found = s.found[:0]
+	if few(l, words) {
+		for it := l.Iterator(); it.HasNext(); {
+			if d := it.Next(); has(s.wanted, d) {
+				s.found = append(s.found, d)
+			}
+		}
+		return s.found
+	}
+	for w, b := range s.dense(l, words) {
+		for b &= s.wanted[w]; b != 0; b &= b - 1 {
+			s.found = append(s.found, uint32(64*w+bits.TrailingZeros64(b)))
+		}
+	}
+	return s.found
+}
+
+func (s *scorer) dense(l *roaring.Bitmap, words int) []uint64 {
+	clear(s.list[:words])
+	l.WriteDenseTo(s.list[:words])
+	return s.list[:words]
 }
 
 // exactly returns those of the documents 64w to 64w+63 that have n units.
@@ -308,27 +322,18 @@ func (s *scorer) exactly(n, w int) uint64 {
 	return out
 }
 
-// score returns what the units give each of some documents of a part, which
-// ascend.
+// score returns what the units give each of some documents of a part.
 func (s *scorer) score(ctx context.Context, v *view, part int, units []unit, docs []uint32, out []float32) ([]float32, error) {
-	size := int(v.segments[part].size)
-	if len(s.sum) < size {
-		s.sum, s.best = make([]float32, size), make([]float32, size)
-	}
-	if words := (size + 63) / 64; len(s.wanted) < words {
-		s.wanted = make([]uint64, words)
-	}
+	words := s.reset(v.segments[part].size)
 	for _, d := range docs {
 		s.wanted[d/64] |= 1 << (d % 64)
 	}
-	wanted := roaring.NewBitmap()
-	wanted.FromDense(s.wanted[:(size+63)/64], false)
 	for i := range units {
 		if err := ctx.Err(); err != nil {
 			return nil, err // and the scorer is not used again
 		}
 		for _, group := range units[i].groups {
-			if err := s.add(v, part, group, wanted); err != nil {
+			if err := s.add(v, part, words, group); err != nil {
 				return nil, err
 			}
 		}
@@ -343,7 +348,7 @@ func (s *scorer) score(ctx context.Context, v *view, part int, units []unit, doc
 }
 
 // add adds the best of a group's clauses to the sums of the wanted documents.
-func (s *scorer) add(v *view, part int, group []clause, wanted *roaring.Bitmap) error {
+func (s *scorer) add(v *view, part, words int, group []clause) error {
 	lists := 0
 	for i := range group {
 		lists += len(group[i].lists[part])
@@ -353,25 +358,25 @@ func (s *scorer) add(v *view, part int, group []clause, wanted *roaring.Bitmap) 
 		if len(c.lists[part]) == 0 {
 			continue
 		}
-		lengths, weights, err := v.weigh(c, part)
+		lengths, err := v.segments[part].lengths(c.field)
 		if err != nil {
 			return err
 		}
+		// Never zero, so that a best of zero means not met yet.
+		idf := math.Log(1 + (float64(max(v.live-c.df, 0))+0.5)/(float64(c.df)+0.5))
+		top, flat, slope := float32(c.weight*idf*(bm25K+1)), float32(bm25K*(1-bm25B)), float32(bm25K*bm25B/max(v.average[c.field], 1))
 		for step, l := range c.lists[part] {
-			weight := weights[step]
-			many := roaring.And(l, wanted).ManyIterator()
-			for n := many.NextMany(s.buffer[:]); n > 0; n = many.NextMany(s.buffer[:]) {
-				for _, d := range s.buffer[:n] {
-					x := weight[lengths.set(d)]
-					if lists == 1 {
-						s.sum[d] += x
-						continue
-					}
-					if s.best[d] == 0 {
-						s.group = append(s.group, d)
-					}
-					s.best[d] = max(s.best[d], x)
+			tf := float32(steps[step])
+			for _, d := range s.and(l, words) {
+				x := top * tf / (tf + flat + slope*lengths.of[lengths.set(d)])
+				if lists == 1 {
+					s.sum[d] += x
+					continue
 				}
+				if s.best[d] == 0 {
+					s.group = append(s.group, d)
+				}
+				s.best[d] = max(s.best[d], x)
 			}
 		}
 	}

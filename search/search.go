@@ -299,7 +299,7 @@ func (r *run) scored(ctx context.Context, q *question) error {
 			return err
 		}
 		finders[i] = scorers.Get().(*scorer)
-		finders[i].count(i, int(r.stages[i].size), q)
+		finders[i].count(r.view, i, q)
 	}
 	enough := enough{asked: q.asked, sentence: q.sentence()}
 	lowest := r.asked
