@@ -31,6 +31,7 @@ import (
 // adding one for each document.
 type column struct {
 	terms []string // ascending
+	known []uint32 // places of the terms among those of all segments, see columnCache.known
 	start []uint32 // set s holds the terms members[start[s]:start[s+1]]; set 0 is empty
 	holds []uint32 // places in terms
 	// The set of each document, in the narrowest of the three that will do;
@@ -64,6 +65,31 @@ func (c *column) having(terms []string) []bool {
 		}
 	}
 	return sets
+}
+
+// count adds the terms of the documents to the counts, which are by place
+// among those of all segments. The buffer is of zeros and stays so.
+func (c *column) count(docs []uint32, counts []int, buffer *[]uint32) {
+	if len(docs) < c.sets()/2 {
+		for _, d := range docs {
+			for _, t := range c.of(c.set(d)) {
+				counts[c.known[t]]++
+			}
+		}
+		return
+	}
+	if len(*buffer) < c.sets() {
+		*buffer = make([]uint32, c.sets())
+	}
+	c.tally(docs, *buffer)
+	for set, n := range (*buffer)[:c.sets()] {
+		if n > 0 {
+			for _, t := range c.of(uint32(set)) {
+				counts[c.known[t]] += int(n)
+			}
+			(*buffer)[set] = 0
+		}
+	}
 }
 
 // tally adds the documents to the counts of their sets.
@@ -340,6 +366,9 @@ func read[T any](p *part, field string, build func(*scorch.SegmentSnapshot, stri
 	}
 	c, err := build(p.SegmentSnapshot, field)
 	if err == nil && some(c) { // else there is nothing to keep, and strangers name fields
+		if c, ok := any(c).(*column); ok {
+			p.cache.know(field, c)
+		}
 		p.fields[field] = c
 	}
 	return c, err
@@ -406,14 +435,53 @@ func has(bits []uint64, doc uint32) bool { return bits[doc/64]&(1<<(doc%64)) != 
 type columnCache struct {
 	mu       sync.Mutex
 	segments map[uint64]*columns // by segment id, which an index never uses again
-	ranked   sync.Map            // names of the fields whose ranks were asked for
+	known    map[string]*known
+	ranked   sync.Map // names of the fields whose ranks were asked for
 
 	terms, formerly map[termKey]kept // see view.lists
 	found           int              // lists, since the terms last became old
 }
 
 func newColumnCache() *columnCache {
-	return &columnCache{segments: make(map[uint64]*columns), terms: make(map[termKey]kept)}
+	return &columnCache{segments: make(map[uint64]*columns), terms: make(map[termKey]kept), known: make(map[string]*known)}
+}
+
+// A known lists the terms of a field in all segments there ever were, so that
+// facets add up numbers and compare no strings.
+type known struct {
+	terms  []string
+	places map[string]uint32
+}
+
+// know gives the terms of a column their places.
+func (c *columnCache) know(field string, col *column) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.known[field]
+	if k == nil {
+		k = &known{places: make(map[string]uint32)}
+		c.known[field] = k
+	}
+	col.known = make([]uint32, len(col.terms))
+	for i, t := range col.terms {
+		place, ok := k.places[t]
+		if !ok {
+			place = uint32(len(k.terms))
+			k.terms = append(k.terms, t)
+			k.places[t] = place
+		}
+		col.known[i], col.terms[i] = place, k.terms[place]
+	}
+}
+
+// all returns the terms that are known of a field, by place.
+func (c *columnCache) all(field string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.known[field]; k != nil {
+		return k.terms
+	}
+	return nil
 }
 
 // of returns the columns of a snapshot's segments and forgets those of

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"sync"
 
 	"citymarket/marketplace"
 )
@@ -30,7 +31,7 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 		return found, err
 	}
 	text := len(asked.units) > 0
-	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last}
+	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last, scratch: scratches.Get().(*scratch)}
 	if q.After != "" {
 		if r.after, r.asked, err = r.order.parse(q.After); err != nil {
 			return found, err
@@ -55,6 +56,8 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 	}
 	if err == nil {
 		err = r.found(&found)
+		r.scores = r.scores[:0]
+		scratches.Put(r.scratch)
 	}
 	if err == nil && found.Total == 0 && text && !counting && !q.Typing {
 		found.Suggestion, err = v.suggest(ctx, q)
@@ -68,6 +71,7 @@ type run struct {
 	*view
 	order         order
 	size          int
+	fields        int  // that have filters
 	last          bool // the last of the range instead of the first
 	asked         int  // units a match must have; 0: not decided
 	after, before *place
@@ -76,17 +80,27 @@ type run struct {
 	stages                 []stage
 	total, ahead, in, past int // matches: all, before the range, in it, after it
 
-	// Of the documents that are looked at now.
-	docs   []uint32
-	scores []float32  // none where it is not sorted by them
-	nearly [][]uint32 // by field: those that only its filters keep out
+	*scratch
 }
+
+// A scratch holds what a run knows of the documents it looks at now.
+type scratch struct {
+	docs   []uint32
+	scores []float32            // none where it is not sorted by them
+	nearly [maxFilters][]uint32 // by field: those that only its filters keep out
+	buffer []uint32             // zeros
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // A facet counts the values of a field.
 type facet struct {
 	field marketplace.Field
 	size  int
 	own   int // number of the field among the filters', or rejected
+
+	terms  []string // of all segments
+	counts []int    // by term
 }
 
 // A stage is what a run needs and has of one segment.
@@ -96,9 +110,8 @@ type stage struct {
 	all           []test // that every document counted anywhere meets: the audience, the kinds
 	tests         []test // of fields
 	after, before *bound
-	columns       []*column  // by facet
-	counts        [][]uint32 // by facet, by set
-	best          []place    // a heap, the worst on top
+	columns       []*column // by facet
+	best          []place   // a heap, the worst on top
 }
 
 // What the tests say of a document; a number from 0 on means that only the
@@ -168,7 +181,7 @@ func (r *run) prepare(q *marketplace.FinderQuery) error {
 			fields = append(fields, f.Field)
 		}
 	}
-	r.nearly = make([][]uint32, len(fields))
+	r.fields = len(fields)
 	r.facets = make([]facet, min(len(q.Facets), maxFacets))
 	for i := range r.facets {
 		f := q.Facets[i]
@@ -222,8 +235,12 @@ func (r *run) prepare(q *marketplace.FinderQuery) error {
 				return err
 			}
 			s.columns = append(s.columns, c)
-			s.counts = append(s.counts, nil)
 		}
+	}
+	for i := range r.facets {
+		f := &r.facets[i]
+		f.terms = r.cache.all(keywordField(f.field))
+		f.counts = make([]int, len(f.terms))
 	}
 	return nil
 }
@@ -261,8 +278,8 @@ func (s *stage) between(f marketplace.Filter) error {
 	return nil
 }
 
-// block is how many documents are looked at together: some 100 KB.
-const block = 4096
+// block is how many documents are looked at together.
+const block = 1 << 16
 
 // everything takes all documents, the last ones first: they are mostly the
 // newest, so that the heap of the best seldom changes.
@@ -358,7 +375,7 @@ func (r *run) scored(ctx context.Context, q *question) error {
 // sift drops the documents that must not be counted, and puts aside those
 // that only a facet must know of.
 func (r *run) sift(s *stage) {
-	for i := range r.nearly {
+	for i := range r.fields {
 		r.nearly[i] = r.nearly[i][:0]
 	}
 	all := s.all
@@ -392,13 +409,10 @@ next:
 func (r *run) take(s *stage) error {
 	r.total += len(r.docs)
 	for i := range r.facets {
-		c := s.columns[i]
-		if s.counts[i] == nil {
-			s.counts[i] = make([]uint32, c.sets())
-		}
-		c.tally(r.docs, s.counts[i])
-		if own := r.facets[i].own; own != rejected {
-			c.tally(r.nearly[own], s.counts[i])
+		f := &r.facets[i]
+		s.columns[i].count(r.docs, f.counts, &r.buffer)
+		if f.own != rejected {
+			s.columns[i].count(r.nearly[f.own], f.counts, &r.buffer)
 		}
 	}
 	var score float32
@@ -534,7 +548,7 @@ func (r *run) found(out *marketplace.Found) error {
 	out.HasPrev = r.ahead > 0 || r.last && r.in > len(best)
 	out.HasNext = r.past > 0 || !r.last && r.in > len(best)
 	for i := range r.facets {
-		out.Facets = append(out.Facets, r.buckets(i))
+		out.Facets = append(out.Facets, r.facets[i].buckets())
 	}
 	return nil
 }
@@ -578,29 +592,13 @@ func (r *run) merge() ([]*place, error) {
 	return out, err
 }
 
-// buckets adds up the counts of a facet.
-func (r *run) buckets(facet int) marketplace.Buckets {
-	f := &r.facets[facet]
-	counts := make(map[string]int)
-	for i := range r.stages {
-		c := r.stages[i].columns[facet]
-		terms := make([]int, len(c.terms))
-		for set, n := range r.stages[i].counts[facet] {
-			if n > 0 {
-				for _, t := range c.of(uint32(set)) {
-					terms[t] += int(n)
-				}
-			}
+// buckets lists the counts of a facet.
+func (f *facet) buckets() marketplace.Buckets {
+	out := marketplace.Buckets{Field: f.field, Buckets: []marketplace.Bucket{}}
+	for t, n := range f.counts {
+		if n > 0 {
+			out.Buckets = append(out.Buckets, marketplace.Bucket{Value: f.terms[t], Count: n})
 		}
-		for t, n := range terms {
-			if n > 0 {
-				counts[c.terms[t]] += n
-			}
-		}
-	}
-	out := marketplace.Buckets{Field: f.field, Buckets: make([]marketplace.Bucket, 0, len(counts))}
-	for value, n := range counts {
-		out.Buckets = append(out.Buckets, marketplace.Bucket{Value: value, Count: n})
 	}
 	slices.SortFunc(out.Buckets, func(a, b marketplace.Bucket) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
