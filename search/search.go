@@ -31,7 +31,7 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 		return found, err
 	}
 	text := len(asked.units) > 0
-	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last, scratch: scratches.Get().(*scratch)}
+	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last, working: workings.Get().(*working)}
 	if q.After != "" {
 		if r.after, r.asked, err = r.order.parse(q.After); err != nil {
 			return found, err
@@ -57,7 +57,7 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 	if err == nil {
 		err = r.found(&found)
 		r.scores = r.scores[:0]
-		scratches.Put(r.scratch)
+		workings.Put(r.working)
 	}
 	if err == nil && found.Total == 0 && text && !counting && !q.Typing {
 		found.Suggestion, err = v.suggest(ctx, q)
@@ -80,18 +80,18 @@ type run struct {
 	stages                 []stage
 	total, ahead, in, past int // matches: all, before the range, in it, after it
 
-	*scratch
+	*working
 }
 
-// A scratch holds what a run knows of the documents it looks at now.
-type scratch struct {
+// A working holds what a run knows of the documents it looks at now.
+type working struct {
 	docs   []uint32
 	scores []float32            // none where it is not sorted by them
 	nearly [maxFilters][]uint32 // by field: those that only its filters keep out
 	buffer []uint32             // zeros
 }
 
-var scratches = sync.Pool{New: func() any { return new(scratch) }}
+var workings = sync.Pool{New: func() any { return new(working) }}
 
 // A facet counts the values of a field.
 type facet struct {
