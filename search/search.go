@@ -85,7 +85,7 @@ type run struct {
 
 // A working holds what a run knows of the documents it looks at now.
 type working struct {
-	docs   []uint32
+	batch  []uint32
 	scores []float32            // none where it is not sorted by them
 	nearly [maxFilters][]uint32 // by field: those that only its filters keep out
 	buffer []uint32             // zeros
@@ -291,10 +291,10 @@ func (r *run) everything(ctx context.Context) error {
 				return err
 			}
 			from := end - min(end, block)
-			r.docs = r.docs[:0]
+			r.batch = r.batch[:0]
 			for d := end; d > from; d-- {
 				if s.dead == nil || !has(s.dead, d-1) {
-					r.docs = append(r.docs, d-1)
+					r.batch = append(r.batch, d-1)
 				}
 			}
 			r.sift(s)
@@ -327,23 +327,23 @@ func (r *run) scored(ctx context.Context, q *question) error {
 		r.asked = n
 		for i := range r.stages {
 			s := &r.stages[i]
-			r.docs = r.docs[:0]
+			r.batch = r.batch[:0]
 			for w := range (s.size + 63) / 64 {
 				have := finders[i].exactly(n, int(w))
 				if s.dead != nil {
 					have &^= s.dead[w]
 				}
 				for ; have != 0; have &= have - 1 {
-					r.docs = append(r.docs, 64*w+uint32(bits.TrailingZeros64(have)))
+					r.batch = append(r.batch, 64*w+uint32(bits.TrailingZeros64(have)))
 				}
 			}
-			if len(r.docs) == 0 {
+			if len(r.batch) == 0 {
 				continue
 			}
 			r.sift(s)
 			if r.order.scored && r.size > 0 {
 				var err error
-				if r.scores, err = finders[i].score(ctx, r.view, i, q.units, r.docs, r.scores); err != nil {
+				if r.scores, err = finders[i].score(ctx, r.view, i, q.units, r.batch, r.scores); err != nil {
 					return err
 				}
 			}
@@ -355,11 +355,11 @@ func (r *run) scored(ctx context.Context, q *question) error {
 	for i := range r.stages {
 		if best := r.stages[i].best; !r.order.scored && len(best) > 0 {
 			slices.SortFunc(best, func(a, b place) int { return cmp.Compare(a.doc, b.doc) })
-			r.docs = r.docs[:0]
+			r.batch = r.batch[:0]
 			for _, p := range best {
-				r.docs = append(r.docs, p.doc)
+				r.batch = append(r.batch, p.doc)
 			}
-			scores, err := finders[i].score(ctx, r.view, i, q.units, r.docs, r.scores)
+			scores, err := finders[i].score(ctx, r.view, i, q.units, r.batch, r.scores)
 			if err != nil {
 				return err
 			}
@@ -380,14 +380,14 @@ func (r *run) sift(s *stage) {
 	}
 	all := s.all
 	for len(all) > 0 && all[0].column.narrow != nil {
-		r.docs, all = all[0].filter(r.docs), all[1:]
+		r.batch, all = all[0].filter(r.batch), all[1:]
 	}
 	if len(all)+len(s.tests) == 0 {
 		return
 	}
 	n := 0
 next:
-	for _, d := range r.docs {
+	for _, d := range r.batch {
 		for j := range all {
 			if !all[j].met(d) {
 				continue next
@@ -395,28 +395,28 @@ next:
 		}
 		switch v := s.verdict(d); v {
 		case admitted:
-			r.docs[n] = d
+			r.batch[n] = d
 			n++
 		case rejected:
 		default:
 			r.nearly[v] = append(r.nearly[v], d)
 		}
 	}
-	r.docs = r.docs[:n]
+	r.batch = r.batch[:n]
 }
 
-// take counts the sifted documents of a segment and keeps the best.
+// take counts the sifted batch of a segment and keeps the best.
 func (r *run) take(s *stage) error {
-	r.total += len(r.docs)
+	r.total += len(r.batch)
 	for i := range r.facets {
 		f := &r.facets[i]
-		s.columns[i].count(r.docs, f.counts, &r.buffer)
+		s.columns[i].count(r.batch, f.counts, &r.buffer)
 		if f.own != rejected {
 			s.columns[i].count(r.nearly[f.own], f.counts, &r.buffer)
 		}
 	}
 	var score float32
-	for i, d := range r.docs {
+	for i, d := range r.batch {
 		if len(r.scores) > 0 {
 			score = r.scores[i]
 		}
