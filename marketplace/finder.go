@@ -92,7 +92,8 @@ const (
 
 // A FinderQuery is one search.
 type FinderQuery struct {
-	// Text is what the viewer typed: at most MaxQueryLength bytes are read.
+	// Text is what the viewer typed: at most MaxQueryLength characters are
+	// read.
 	// It has no syntax. Empty finds everything.
 	Text string
 	// Typing says that the last word of Text may be half typed: it is
@@ -110,8 +111,8 @@ type FinderQuery struct {
 	Facets    []FacetQuery
 }
 
-// MaxQueryLength is how many bytes of a search text are read.
-const MaxQueryLength = 256
+// MaxQueryLength is how many characters of a search text are read.
+const MaxQueryLength = 1000
 
 // A Filter keeps the entries whose field has one of the values (Any), or
 // whose number lies within the bounds (nil: open). Filters on different

@@ -11,7 +11,7 @@ import (
 // Bounds of what is analysed. One 32 MB word took 16 s before they existed.
 const (
 	maxText  = 64 << 10 // bytes of one text
-	maxToken = 64       // bytes of one word, folded
+	maxToken = 64       // bytes of one word, folded; a run without spaces may be longer
 )
 
 // A writing says how a run of characters is cut into terms.
@@ -64,6 +64,7 @@ type token struct {
 	lower      string // lower case but with its accents, which stemmers want; words only
 	joined     string // of a word with hyphens, the whole without them
 	bound      bool   // the text goes on right after it, so that it cannot be half typed
+	count      int    // times it stands in a query
 }
 
 // tokenize cuts a text into runs. Invalid UTF-8 separates.
@@ -89,7 +90,11 @@ func tokenize(text string) []token {
 		raw := text[from:end]
 		from = -1
 		t := token{start: begin, end: at, writing: kind}
-		t.text, t.lower = fold(raw)
+		most := maxText
+		if kind == words {
+			most = maxToken
+		}
+		t.text, t.lower = fold(raw, most)
 		afterLink, afterApostrophe := linked && begin == prevEnd+1, elided && begin == prevEnd+1
 		linked, elided, prevEnd = false, false, at
 		if t.text == "" {
@@ -166,8 +171,9 @@ func cut(s string, n int) string {
 
 // fold brings a run to the form under which it is found: width, case,
 // accents, Arabic letter forms, digits and the Turkish dotless i make no
-// difference. The second form keeps the accents, for stemmers.
-func fold(raw string) (folded, lower string) {
+// difference. The second form keeps the accents, for stemmers. Both have at most
+// so many bytes.
+func fold(raw string, most int) (folded, lower string) {
 	ascii, changed := true, false
 	for i := 0; i < len(raw); i++ {
 		ascii = ascii && raw[i] < 0x80
@@ -177,7 +183,7 @@ func fold(raw string) (folded, lower string) {
 		if changed {
 			raw = strings.ToLower(raw)
 		}
-		raw = cut(raw, maxToken)
+		raw = cut(raw, most)
 		return raw, raw
 	}
 	lower = strings.Map(func(r rune) rune {
@@ -188,8 +194,8 @@ func fold(raw string) (folded, lower string) {
 			return -1
 		}
 		return unicode.ToLower(r)
-	}, norm.NFKC.String(cut(raw, 4*maxToken)))
-	lower = cut(lower, maxToken)
+	}, norm.NFKC.String(cut(raw, 4*most)))
+	lower = cut(lower, most)
 	var b strings.Builder
 	strip := false // marks on this base are accents
 	for _, r := range norm.NFD.String(lower) {
@@ -209,7 +215,7 @@ func fold(raw string) (folded, lower string) {
 			b.WriteRune(r)
 		}
 	}
-	return simplify(cut(norm.NFC.String(b.String()), maxToken)), lower
+	return simplify(cut(norm.NFC.String(b.String()), most)), lower
 }
 
 // digit is the value of a decimal digit: Unicode keeps the ten of a script
@@ -259,6 +265,67 @@ func (t *token) grams(query bool, f func(term string, start, end int)) {
 	if n < size && !single {
 		f(t.text, 0, n)
 	}
+}
+
+// How many letters a part of a word has, and every which of them is indexed;
+// of a query all are looked up. Where only consonants are written three of
+// them make a root, and all are indexed.
+const (
+	partSize     = 4
+	partStep     = 2
+	partSizeRoot = 3
+)
+
+// parts calls f for the pieces of a word by which sentences are compared: its
+// beginning, marked, and four letters from each second one; a short word as a
+// whole. They find what no stemmer brings together: compounds, typos,
+// languages without a stemmer. Of Thai they are its grams, one longer.
+func (t *token) parts(query bool, f func(term string)) {
+	if t.writing != words && t.writing != thai || smallWords()[t.text] != 0 {
+		return
+	}
+	text, size, step := t.text, partSize, partStep
+	if t.writing == words {
+		text = "_" + text
+		if first, _ := utf8.DecodeRuneInString(t.text); consonantal(first) {
+			size, step = partSizeRoot, 1
+		}
+	}
+	if query {
+		step = 1
+	}
+	var at [partSize]int // where the last characters began
+	n := 0
+	for i, r := range text {
+		n++
+		copy(at[:], at[1:])
+		at[partSize-1] = i
+		if n >= size && (n-size)%step == 0 {
+			f(text[at[partSize-size] : i+utf8.RuneLen(r)])
+		}
+	}
+	if n < size && n > 2 {
+		f(text)
+	}
+}
+
+// consonantal says that vowels are not written.
+func consonantal(r rune) bool { return unicode.In(r, unicode.Arabic, unicode.Hebrew) }
+
+// particles are what Korean writes onto a noun, the longest first.
+var particles = strings.Fields("에서 으로 에게 까지 부터 에는 이라 이다 은 는 이 가 을 를 의 에 로 와 과 도 인 한 된")
+
+// bare is how many syllables of a Korean run stand before its particle.
+func (t *token) bare() int {
+	n := utf8.RuneCountInString(t.text)
+	if t.writing == hangul {
+		for _, p := range particles {
+			if rest, ok := strings.CutSuffix(t.text, p); ok && rest != "" {
+				return n - utf8.RuneCountInString(p)
+			}
+		}
+	}
+	return n
 }
 
 func set(list string) map[string]bool {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -209,6 +210,81 @@ func TestQueries(t *testing.T) {
 		}
 		if got != want || found.Total > 6 {
 			t.Errorf("%q: got %s (%d: %s), want %s", text, got, found.Total, ids(found), want)
+		}
+	}
+}
+
+// Texts in languages of which there is no judged collection at hand, and
+// other forms of their words. What must be found by a word alone stands before
+// the bar, a question that the text answers after it.
+const spoken = `
+de Die Städte bauen Radwege und vernetzte Straßenbeleuchtungen für ihre Einwohner. = Stadt, Einwohnern, radweg, Strassenbeleuchtung, vernetztes | Welche Wege werden für Fahrräder in den Städten gebaut?
+it I comuni raccolgono i rifiuti con sensori intelligenti nelle strade. = comune, rifiuto, sensore, strada | Chi raccoglie la spazzatura e i rifiuti nelle città italiane?
+nl De gemeenten plaatsen laadpalen voor elektrische voertuigen. = gemeente, laadpaal, voertuig | Wie plaatst er laadpalen voor de auto's?
+ro Orașele monitorizează calitatea aerului cu senzori montați pe stâlpi. = orașului, oraselor, senzor, aer, calitate | Unde sunt montați senzorii care măsoară calitatea aerului?
+sv Kommunerna mäter luftkvaliteten med billiga givare. = givaren, billig, luftkvalitet | Hur mäter kommunerna kvaliteten på luften?
+da Kommunerne indsamler affaldet med elektriske lastbiler. = kommune, lastbil, affald | Hvem indsamler affald med lastbiler i kommunen?
+nb Byene varmer husene med fjernvarmen fra avfallet. = byen, hus, avfall, fjernvarme | Hvordan blir husene i byen varmet opp?
+fi Kaupungit vuokraavat sähköpyöriä asukkailleen. = kaupunki, kaupungin, asukkaille | Mitä kaupungit vuokraavat asukkaille?
+hu A városok okos parkolókat építenek a lakosoknak. = város, városokban, parkoló, lakosok | Kinek építenek parkolókat a városokban?
+pl Miasta instalują czujniki jakości powietrza na latarniach. = Miasta, czujniki, jakosci | Gdzie instaluje się czujnik do badania jakości powietrza?
+el Οι πόλεις εγκαθιστούν έξυπνους αισθητήρες σε δρόμους και συστήματα άρδευσης. = πόλη, πόλεων, δρόμος, δρομος, σύστημα, συστημάτων, αισθητήρας, έξυπνα | Πού εγκαθιστούν οι πόλεις τους αισθητήρες;
+hi शहरों में सड़कों पर लगे कैमरे यातायात की निगरानी करते हैं। = शहर, सड़क, कैमरा, सडक | शहर की सड़क पर यातायात की निगरानी कौन करता है?
+th กรุงเทพมหานครติดตั้งเซ็นเซอร์วัดคุณภาพอากาศบนเสาไฟทุกต้นเพื่อแจ้งเตือนประชาชนเมื่อฝุ่นเกินมาตรฐาน = คุณภาพอากาศ, เสาไฟ, ฝุ่น, แจ้งเตือน | หน่วยงานใดติดตั้งเครื่องวัดคุณภาพของอากาศบนเสาไฟ
+vi Thành phố lắp đặt hệ thống đèn đường thông minh để tiết kiệm điện năng. = đèn đường, tiết kiệm | Hệ thống đèn nào giúp thành phố tiết kiệm điện?
+vi Chính quyền phát triển dịch vụ đến dương vật liệu mới. = dịch vụ
+id Pemerintah kota membangun jembatan penyeberangan untuk pejalan kaki. = bangunan, jembatannya, pemerintahan | Siapa yang membangun jembatan bagi para pejalan kaki?
+ru В городах устанавливают зарядные станции для электромобилей. = город, города, станция, электромобиль | Где можно зарядить электромобиль в городе?
+uk Міста встановлюють датчики якості повітря на стовпах. = датчики, повітря | Де міста встановили датчик якості повітря?
+ja 市は街路灯にセンサーを取り付けて大気の質を測定し、結果を住民に知らせています。 = 街路灯, センサー, 測定 | 大気の質はどのように測定されていますか。
+km ទីក្រុងដំឡើងឧបករណ៍វាស់គុណភាពខ្យល់នៅលើបង្គោលភ្លើង។ = គុណភាពខ្យល់ | តើគុណភាពខ្យល់ត្រូវបានវាស់នៅទីណា
+fa شهرداری دوربینهای ترافیک را در خیابانها نصب میکند. = شهرداری, ترافیك, خيابانها | دوربینهای ترافیک در کجا نصب شدهاند؟
+he העירייה מתקינה חיישנים ברחובות העיר. = חיישנים, ברחובות | היכן הותקנו החיישנים של העירייה?
+`
+
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	var entries []marketplace.Entry
+	asked := make(map[string][]string)
+	for line := range strings.Lines(strings.TrimSpace(spoken)) {
+		text, queries, _ := strings.Cut(strings.TrimSpace(line), " = ")
+		language, text, _ := strings.Cut(text, " ")
+		words, question, ok := strings.Cut(queries, " | ")
+		id := fmt.Sprintf("%s%02d", language, len(entries))
+		asked[id] = strings.Split(words, ", ")
+		if ok {
+			asked[id] = append(asked[id], question)
+		}
+		entries = append(entries, marketplace.Entry{Kind: "solution", ID: id, Audience: []marketplace.Group{marketplace.Everyone},
+			Title: marketplace.Text{}, Body: []marketplace.Text{{{Language: marketplace.Language(language), Text: text}}}})
+	}
+	x := indexOf(t, entries)
+	for id, list := range asked {
+		for _, text := range list {
+			if found := find(t, x, marketplace.FinderQuery{Text: text, Size: 3}); len(found.Hits) == 0 || found.Hits[0].ID != id {
+				t.Errorf("%s: %q finds %s", id, text, ids(found))
+			}
+		}
+	}
+}
+
+// TestLongQuery holds that the telling words of a long text are read, wherever
+// they stand.
+func TestLongQuery(t *testing.T) {
+	t.Parallel()
+	var entries []marketplace.Entry
+	filler := strings.Fields("the plan says that every district shall ask all residents about many things before some work begins near their homes because they know best what may help them most when rain falls during autumn nights while trams carry people across bridges toward markets")
+	for i := range 60 {
+		text := strings.Join(filler, " ")
+		if i == 30 {
+			text += " hydrophone"
+		}
+		entries = append(entries, marketplace.Entry{Kind: "solution", ID: fmt.Sprint(i), Audience: []marketplace.Group{marketplace.Everyone}, Title: marketplace.Text{}, Body: []marketplace.Text{{{Language: "en", Text: text}}}})
+	}
+	x := indexOf(t, entries)
+	for _, text := range []string{strings.Join(filler, " ") + " hydrophones", strings.Repeat("水", 500) + " hydrophones"} {
+		if found := find(t, x, marketplace.FinderQuery{Text: text, Size: 3}); ids(found)[:2] != "30" {
+			t.Errorf("%q finds %s", text, ids(found))
 		}
 	}
 }

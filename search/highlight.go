@@ -114,7 +114,7 @@ func (m *marker) exact(l *tongue, t *token) bool {
 func (m *marker) unseen() {
 	var rest []token
 	for i, t := range m.words {
-		if !m.seen[i] && utf8.RuneCountInString(t.text) >= 3 {
+		if !m.seen[i] && len(rest) < maxUnits && utf8.RuneCountInString(t.text) >= 3 {
 			rest = append(rest, t)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 // mappingVersion is raised with every change to what is written to an index:
 // fields, terms, internal values. An index of another version is built anew.
-const mappingVersion = 4
+const mappingVersion = 5
 
 // The fields of an index. Nothing is stored and there are no term vectors:
 // the store has the text. Besides these there are text.<language> (see
@@ -29,6 +29,7 @@ const (
 	fieldID       = "_id"      // kind/id
 	fieldWords    = "words"    // every word of every language as it is, folded; what typos are mended from
 	fieldGrams    = "grams"    // Han, Hangul and Thai terms
+	fieldParts    = "parts"    // pieces of words and of Thai, without lengths: what sentences are compared by
 	fieldTitle    = "title"    // titles and names: words, stems and grams
 	fieldAbout    = "about"    // titles of what the entry refers to, in all their languages: words, stems and grams
 	fieldEdge     = "edge"     // titles and names: the beginnings of their words, for the word being typed
@@ -64,8 +65,15 @@ type terms []string
 func (t terms) Analyze([]byte) analysis.TokenStream {
 	out := make(analysis.TokenStream, len(t))
 	tokens := make([]analysis.Token, len(t))
+	size := 0
+	for _, term := range t {
+		size += len(term)
+	}
+	all := make([]byte, 0, size)
 	for i, term := range t {
-		tokens[i] = analysis.Token{Term: []byte(term), Position: i + 1}
+		begin := len(all)
+		all = append(all, term...)
+		tokens[i] = analysis.Token{Term: all[begin:len(all):len(all)], Position: i + 1}
 		out[i] = &tokens[i]
 	}
 	return out
@@ -76,7 +84,7 @@ func (t terms) Analyze([]byte) analysis.TokenStream {
 // reached the document has another term (see stepMark), so that the index
 // needs no frequencies: half its size, and its lists are bitmaps that are cut
 // with each other before anything is counted or scored.
-var steps = [...]int{1, 2, 3, 4, 5, 6, 8, 11, 16}
+var steps = [...]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 21, 28, 40}
 
 // stepMark is what is added to a term that stands at least steps[step] times.
 func stepMark(step int) string {
@@ -131,9 +139,10 @@ func (b builder) text(l *tongue, text string, title bool) {
 	tokens := tokenize(text)
 	for i := range tokens {
 		t := &tokens[i]
+		t.parts(false, func(term string) { b.add(fieldParts, term) })
 		if t.writing != words {
 			if t.writing == hangul {
-				b.add(fieldWords, t.text)
+				b.add(fieldWords, cut(t.text, maxToken))
 			}
 			t.grams(false, func(term string, _, _ int) {
 				b.add(fieldGrams, term)
@@ -262,7 +271,9 @@ func documentOf(e *marketplace.Entry, sum totals) *document.Document {
 	}
 	for field, bag := range bagsOf(e) {
 		exact(field, keyword, bag.list(stepped(field))...)
-		exact(lengthField(field), keyword, strconv.Itoa(bag.terms))
+		if field != fieldParts {
+			exact(lengthField(field), keyword, strconv.Itoa(bag.terms))
+		}
 		s := sum[field]
 		sum[field] = [2]int64{s[0] + int64(bag.terms), s[1] + 1}
 	}

@@ -204,7 +204,6 @@ type unit struct {
 	groups [][]clause
 	bonus  bool // adds to the score, but is not asked for
 	weak   bool // made of a weak word
-	size   int  // 2 for a word, 1 for a bigram
 }
 
 // A scorer finds the documents of a segment that have enough of what was
@@ -362,13 +361,17 @@ func (s *scorer) add(v *view, part, words int, group []clause) error {
 		if err != nil {
 			return err
 		}
+		counted := len(lengths.of) > 1 // else the field has no lengths
 		// Never zero, so that a best of zero means not met yet.
 		idf := math.Log(1 + (float64(max(v.live-c.df, 0))+0.5)/(float64(c.df)+0.5))
 		top, flat, slope := float32(c.weight*idf*(bm25K+1)), float32(bm25K*(1-bm25B)), float32(bm25K*bm25B/max(v.average[c.field], 1))
 		for step, l := range c.lists[part] {
 			tf := float32(steps[step])
 			for _, d := range s.and(l, words) {
-				x := top * tf / (tf + flat + slope*lengths.of[lengths.set(d)])
+				x := top / (1 + bm25K)
+				if counted {
+					x = top * tf / (tf + flat + slope*lengths.of[lengths.set(d)])
+				}
 				if lists == 1 {
 					s.sum[d] += x
 					continue

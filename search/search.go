@@ -318,10 +318,10 @@ func (r *run) scored(ctx context.Context, q *question) error {
 		finders[i] = scorers.Get().(*scorer)
 		finders[i].count(r.view, i, q)
 	}
-	enough := enough{asked: q.asked, sentence: q.sentence()}
+	enough := enough{sentence: q.sentence}
 	lowest := r.asked
 	for n := q.asked; n >= max(lowest, 1); n-- {
-		if lowest == 0 && !enough.more(n, r.total) {
+		if lowest == 0 && !enough.more(r.total) {
 			break
 		}
 		r.asked = n

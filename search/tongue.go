@@ -10,11 +10,24 @@ import (
 
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/analysis/lang/ar"
+	"github.com/blevesearch/bleve/v2/analysis/lang/da"
+	"github.com/blevesearch/bleve/v2/analysis/lang/de"
+	"github.com/blevesearch/bleve/v2/analysis/lang/el"
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
 	"github.com/blevesearch/bleve/v2/analysis/lang/es"
+	"github.com/blevesearch/bleve/v2/analysis/lang/fi"
 	"github.com/blevesearch/bleve/v2/analysis/lang/fr"
+	"github.com/blevesearch/bleve/v2/analysis/lang/hi"
+	"github.com/blevesearch/bleve/v2/analysis/lang/hu"
+	"github.com/blevesearch/bleve/v2/analysis/lang/id"
+	"github.com/blevesearch/bleve/v2/analysis/lang/in"
+	"github.com/blevesearch/bleve/v2/analysis/lang/it"
+	"github.com/blevesearch/bleve/v2/analysis/lang/nl"
+	"github.com/blevesearch/bleve/v2/analysis/lang/no"
 	"github.com/blevesearch/bleve/v2/analysis/lang/pt"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ro"
 	"github.com/blevesearch/bleve/v2/analysis/lang/ru"
+	"github.com/blevesearch/bleve/v2/analysis/lang/sv"
 	"github.com/blevesearch/bleve/v2/analysis/lang/tr"
 )
 
@@ -26,25 +39,42 @@ type tongue struct {
 	field  string
 	script *unicode.RangeTable
 	stem   func(string) string
+	list   []byte // words that say little, one of bleve's lists
 }
 
-// The tongues whose words are stemmed. The light stemmers for Spanish and
-// Portuguese forgive missing accents, which people leave out when they search.
+// The tongues whose words are stemmed. The light stemmers, where there are
+// such, forgive missing accents, which people leave out when they search.
+// Vietnamese has no endings, but its accents tell words apart.
 var tongues = []tongue{
-	{"en", "text.en", unicode.Latin, filtered(en.NewEnglishStemmerFilter())},
-	{"es", "text.es", unicode.Latin, filtered(es.NewSpanishLightStemmerFilter())},
-	{"fr", "text.fr", unicode.Latin, filtered(fr.NewFrenchLightStemmerFilter())},
-	{"pt", "text.pt", unicode.Latin, filtered(pt.NewPortugueseLightStemmerFilter())},
-	{"tr", "text.tr", unicode.Latin, filtered(tr.NewTurkishStemmerFilter())},
-	{"id", "text.id", unicode.Latin, stemIndonesian},
-	{"ru", "text.ru", unicode.Cyrillic, filtered(ru.NewRussianStemmerFilter())},
-	{"ar", "text.ar", unicode.Arabic, stemArabic},
-	{"", "text", nil, nil},
+	{"en", "text.en", unicode.Latin, filtered(en.NewEnglishStemmerFilter()), en.EnglishStopWords},
+	{"es", "text.es", unicode.Latin, filtered(es.NewSpanishLightStemmerFilter()), es.SpanishStopWords},
+	{"fr", "text.fr", unicode.Latin, filtered(fr.NewFrenchLightStemmerFilter()), fr.FrenchStopWords},
+	{"pt", "text.pt", unicode.Latin, filtered(pt.NewPortugueseLightStemmerFilter()), pt.PortugueseStopWords},
+	{"de", "text.de", unicode.Latin, filtered(de.NewGermanNormalizeFilter(), de.NewGermanLightStemmerFilter()), de.GermanStopWords},
+	{"it", "text.it", unicode.Latin, filtered(it.NewItalianLightStemmerFilterFilter()), it.ItalianStopWords},
+	{"nl", "text.nl", unicode.Latin, filtered(nl.NewDutchStemmerFilter()), nl.DutchStopWords},
+	{"ro", "text.ro", unicode.Latin, stemRomanian, ro.RomanianStopWords},
+	{"sv", "text.sv", unicode.Latin, filtered(sv.NewSwedishStemmerFilter()), sv.SwedishStopWords},
+	{"da", "text.da", unicode.Latin, filtered(da.NewDanishStemmerFilter()), da.DanishStopWords},
+	{"no", "text.no", unicode.Latin, filtered(no.NewNorwegianStemmerFilter()), no.NorwegianStopWords},
+	{"fi", "text.fi", unicode.Latin, filtered(fi.NewFinnishStemmerFilter()), fi.FinnishStopWords},
+	{"hu", "text.hu", unicode.Latin, filtered(hu.NewHungarianStemmerFilter()), hu.HungarianStopWords},
+	{"tr", "text.tr", unicode.Latin, filtered(tr.NewTurkishStemmerFilter()), tr.TurkishStopWords},
+	{"id", "text.id", unicode.Latin, stemIndonesian, id.IndonesianStopWords},
+	{"vi", "text.vi", unicode.Latin, func(w string) string { return w }, nil},
+	{"ru", "text.ru", unicode.Cyrillic, filtered(ru.NewRussianStemmerFilter()), ru.RussianStopWords},
+	{"el", "text.el", unicode.Greek, stemGreek, el.GreekStopWords},
+	{"hi", "text.hi", unicode.Devanagari, filtered(in.NewIndicNormalizeFilter(), hi.NewHindiNormalizeFilter(), hi.NewHindiStemmerFilter()), hi.HindiStopWords},
+	{"ar", "text.ar", unicode.Arabic, stemArabic, ar.ArabicStopWords},
+	{"", "text", nil, nil, nil},
 }
 
-func filtered(f analysis.TokenFilter) func(string) string {
+func filtered(filters ...analysis.TokenFilter) func(string) string {
 	return func(s string) string {
-		out := f.Filter(analysis.TokenStream{{Term: []byte(s)}})
+		out := analysis.TokenStream{{Term: []byte(s)}}
+		for _, f := range filters {
+			out = f.Filter(out)
+		}
 		return string(out[0].Term)
 	}
 }
@@ -52,8 +82,11 @@ func filtered(f analysis.TokenFilter) func(string) string {
 // languageOf returns how a text that says it is in this language is stemmed.
 func languageOf(l marketplace.Language) *tongue {
 	base, _, _ := strings.Cut(string(l), "-")
-	if base == "ms" { // Malay differs from Indonesian in few words
+	switch base {
+	case "ms": // differs from Indonesian in few words
 		base = "id"
+	case "nb", "nn":
+		base = "no"
 	}
 	for i := range tongues {
 		if tongues[i].code == base || tongues[i].code == "" {
@@ -108,14 +141,17 @@ func (l *tongue) stems(t *token) (terms [2]string, n int) {
 }
 
 func (l *tongue) stemAnew(t *token) (terms [2]string, n int) {
-	a, _ := fold(l.stem(t.lower))
+	if l.code == "vi" {
+		return [2]string{t.lower}, 1
+	}
+	a, _ := fold(l.stem(t.lower), maxToken)
 	if a == "" {
 		a = t.text
 	}
 	if t.lower == t.text {
 		return [2]string{a}, 1
 	}
-	b, _ := fold(l.stem(t.text))
+	b, _ := fold(l.stem(t.text), maxToken)
 	if b == "" || b == a {
 		return [2]string{a}, 1
 	}
@@ -153,6 +189,44 @@ der die das und fur mit von zu den
 الي على علي عن في ما مع من هذا هذه و او ان التي الذي
 `)
 
+// smallWords are, by word, the tongues in which it says little, as bits.
+var smallWords = sync.OnceValue(func() map[string]uint32 {
+	m := make(map[string]uint32)
+	for i := range tongues {
+		list := analysis.NewTokenMap()
+		if err := list.LoadBytes(tongues[i].list); err != nil {
+			panic(err) // a list that was compiled in
+		}
+		for w := range list {
+			folded, _ := fold(w, maxToken)
+			m[folded] |= 1 << i
+		}
+	}
+	return m
+})
+
+// smallIn returns the bit of the tongue to which most words of a text are
+// small ones: a question's language. None where fewer than two are.
+func smallIn(tokens []token) (tongue uint32) {
+	most := 1
+	for i := range tongues {
+		n := 0
+		for k := range tokens {
+			if smallWords()[tokens[k].text]&(1<<i) != 0 {
+				n++
+			}
+		}
+		if n > most {
+			most, tongue = n, 1<<i
+		}
+	}
+	return tongue
+}
+
+// smallHan are the characters of which Chinese and Japanese make words that
+// say little.
+const smallHan = "的了是在有和与及或为哪什么怎多少几谁何吗呢以被把将从到对于之其这那就都而且但也你我他她它们のはがをにでともへ"
+
 var lightArabic = filtered(ar.NewArabicStemmerFilter())
 
 // stemArabic stems twice, so that a plural of a noun that itself ends like a
@@ -169,6 +243,28 @@ func withoutArticle(w string) string {
 	}
 	return w
 }
+
+// stemRomanian takes both ways to write s and t with a tail.
+func stemRomanian(w string) string {
+	return snowballRomanian(strings.NewReplacer("ș", "ş", "ț", "ţ").Replace(w))
+}
+
+var snowballRomanian = filtered(ro.NewRomanianStemmerFilter())
+
+// stemGreek takes off the endings of nouns and adjectives, and the commonest
+// of verbs, while three letters or more remain.
+func stemGreek(w string) string {
+	w, _ = fold(w, maxToken)
+	for _, e := range greekEndings {
+		if rest, ok := strings.CutSuffix(w, e); ok && utf8.RuneCountInString(rest) >= 3 {
+			return rest
+		}
+	}
+	return w
+}
+
+// The longest first.
+var greekEndings = strings.Fields("ματων ματοσ ονται ματα εται ουμε εων εωσ εισ ιων ιου ιασ ιεσ ουσ ουν ετε ων οι οσ ου εσ ασ ησ ισ ια ιο ει μα α η ο ι ε ω")
 
 // stemIndonesian takes off particles, possessives, and the commonest prefixes
 // and suffixes, while five letters or more remain.
