@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -79,14 +78,16 @@ func (t terms) Analyze([]byte) analysis.TokenStream {
 	return out
 }
 
-// steps are how often a term stands in a text, as the index knows it: six
-// times is told from five, seven is not told from six. For each step that is
-// reached the document has another term (see stepMark), so that the index
-// needs no frequencies: half its size, and its lists are bitmaps that are cut
-// with each other before anything is counted or scored.
+// steps are how often a term stands in a text, as the index knows it: up to
+// ten times exactly, twelve times is told from ten, eleven is not. For each step
+// that is reached the document has another term (see stepMark), so that the
+// index needs no frequencies: half its size, and its lists are bitmaps that are
+// cut with each other before anything is counted or scored.
 var steps = [...]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 21, 28, 40}
 
-// stepMark is what is added to a term that stands at least steps[step] times.
+// stepMark is what stands before a term that stands at least steps[step]
+// times: before it, so that who goes through the words that begin alike or are
+// written alike meets none.
 func stepMark(step int) string {
 	if step == 0 {
 		return ""
@@ -94,9 +95,8 @@ func stepMark(step int) string {
 	return "\x00" + string(rune('0'+step))
 }
 
-// stepped says whether the index counts how often a term stands in a field: in
-// texts. In titles and such it matters only that it does.
-func stepped(field string) bool { return field == fieldGrams || strings.HasPrefix(field, "text") }
+// stepped says whether the index counts how often a term stands in a field.
+func stepped(field string) bool { return field != fieldParts && field != fieldEdge }
 
 // The length of a scored field is kept as a term of a field of its own.
 func lengthField(field string) string { return "n." + field }
@@ -129,7 +129,7 @@ func (f *bag) list(stepped bool) terms {
 	for term, n := range f.times {
 		out = append(out, term)
 		for step := 1; stepped && step < len(steps) && n >= steps[step]; step++ {
-			out = append(out, term+stepMark(step))
+			out = append(out, stepMark(step)+term)
 		}
 	}
 	return out

@@ -129,7 +129,7 @@ func (p *part) list(key termKey) (list, error) {
 		if step > 0 && !stepped(key.field) {
 			break
 		}
-		found, err := dict.PostingsList([]byte(key.term+stepMark(step)), nil, nil)
+		found, err := dict.PostingsList([]byte(stepMark(step)+key.term), nil, nil)
 		if err != nil || found.Count() == 0 {
 			return out, err
 		}
