@@ -8,6 +8,7 @@ require (
 	github.com/blevesearch/bleve/v2 v2.6.3 // analysis and the segments of the search index
 	github.com/blevesearch/bleve_index_api v1.4.1 // the types in which bleve's index is spoken to
 	github.com/blevesearch/scorch_segment_api/v2 v2.4.11 // the types in which its segments' postings are read
+	github.com/blevesearch/zapx/v17 v17.2.5 // how much room it makes for a segment; stays at the version bleve names
 	github.com/rs/cors v1.11.1 // which other origins may use the API from a browser
 	github.com/vektah/gqlparser/v2 v2.5.64 // parses and validates GraphQL for gqlgen and for our limits
 	go.mongodb.org/mongo-driver/v2 v2.10.0 // the official driver, for the production store
@@ -37,7 +38,6 @@ require (
 	github.com/blevesearch/zapx/v14 v14.4.3 // indirect
 	github.com/blevesearch/zapx/v15 v15.4.3 // indirect
 	github.com/blevesearch/zapx/v16 v16.3.4 // indirect
-	github.com/blevesearch/zapx/v17 v17.2.5 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/goccy/go-yaml v1.19.2 // indirect
 	github.com/golang/snappy v1.0.0 // indirect

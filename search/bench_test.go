@@ -78,16 +78,36 @@ func (b *benchWords) entry(i int) marketplace.Entry {
 	return e
 }
 
+// shared are the directories of the indexes that several tests use, which no
+// single one can remove.
+var shared struct {
+	sync.Mutex
+	dirs []string
+}
+
+func sharedDir() string {
+	dir := must(os.MkdirTemp("", "search"))
+	shared.Lock()
+	defer shared.Unlock()
+	shared.dirs = append(shared.dirs, dir)
+	return dir
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, dir := range shared.dirs {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
 // bench is the index that the benchmarks share.
 var bench = sync.OnceValues(func() (*Index, *benchWords) {
 	words, m := newBenchWords(), newMemory()
 	for i := range benchSize() {
 		m.put(words.entry(i))
 	}
-	dir, err := os.MkdirTemp("", "search")
-	if err != nil {
-		panic(err)
-	}
+	dir := sharedDir()
 	x := must(Open(dir, m, entryOf, discard))
 	began := time.Now()
 	go x.Follow(context.Background())

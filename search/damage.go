@@ -22,6 +22,8 @@ import (
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
+	zap "github.com/blevesearch/zapx/v17"
+	"golang.org/x/sync/semaphore"
 )
 
 // The directory holds a lock file, index-<n> (bleve's files of a generation:
@@ -58,6 +60,16 @@ func init() {
 		os.Exit(0)
 	}
 }
+
+// smallSegment is below how many documents segments are merged without regard
+// to their size. With bleve's 2,000 each change was merged with thousands of
+// other documents again and again: one after the other they took 7.9 ms until
+// found, with 100 and with 20 they take 4.9.
+const smallSegment = 100
+
+// A batch is mostly one change. bleve makes room for 100 more documents: it
+// took 4.8 ms until a change was found, and takes 2.9.
+func init() { zap.NewSegmentBufferNumResultsBump = 2 }
 
 // generations are the open ones by their scorch's path, for errors of bleve's
 // own goroutines.
@@ -320,14 +332,16 @@ func newScorch(config map[string]any, queue *index.AnalysisQueue) (*scorch.Scorc
 func (x *Index) openGeneration(name string) (g *generation, err error) {
 	defer recovered(&err)
 	path := filepath.Join(x.dir, name)
-	s, err := newScorch(map[string]any{"path": path, "bolt_timeout": boltTimeout, "asyncErrorCallbackName": "citymarket"}, x.queue)
+	s, err := newScorch(map[string]any{"path": path, "bolt_timeout": boltTimeout, "asyncErrorCallbackName": "citymarket",
+		"unsafe_batch": true, "scorchMergePlanOptions": map[string]any{"FloorSegmentSize": smallSegment}}, x.queue)
 	if err != nil {
 		if err.Error() == "timeout" { // bbolt's ErrTimeout
 			err = ErrLocked
 		}
 		return nil, err
 	}
-	g = &generation{name: name, scorch: s, cache: newColumnCache(), sums: totals{}, revs: make(map[string]int64)}
+	g = &generation{name: name, scorch: s, cache: newColumnCache(), unsaved: semaphore.NewWeighted(maxUnsaved), sums: totals{}, revs: make(map[string]int64)}
+	g.broken, g.fail = context.WithCancelCause(context.Background())
 	generations.Store(s, &openGeneration{generation: g, path: path, nudge: x.nudge})
 	reader, err := s.Reader()
 	if err != nil {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,13 @@ const (
 	// pageSize is how many changes one batch holds: the most that the feed
 	// gives, since each batch becomes a segment that must be merged later.
 	pageSize = marketplace.MaxPage
+	// maxUnsaved is how many changes may wait to be written to disk. They can
+	// be found before: a search sees a change after 2 ms instead of 9, and what
+	// a crash takes from the index comes again, since its cursor is written
+	// with it. A batch counts as minUnsaved changes at least, because each is a
+	// segment of its own until then.
+	maxUnsaved = 2 * pageSize
+	minUnsaved = pageSize / 16
 	// longWait is how long the feed is asked to wait for news.
 	longWait = 30 * time.Second
 	// idle is how long a cursor that moves over changes which are not
@@ -86,7 +94,7 @@ func (x *Index) Follow(ctx context.Context) error {
 		case err == nil:
 			pause = 0
 			if building != nil {
-				if err = x.swap(building); err == nil {
+				if err = x.swap(ctx, building); err == nil {
 					building = nil
 				}
 			}
@@ -304,6 +312,11 @@ func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed
 			return 0, err
 		}
 		batch.SetInternal(internalLengths, sums)
+		weight := min(max(int64(len(batch.IndexOps)), minUnsaved), maxUnsaved)
+		if err := g.reserve(ctx, weight); err != nil {
+			return 0, err
+		}
+		batch.SetPersistedCallback(func(error) { g.unsaved.Release(weight) })
 		if err := g.scorch.Batch(batch); err != nil {
 			g.fail(err) // the outcome is unknown: only reopening tells
 			return 0, err
@@ -320,6 +333,24 @@ func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed
 		g.revs, g.formerly = make(map[string]int64), g.revs
 	}
 	return len(revs), nil
+}
+
+// reserve waits until so many more changes may be unsaved, or fails with the generation.
+func (g *generation) reserve(ctx context.Context, n int64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.broken, cancel)()
+	err := g.unsaved.Acquire(ctx, n)
+	return cmp.Or(g.failure(), err)
+}
+
+// saved returns when everything that was applied is on disk.
+func (g *generation) saved(ctx context.Context) error {
+	err := g.reserve(ctx, maxUnsaved)
+	if err == nil {
+		g.unsaved.Release(maxUnsaved)
+	}
+	return err
 }
 
 // A change is one of a page, on its way into a batch.
@@ -459,7 +490,10 @@ func (x *Index) announce(f func(*progress)) {
 }
 
 // swap lets a generation that was built serve in place of the old one.
-func (x *Index) swap(built *generation) error {
+func (x *Index) swap(ctx context.Context, built *generation) error {
+	if err := built.saved(ctx); err != nil {
+		return err
+	}
 	if err := x.writeManifest(built.name, false); err != nil {
 		return err
 	}

@@ -313,8 +313,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestKilled kills a process that is indexing: nothing that it had
-// acknowledged is lost and the rest follows.
+// TestKilled kills a process that is indexing: nothing that it had saved is
+// lost and the rest follows.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv("CITYMARKET_SEARCH_KILL"); dir != "" {
@@ -331,6 +331,9 @@ func TestKilled(t *testing.T) {
 			if err := x.Wait(context.Background(), "solution", "999", 1); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := x.serving.Load().saved(context.Background()); err != nil {
+			t.Fatal(err)
 		}
 		fmt.Println("indexed")
 		select {}

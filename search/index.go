@@ -31,6 +31,7 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 // ErrLocked says that another process holds the index's directory.
@@ -116,6 +117,7 @@ func (x *Index) Close() error {
 		x.following.Lock()
 		defer x.following.Unlock()
 		g := x.serving.Load()
+		_ = g.saved(context.Background()) // what cannot be saved is read again
 		if err = g.close(); err == nil && g.failure() == nil {
 			err = x.writeManifest(g.name, true)
 		}
@@ -197,10 +199,12 @@ func (x *Index) view() (v *view, err error) {
 
 // A generation is one index on disk. Building anew makes another one.
 type generation struct {
-	name   string
-	scorch *scorch.Scorch
-	cache  *columnCache
-	broken atomic.Pointer[error] // an error of bleve's own goroutines, or of a batch
+	name    string
+	scorch  *scorch.Scorch
+	cache   *columnCache
+	unsaved *semaphore.Weighted // changes that can be found and are not on disk yet, see maxUnsaved
+	broken  context.Context     // its cause is an error of bleve's own goroutines, or of a batch
+	fail    context.CancelCauseFunc
 
 	mu       sync.Mutex
 	cursor   marketplace.Cursor
@@ -241,14 +245,7 @@ func (g *generation) view() (_ *view, err error) {
 	return v, nil
 }
 
-func (g *generation) failure() error {
-	if err := g.broken.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-func (g *generation) fail(err error) { g.broken.CompareAndSwap(nil, &err) }
+func (g *generation) failure() error { return context.Cause(g.broken) }
 
 func (g *generation) close() (err error) {
 	defer recovered(&err)
