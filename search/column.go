@@ -277,9 +277,15 @@ func ordinal(x float64) uint64 {
 type ranks struct {
 	of      []uint32 // by document: 1 + the place of its first term, 0 where it has none
 	samples []string
+
+	mu   sync.Mutex
+	read map[uint32]string // terms that were read, by place: first pages are the same for everybody
 }
 
-const sampled = 64
+const (
+	sampled   = 64
+	keepNames = 1000 // terms that ranks hold; then they begin anew
+)
 
 func readRanks(s *scorch.SegmentSnapshot, field string) (*ranks, error) {
 	r := &ranks{}
@@ -302,13 +308,28 @@ func readRanks(s *scorch.SegmentSnapshot, field string) (*ranks, error) {
 
 // term reads the term of a place.
 func (r *ranks) term(s *scorch.SegmentSnapshot, field string, place uint32) (out string, err error) {
+	r.mu.Lock()
+	out, ok := r.read[place]
+	r.mu.Unlock()
+	if ok {
+		return out, nil
+	}
 	i := place / sampled * sampled
 	err = r.walk(s, field, int(place/sampled), func(term string) bool {
 		out = term
 		i++
 		return i <= place
 	})
-	return out, err
+	if err != nil {
+		return "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.read == nil || len(r.read) == keepNames {
+		r.read = make(map[uint32]string)
+	}
+	r.read[place] = out
+	return out, nil
 }
 
 // find returns the place of a term, or of the next one where there is no such term.

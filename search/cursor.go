@@ -68,29 +68,28 @@ type place struct {
 
 // keys read the keys of an order in a part.
 type keys struct {
-	*part
 	numbers []uint64
-	ranks   *ranks
+	places  []uint32 // as in ranks
 }
 
 func (o *order) keys(p *part) (k keys, err error) {
-	k.part = p
 	if o.names {
-		k.ranks, err = p.ranks(o.field)
-	} else {
-		k.numbers, err = p.numbers(o.field)
+		var r *ranks
+		if r, err = p.ranks(o.field); err == nil {
+			k.places = r.of
+		}
+		return k, err
 	}
+	k.numbers, err = p.numbers(o.field)
 	return k, err
 }
 
 func (k *keys) of(doc uint32) uint64 {
-	switch {
-	case k.numbers != nil:
+	if k.numbers != nil {
 		return k.numbers[doc]
-	case k.ranks != nil && k.ranks.of != nil:
-		if r := k.ranks.of[doc]; r > 0 {
-			return 2*uint64(r) - 1
-		}
+	}
+	if k.places != nil {
+		return 2*uint64(k.places[doc]) - 1 // missing where it has none
 	}
 	return missing
 }
