@@ -63,8 +63,19 @@ type token struct {
 	text       string // folded
 	lower      string // lower case but with its accents, which stemmers want; words only
 	joined     string // of a word with hyphens, the whole without them
-	bound      bool   // the text goes on right after it, so that it cannot be half typed
-	count      int    // times it stands in a query
+	acronym    bool
+	bound      bool // the text goes on right after it, so that it cannot be half typed
+	count      int  // times it stands in a query
+}
+
+// isAcronym says whether a word is of capital letters and digits only.
+func isAcronym(word string) bool {
+	for i := range len(word) {
+		if c := word[i]; (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return len(word) > 1
 }
 
 // tokenize cuts a text into runs. Invalid UTF-8 separates.
@@ -89,12 +100,14 @@ func tokenize(text string) []token {
 		}
 		raw := text[from:end]
 		from = -1
-		t := token{start: begin, end: at, writing: kind}
+		t := token{start: begin, end: at, writing: kind, acronym: isAcronym(raw)}
 		most := maxText
 		if kind == words {
 			most = maxToken
 		}
-		t.text, t.lower = fold(raw, most)
+		if t.text, t.lower = fold(raw, most); kind == thai {
+			t.text = strings.ReplaceAll(norm.NFC.String(cut(raw, most)), "\u0e4d\u0e32", "\u0e33") // one vowel, which NFKC takes apart
+		}
 		afterLink, afterApostrophe := linked && begin == prevEnd+1, elided && begin == prevEnd+1
 		linked, elided, prevEnd = false, false, at
 		if t.text == "" {

@@ -203,27 +203,11 @@ func BenchmarkColumns(b *testing.B) {
 			find(b, x, marketplace.FinderQuery{Size: 1, Sort: sort, Languages: []marketplace.Language{l}})
 		}
 	}
-	bytes := 0
+	status := x.Status()
 	for b.Loop() {
-		v := must(x.view())
-		bytes = 0
-		for i := range v.segments {
-			for _, f := range v.segments[i].fields {
-				switch c := f.(type) {
-				case *column:
-					bytes += len(c.narrow) + 2*len(c.middle) + 4*(len(c.wide)+len(c.start)+len(c.holds)) + 40*len(c.terms)
-				case *lengths:
-					bytes += len(c.narrow) + 2*len(c.middle) + 4*(len(c.wide)+len(c.start)+len(c.holds)+len(c.of)) + 24*len(c.terms)
-				case []uint64:
-					bytes += 8 * len(c)
-				case *ranks:
-					bytes += 4*len(c.of) + 64*len(c.samples)
-				}
-			}
-		}
-		_ = v.snapshot.Close()
+		status = x.Status()
 	}
-	b.ReportMetric(float64(bytes)/float64(benchSize()), "bytes/document")
+	b.ReportMetric(float64(status.ColumnBytes)/float64(status.Documents), "bytes/document")
 }
 
 func BenchmarkHighlight(b *testing.B) {

@@ -223,7 +223,7 @@ type lengths struct {
 }
 
 func readLengths(s *scorch.SegmentSnapshot, field string) (*lengths, error) {
-	c, err := readColumn(s, field)
+	c, err := readColumn(s, lengthField(field))
 	if err != nil {
 		return nil, err
 	}
@@ -400,7 +400,7 @@ func (p *part) column(field string) (*column, error) {
 }
 
 func (p *part) lengths(field string) (*lengths, error) {
-	return read(p, lengthField(field), readLengths, func(l *lengths) bool { return len(l.terms) > 0 })
+	return read(p, field, readLengths, func(l *lengths) bool { return len(l.terms) > 0 })
 }
 
 func (p *part) numbers(field string) ([]uint64, error) {
@@ -451,6 +451,29 @@ func (c *columns) dying(s *scorch.SegmentSnapshot) []uint64 {
 }
 
 func has(bits []uint64, doc uint32) bool { return bits[doc/64]&(1<<(doc%64)) != 0 }
+
+// bytes is about how much memory the columns take.
+func (c *columns) bytes() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.fields {
+		switch f := f.(type) {
+		case *column:
+			n += f.bytes() + 20*len(f.terms) // the terms themselves are shared, see know
+		case *lengths:
+			n += f.bytes() + 24*len(f.terms) + 4*len(f.of)
+		case []uint64:
+			n += 8 * len(f)
+		case *ranks:
+			n += 4*len(f.of) + 64*len(f.samples)
+		}
+	}
+	return n + 8*len(c.bits)
+}
+
+func (c *column) bytes() int {
+	return len(c.narrow) + 2*len(c.middle) + 4*(len(c.wide)+len(c.start)+len(c.holds))
+}
 
 // A columnCache holds the columns of the segments of one index.
 type columnCache struct {

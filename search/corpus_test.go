@@ -356,7 +356,7 @@ func TestHighlight(t *testing.T) {
 		{"contaminacion", "es", "La contaminación, contaminaciones", "La [contaminación], [contaminaciones]"},
 		{"智慧停车", "zh", "本市智慧停车系统停车", "本市[智慧停车]系统[停车]"},
 		{"智慧停車", "zh", "😀智慧停车", "😀[智慧停车]"},
-		{"주차", "ko", "빈 주차장을 안내", "빈 [주차]장을 안내"},
+		{"주차", "ko", "빈 주차장을 안내", "빈 [주차장]을 안내"},
 		{"فيضانات", "ar", "الإنذار بالفيضانات", "الإنذار [بالفيضانات]"},
 		{"wifi", "en", "free Wi-Fi here", "free [Wi]-[Fi] here"},
 		{"of the city", "en", "of the city", "of the [city]"},

@@ -68,6 +68,11 @@ func init() {
 // search of 50,000 documents in 10 segments takes 0.55 ms, in 14 it took 0.83.
 var mergePlan = map[string]any{"FloorSegmentSize": 100, "MaxSegmentsPerTier": 5, "SegmentsPerMergeTask": 10}
 
+// persisting lets changes gather before they are written to disk together: by
+// itself bleve synchronizes the disk four times for each, while the store waits
+// for the same disk to make the next one durable (5.9 ms until found, then 3.4).
+var persisting = map[string]any{"PersisterNapTimeMSec": 100, "PersisterNapUnderNumFiles": 1000}
+
 // A batch is mostly one change. bleve makes room for 100 more documents: a
 // change was found after 4.8 ms, and is after 2.9.
 func init() { zap.NewSegmentBufferNumResultsBump = 2 }
@@ -334,7 +339,7 @@ func (x *Index) openGeneration(name string) (g *generation, err error) {
 	defer recovered(&err)
 	path := filepath.Join(x.dir, name)
 	s, err := newScorch(map[string]any{"path": path, "bolt_timeout": boltTimeout, "asyncErrorCallbackName": "citymarket",
-		"unsafe_batch": true, "scorchMergePlanOptions": mergePlan}, x.queue)
+		"unsafe_batch": true, "scorchMergePlanOptions": mergePlan, "scorchPersisterOptions": persisting}, x.queue)
 	if err != nil {
 		if err.Error() == "timeout" { // bbolt's ErrTimeout
 			err = ErrLocked

@@ -31,7 +31,7 @@ const (
 	// with it. A batch counts as minUnsaved changes at least, because each is a
 	// segment of its own until then.
 	maxUnsaved = 2 * pageSize
-	minUnsaved = pageSize / 16
+	minUnsaved = pageSize / 32
 	// longWait is how long the feed is asked to wait for news.
 	longWait = 30 * time.Second
 	// idle is how long a cursor that moves over changes which are not

@@ -27,7 +27,7 @@ func (x *Index) Highlight(ctx context.Context, query string, texts ...marketplac
 		}
 	}()
 	m := newMarker(query)
-	if len(m.words) == 0 && len(m.grams) == 0 {
+	if len(m.words) == 0 && len(m.grams) == 0 && len(m.concepts) == 0 {
 		return out
 	}
 	tokens := make([][]token, len(texts))
@@ -36,7 +36,8 @@ func (x *Index) Highlight(ctx context.Context, query string, texts ...marketplac
 			return out
 		}
 		tokens[i] = tokenize(texts[i].Text)
-		out[i] = m.mark(languageOf(texts[i].Language), tokens[i], m.exact)
+		l := languageOf(texts[i].Language)
+		out[i] = merge(append(m.mark(l, tokens[i], m.exact), m.meant(l, tokens[i])...))
 	}
 	m.unseen()
 	if len(m.words) == 0 {
@@ -53,19 +54,21 @@ func (x *Index) Highlight(ctx context.Context, query string, texts ...marketplac
 
 // A marker knows what a query's words look like in a text.
 type marker struct {
-	words []token
-	terms map[string][]int // field and term to the words that have it
-	grams map[string]bool
-	seen  []bool // by word
+	words    []token
+	terms    map[string][]int // field and term to the words that have it
+	grams    map[string]bool
+	concepts map[string][]int // to the words that name it
+	seen     []bool           // by word
 }
 
 func newMarker(query string) *marker {
-	m := &marker{terms: make(map[string][]int), grams: make(map[string]bool)}
+	m := &marker{terms: make(map[string][]int), grams: make(map[string]bool), concepts: make(map[string][]int)}
 	add := func(field, term string, word int) {
 		key := field + "\x00" + term
 		m.terms[key] = append(m.terms[key], word)
 	}
-	for _, t := range tokensOf(query) {
+	all := tokenize(typed(query))
+	for _, t := range distinct(all) {
 		if t.writing != words {
 			t.grams(true, func(term string, _, _ int) { m.grams[term] = true })
 			continue
@@ -85,8 +88,34 @@ func newMarker(query string) *marker {
 			}
 		}
 	}
+	for _, c := range mentions(all, nil) {
+		named := m.concepts[c.concept]
+		for i, t := range m.words {
+			if c.start <= t.start && t.end <= c.end {
+				named = append(named, i)
+			}
+		}
+		m.concepts[c.concept] = named
+	}
 	m.seen = make([]bool, len(m.words))
 	return m
+}
+
+// meant returns where a text names the query's concepts.
+func (m *marker) meant(l *tongue, tokens []token) []marketplace.Range {
+	var out []marketplace.Range
+	if len(m.concepts) == 0 {
+		return nil
+	}
+	for _, c := range mentions(tokens, l) {
+		if named, ok := m.concepts[c.concept]; ok {
+			for _, i := range named {
+				m.seen[i] = true
+			}
+			out = append(out, marketplace.Range{Start: c.start, End: c.end})
+		}
+	}
+	return out
 }
 
 // exact says whether a word of a text is one of the query's, in some form.

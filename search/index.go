@@ -70,10 +70,11 @@ var _ marketplace.Finder = (*Index)(nil)
 
 // Status tells how an index is.
 type Status struct {
-	Documents  int   // entries that can be found
-	CaughtUp   bool  // the end of the feed has been reached at least once since Open
-	Rebuilding bool  // being built from the beginning; until CaughtUp searches find less, or what was
-	Err        error // why following does not get on, nil while it does
+	Documents   int   // entries that can be found
+	ColumnBytes int   // memory of what filters, facets, sorts and scores have read of the index, about
+	CaughtUp    bool  // the end of the feed has been reached at least once since Open
+	Rebuilding  bool  // being built from the beginning; until CaughtUp searches find less, or what was
+	Err         error // why following does not get on, nil while it does
 }
 
 // Open opens the index in a directory of its own, which it makes where there
@@ -139,6 +140,9 @@ func (x *Index) Status() Status {
 	x.mu.Unlock()
 	if v, err := x.view(); err == nil {
 		s.Documents = v.live
+		for i := range v.segments {
+			s.ColumnBytes += v.segments[i].columns.bytes()
+		}
 		_ = v.snapshot.Close()
 	}
 	return s

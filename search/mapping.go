@@ -18,7 +18,7 @@ import (
 
 // mappingVersion is raised with every change to what is written to an index:
 // fields, terms, internal values. An index of another version is built anew.
-const mappingVersion = 5
+const mappingVersion = 6
 
 // The fields of an index. Nothing is stored and there are no term vectors:
 // the store has the text. Besides these there are text.<language> (see
@@ -29,6 +29,7 @@ const (
 	fieldWords    = "words"    // every word of every language as it is, folded; what typos are mended from
 	fieldGrams    = "grams"    // Han, Hangul and Thai terms
 	fieldParts    = "parts"    // pieces of words and of Thai, without lengths: what sentences are compared by
+	fieldConcepts = "concepts" // of the vocabulary, whatever the language they are named in
 	fieldTitle    = "title"    // titles and names: words, stems and grams
 	fieldAbout    = "about"    // titles of what the entry refers to, in all their languages: words, stems and grams
 	fieldEdge     = "edge"     // titles and names: the beginnings of their words, for the word being typed
@@ -137,6 +138,9 @@ func (f *bag) list(stepped bool) terms {
 
 func (b builder) text(l *tongue, text string, title bool) {
 	tokens := tokenize(text)
+	for _, m := range mentions(tokens, l) {
+		b.add(fieldConcepts, m.concept)
+	}
 	for i := range tokens {
 		t := &tokens[i]
 		t.parts(false, func(term string) { b.add(fieldParts, term) })
@@ -190,44 +194,51 @@ func (b builder) edges(word string) {
 	}
 }
 
-// abouts remembers the terms of titles that entries refer to: a few hundred
-// topics and companies stand in every entry's about, and analysing them anew
-// took a third of the time of making its document. Bounded.
+// An about is what is written of a title that entries refer to.
+type about struct{ terms, concepts terms }
+
+// abouts remembers them: a few hundred topics and companies stand in every
+// entry's about, and analysing them anew took a third of the time of making
+// its document. Bounded.
 var abouts struct {
 	sync.Mutex
-	terms map[marketplace.Translation]terms
+	of map[marketplace.Translation]about
 }
 
-// aboutTerms are the different words, stems and grams of a title.
-func aboutTerms(t marketplace.Translation) terms {
+// aboutOf returns the different words, stems and grams of a title, and the
+// concepts that it names.
+func aboutOf(t marketplace.Translation) about {
 	abouts.Lock()
 	defer abouts.Unlock()
-	if known, ok := abouts.terms[t]; ok {
+	if known, ok := abouts.of[t]; ok {
 		return known
 	}
-	var out terms
-	add := func(term string) {
-		if !slices.Contains(out, term) {
-			out = append(out, term)
+	var out about
+	add := func(to *terms, term string) {
+		if !slices.Contains(*to, term) {
+			*to = append(*to, term)
 		}
 	}
-	l := languageOf(t.Language)
-	for _, token := range tokenize(cut(t.Text, 1000)) {
+	l, tokens := languageOf(t.Language), tokenize(cut(t.Text, 1000))
+	for _, m := range mentions(tokens, l) {
+		add(&out.concepts, m.concept)
+	}
+	for _, token := range tokens {
 		switch {
 		case token.writing != words:
-			token.grams(false, func(term string, _, _ int) { add(term) })
+			token.grams(false, func(term string, _, _ int) { add(&out.terms, term) })
 		case !stopWords[token.text]:
-			add(token.text)
+			add(&out.terms, token.text)
 			stems, n := l.stems(&token)
 			for _, s := range stems[:n] {
-				add(s)
+				add(&out.terms, s)
 			}
 		}
 	}
-	if len(abouts.terms) >= 20_000 || abouts.terms == nil {
-		abouts.terms = make(map[marketplace.Translation]terms)
+	if len(abouts.of) >= 20_000 || abouts.of == nil {
+		abouts.of = make(map[marketplace.Translation]about)
 	}
-	abouts.terms[t] = out
+	abouts.of[t] = out
 	return out
 }
 
@@ -249,9 +260,17 @@ func bagsOf(e *marketplace.Entry) builder {
 		b.text(languageOf(""), name, true)
 	}
 	for _, text := range e.About {
+		named := make(map[string]bool) // once, in however many languages
 		for _, t := range text {
-			for _, term := range aboutTerms(t) {
+			about := aboutOf(t)
+			for _, term := range about.terms {
 				b.add(fieldAbout, term)
+			}
+			for _, c := range about.concepts {
+				if !named[c] {
+					named[c] = true
+					b.add(fieldConcepts, c)
+				}
 			}
 		}
 	}

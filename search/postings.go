@@ -222,6 +222,7 @@ type scorer struct {
 	best   []float32 // of a group's clauses; zero outside of score
 	group  []uint32
 	found  []uint32
+	each   roaring.IntIterator
 }
 
 var scorers = sync.Pool{New: func() any { return new(scorer) }}
@@ -273,8 +274,8 @@ func few(l *roaring.Bitmap, words int) bool { return l.GetCardinality() < uint64
 // or sets the bits of a list's documents.
 func (s *scorer) or(l *roaring.Bitmap, words int) {
 	if few(l, words) {
-		for it := l.Iterator(); it.HasNext(); {
-			d := it.Next()
+		for s.each.Initialize(l); s.each.HasNext(); {
+			d := s.each.Next()
 			s.bits[d/64] |= 1 << (d % 64)
 		}
 		return
@@ -285,11 +286,19 @@ func (s *scorer) or(l *roaring.Bitmap, words int) {
 }
 
 // and returns the documents of a list that are wanted.
-func (s *scorer) and(l *roaring.Bitmap, words int) []uint32 {
+func (s *scorer) and(l *roaring.Bitmap, words int, wanted []uint32) []uint32 {
 	s.found = s.found[:0]
+	if rare := l.GetCardinality(); rare < uint64(16*words) && uint64(16*len(wanted)) < rare {
+		for _, d := range wanted {
+			if l.Contains(d) {
+				s.found = append(s.found, d)
+			}
+		}
+		return s.found
+	}
 	if few(l, words) {
-		for it := l.Iterator(); it.HasNext(); {
-			if d := it.Next(); has(s.wanted, d) {
+		for s.each.Initialize(l); s.each.HasNext(); {
+			if d := s.each.Next(); has(s.wanted, d) {
 				s.found = append(s.found, d)
 			}
 		}
@@ -332,7 +341,7 @@ func (s *scorer) score(ctx context.Context, v *view, part int, units []unit, doc
 			return nil, err // and the scorer is not used again
 		}
 		for _, group := range units[i].groups {
-			if err := s.add(v, part, words, group); err != nil {
+			if err := s.add(v, part, words, docs, group); err != nil {
 				return nil, err
 			}
 		}
@@ -347,14 +356,14 @@ func (s *scorer) score(ctx context.Context, v *view, part int, units []unit, doc
 }
 
 // add adds the best of a group's clauses to the sums of the wanted documents.
-func (s *scorer) add(v *view, part, words int, group []clause) error {
+func (s *scorer) add(v *view, part, words int, docs []uint32, group []clause) error {
 	lists := 0
 	for i := range group {
 		lists += len(group[i].lists[part])
 	}
 	for i := range group {
 		c := &group[i]
-		if len(c.lists[part]) == 0 {
+		if len(c.lists[part]) == 0 || c.weight == 0 {
 			continue
 		}
 		lengths, err := v.segments[part].lengths(c.field)
@@ -367,7 +376,7 @@ func (s *scorer) add(v *view, part, words int, group []clause) error {
 		top, flat, slope := float32(c.weight*idf*(bm25K+1)), float32(bm25K*(1-bm25B)), float32(bm25K*bm25B/max(v.average[c.field], 1))
 		for step, l := range c.lists[part] {
 			tf := float32(steps[step])
-			for _, d := range s.and(l, words) {
+			for _, d := range s.and(l, words, docs) {
 				x := top / (1 + bm25K)
 				if counted {
 					x = top * tf / (tf + flat + slope*lengths.of[lengths.set(d)])

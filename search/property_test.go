@@ -180,6 +180,11 @@ func TestModel(t *testing.T) {
 				t.Fatalf("facet %s: %v, want %v", facet.Field, facet.Buckets, buckets)
 			}
 		}
+		counted := q
+		counted.Size = 0
+		if none := must(x.Search(context.Background(), counted))[0]; none.Total != all.Total || len(none.Hits) > 0 {
+			t.Fatalf("without hits: %+v, want a total of %d", none, all.Total)
+		}
 		// The order is the one asked for.
 		byID := map[string]example{}
 		for _, e := range list {

@@ -19,6 +19,8 @@ const (
 	maxUnits  = 32
 	maxLooked = 96
 	maxParts  = 160
+
+	maxConcepts = 32
 )
 
 // maxMends is for how many words of a query the dictionary is searched for
@@ -41,6 +43,7 @@ const (
 	weightWhole    = 0.3 // a whole Korean word beside its bigrams
 	weightParticle = 0.2 // a bigram that holds a Korean particle
 	weightSmall    = 0.4 // a word that says little
+	weightConcept  = 0.5 // what words mean beside what they are
 	weightWeak     = 0.3 // a weak word beside others
 )
 
@@ -66,6 +69,46 @@ type question struct {
 	sentence bool // it is more than four words
 	mends    int  // words for which the dictionary was searched
 	grams    map[string]bool
+	concepts []concept
+}
+
+// A concept is one that the query names and some document, too.
+type concept struct {
+	mention
+	clause
+}
+
+// cover is a group that says of documents which name a concept, in whatever
+// language, that they have a unit that is part of its name in the query. It
+// adds nothing to the score, since the concept itself does.
+func (q *question) cover(start, end int) (group []clause) {
+	for _, c := range q.concepts {
+		if c.start <= start && end <= c.end {
+			c.clause.weight = 0
+			group = append(group, c.clause)
+		}
+	}
+	return group
+}
+
+// askConcepts adds the concepts that a text names as bonuses.
+func (v *view) askConcepts(q *question, tokens []token) error {
+	asked := make(map[string]bool)
+	for _, m := range mentions(tokens, nil) {
+		c, err := v.look(clause{field: fieldConcepts, term: m.concept, weight: weightConcept})
+		if err != nil {
+			return err
+		}
+		if c.df == 0 || len(q.concepts) == maxConcepts {
+			continue
+		}
+		q.concepts = append(q.concepts, concept{m, c})
+		if !asked[m.concept] {
+			asked[m.concept] = true
+			q.add(unit{groups: [][]clause{{c}}, bonus: true})
+		}
+	}
+	return nil
 }
 
 func (q *question) add(u unit) {
@@ -131,6 +174,11 @@ func (v *view) ask(ctx context.Context, text string, typing bool) (*question, er
 				tokens, n = append(tokens, last), n+1
 			}
 			half = n - 1
+		}
+	}
+	if !typing {
+		if err := v.askConcepts(q, all); err != nil {
+			return nil, err
 		}
 	}
 	small := smallIn(all)
@@ -319,8 +367,12 @@ func (v *view) askWord(q *question, t *token, titles bool, scale float64) error 
 	if err != nil {
 		return err
 	}
+	cover := q.cover(t.start, t.end)
+	if cover != nil && stopWords[t.text] { // ITS
+		groups = nil
+	}
 	if len(groups) > 0 || q.mends == maxMends {
-		q.add(unit{groups: groups, weak: weakWords[t.text]})
+		q.add(unit{groups: covered(groups, cover), weak: weakWords[t.text]})
 		return nil
 	}
 	q.mends++
@@ -328,9 +380,16 @@ func (v *view) askWord(q *question, t *token, titles bool, scale float64) error 
 	if titles {
 		dictionary = fieldTitle
 	}
-	mended, err := v.mend(dictionary, t.text, false)
+	mended, err := v.longer(dictionary, t.text)
+	if err == nil && len(mended) == 0 && cover == nil { // a word that means something is no typo
+		mended, err = v.mend(dictionary, t.text)
+	}
 	if err != nil {
 		return err
+	}
+	if len(mended) == 0 && cover != nil {
+		q.add(unit{groups: covered(nil, cover)})
+		return nil
 	}
 	if len(mended) == 0 {
 		first, second, err := v.split(t.text)
@@ -375,15 +434,24 @@ func (v *view) askWord(q *question, t *token, titles bool, scale float64) error 
 			g[i].df = df
 		}
 	}
+	u.groups = covered(u.groups, cover)
 	q.add(u)
 	return nil
+}
+
+// covered adds a cover to groups, where there is one.
+func covered(groups [][]clause, cover []clause) [][]clause {
+	if cover != nil {
+		groups = append(groups, cover)
+	}
+	return groups
 }
 
 func (v *view) askGrams(q *question, t *token, titles bool) error {
 	var err error
 	unknown, before := 0, q.asked
 	bare := t.bare()
-	t.grams(true, func(term string, _, end int) {
+	t.grams(true, func(term string, start, end int) {
 		if err != nil || len(q.units) >= maxLooked || q.grams[term] {
 			return
 		}
@@ -401,6 +469,7 @@ func (v *view) askGrams(q *question, t *token, titles bool) error {
 		} else {
 			groups, err = v.known([]clause{{field: fieldGrams, term: term, weight: scale * weightStem}}, title, []clause{{field: fieldAbout, term: term, weight: scale * weightAbout}})
 		}
+		groups = covered(groups, q.cover(t.start+start, t.start+end))
 		if len(groups) == 0 {
 			unknown++ // two words that meet in the query, or a typo: either way no document can have it
 			return
@@ -444,7 +513,7 @@ func (v *view) askHalf(q *question, t *token) error {
 		return err
 	}
 	if len(groups) == 0 {
-		mended, err := v.mend(fieldEdge, begin, true)
+		mended, err := v.mend(fieldEdge, begin)
 		if err != nil {
 			return err
 		}

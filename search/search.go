@@ -56,7 +56,6 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 	}
 	if err == nil {
 		err = r.found(&found)
-		r.scores = r.scores[:0]
 		workings.Put(r.working)
 	}
 	if err == nil && found.Total == 0 && text && !counting && !q.Typing {
@@ -86,7 +85,7 @@ type run struct {
 // A working holds what a run knows of the documents it looks at now.
 type working struct {
 	batch  []uint32
-	scores []float32            // none where it is not sorted by them
+	scores []float32
 	nearly [maxFilters][]uint32 // by field: those that only its filters keep out
 	buffer []uint32             // zeros
 }
@@ -111,6 +110,7 @@ type stage struct {
 	tests         []test // of fields
 	after, before *bound
 	columns       []*column // by facet
+	matches       []uint32  // those to be scored
 	best          []place   // a heap, the worst on top
 }
 
@@ -299,7 +299,8 @@ func (r *run) everything(ctx context.Context) error {
 				r.batch = slices.DeleteFunc(r.batch, func(d uint32) bool { return has(s.dead, d) })
 			}
 			r.sift(s)
-			if err := r.take(s); err != nil {
+			r.tally(s)
+			if err := r.sieve(s); err != nil {
 				return err
 			}
 			end = from
@@ -342,33 +343,44 @@ func (r *run) scored(ctx context.Context, q *question) error {
 				continue
 			}
 			r.sift(s)
-			if r.order.scored && r.size > 0 {
-				var err error
-				if r.scores, err = finders[i].score(ctx, r.view, i, q.units, r.batch, r.scores); err != nil {
-					return err
-				}
-			}
-			if err := r.take(s); err != nil {
+			r.tally(s)
+			if r.order.scored {
+				s.matches = append(s.matches, r.batch...)
+			} else if err := r.sieve(s); err != nil {
 				return err
 			}
 		}
 	}
 	for i := range r.stages {
-		if best := r.stages[i].best; !r.order.scored && len(best) > 0 {
-			slices.SortFunc(best, func(a, b place) int { return cmp.Compare(a.doc, b.doc) })
-			r.batch = r.batch[:0]
-			for _, p := range best {
-				r.batch = append(r.batch, p.doc)
-			}
-			scores, err := finders[i].score(ctx, r.view, i, q.units, r.batch, r.scores)
-			if err != nil {
-				return err
-			}
-			for n := range best {
-				best[n].score = scores[n]
-			}
+		s := &r.stages[i]
+		if err := r.rank(ctx, s, finders[i], i, q.units); err != nil {
+			return err
 		}
 		scorers.Put(finders[i])
+	}
+	return nil
+}
+
+// rank scores the matches of a segment and keeps the best; where they are
+// sorted by something else, it scores those that were kept.
+func (r *run) rank(ctx context.Context, s *stage, finder *scorer, part int, units []unit) (err error) {
+	if !r.order.scored {
+		slices.SortFunc(s.best, func(a, b place) int { return cmp.Compare(a.doc, b.doc) })
+		for _, p := range s.best {
+			s.matches = append(s.matches, p.doc)
+		}
+	}
+	r.scores = r.scores[:0]
+	if r.size > 0 {
+		if r.scores, err = finder.score(ctx, r.view, part, units, s.matches, r.scores); err != nil {
+			return err
+		}
+	}
+	if r.order.scored {
+		return r.choose(s, s.matches, r.scores)
+	}
+	for i := range s.best {
+		s.best[i].score = r.scores[i]
 	}
 	return nil
 }
@@ -406,8 +418,8 @@ next:
 	r.batch = r.batch[:n]
 }
 
-// take counts the sifted batch of a segment and keeps the best.
-func (r *run) take(s *stage) error {
+// tally counts the sifted batch of a segment.
+func (r *run) tally(s *stage) {
 	r.total += len(r.batch)
 	for i := range r.facets {
 		f := &r.facets[i]
@@ -416,13 +428,14 @@ func (r *run) take(s *stage) error {
 			s.columns[i].count(r.nearly[f.own], f.counts, &r.buffer)
 		}
 	}
-	if r.order.scored {
-		return r.choose(s, r.batch)
-	}
-	// The more were seen, the seldomer the worst of the best changes.
+}
+
+// sieve keeps the best of a batch that is not sorted by scores. The more were
+// seen, the seldomer the worst of the best changes.
+func (r *run) sieve(s *stage) error {
 	for docs, n := r.batch, 64; len(docs) > 0; n *= 2 {
 		n = min(n, len(docs))
-		if err := r.choose(s, r.sieve(s, docs[:n])); err != nil {
+		if err := r.choose(s, r.hopeful(s, docs[:n]), nil); err != nil {
 			return err
 		}
 		docs = docs[n:]
@@ -430,9 +443,9 @@ func (r *run) take(s *stage) error {
 	return nil
 }
 
-// sieve leaves the documents that may be among the best, and counts the
+// hopeful leaves the documents that may be among the best, and counts the
 // others: 1 ns each, where the heap takes 5.
-func (r *run) sieve(s *stage, docs []uint32) []uint32 {
+func (r *run) hopeful(s *stage, docs []uint32) []uint32 {
 	first, last := uint64(0), uint64(missing) // keys of the range
 	if s.after != nil {
 		first = s.after.key
@@ -467,12 +480,12 @@ func (r *run) sieve(s *stage, docs []uint32) []uint32 {
 	return docs[:n]
 }
 
-// choose keeps the best of some documents.
-func (r *run) choose(s *stage, docs []uint32) error {
+// choose keeps the best of some documents, which have scores or all have none.
+func (r *run) choose(s *stage, docs []uint32, scores []float32) error {
 	var score float32
 	for i, d := range docs {
-		if len(r.scores) > 0 {
-			score = r.scores[i]
+		if len(scores) > 0 {
+			score = scores[i]
 		}
 		key := s.keys.of(d)
 		if r.after != nil || r.before != nil {
@@ -527,7 +540,7 @@ func (r *run) hopeless(worst *place, score float32, key uint64) bool {
 // keep takes a match among the best if it is one of them.
 func (r *run) keep(s *stage, p place) error {
 	if len(s.best) < r.size {
-		s.best = append(s.best, p)
+		s.best = append(slices.Grow(s.best, r.size-len(s.best)), p)
 		return r.up(s.best)
 	}
 	if worse, err := r.worse(&s.best[0], &p); err != nil || !worse {
@@ -646,17 +659,19 @@ func (r *run) merge() ([]*place, error) {
 	return out, err
 }
 
-// buckets lists the counts of a facet.
+// buckets lists the largest counts of a facet.
 func (f *facet) buckets() marketplace.Buckets {
-	out := marketplace.Buckets{Field: f.field, Buckets: []marketplace.Bucket{}}
-	for t, n := range f.counts {
-		if n > 0 {
-			out.Buckets = append(out.Buckets, marketplace.Bucket{Value: f.terms[t], Count: n})
-		}
-	}
-	slices.SortFunc(out.Buckets, func(a, b marketplace.Bucket) int {
+	out := make([]marketplace.Bucket, 0, f.size)
+	larger := func(a, b marketplace.Bucket) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
-	})
-	out.Buckets = out.Buckets[:min(len(out.Buckets), f.size)]
-	return out
+	}
+	for t, n := range f.counts {
+		b := marketplace.Bucket{Value: f.terms[t], Count: n}
+		if n == 0 || len(out) == f.size && larger(out[f.size-1], b) < 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(out, b, larger)
+		out = slices.Insert(out[:min(len(out), f.size-1)], at, b)
+	}
+	return marketplace.Buckets{Field: f.field, Buckets: out}
 }

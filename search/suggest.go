@@ -25,40 +25,37 @@ type mended struct {
 	df     int
 }
 
-// mend finds what may have been meant by a word that nothing contains: words
-// that begin like it (half a word), else words one edit away (transpositions
-// count as one), else two edits for words of five letters or more that begin
-// with the same letter. Nearest first, then commonest.
-func (v *view) mend(field, word string, half bool) ([]mended, error) {
-	letters := utf8.RuneCountInString(word)
-	if letters < 3 {
+// longer finds the words that begin with one that nothing contains, the
+// commonest first: half a word, or the first part of a compound.
+func (v *view) longer(field, word string) ([]mended, error) {
+	if utf8.RuneCountInString(word) < 3 {
 		return nil, nil
 	}
-	if !half {
-		dict, err := v.snapshot.FieldDictPrefix(field, []byte(word))
+	dict, err := v.snapshot.FieldDictPrefix(field, []byte(word))
+	if err != nil {
+		return nil, err
+	}
+	var out []mended
+	for range maxCandidates {
+		e, err := dict.Next()
 		if err != nil {
 			return nil, err
 		}
-		var out []mended
-		for range maxCandidates {
-			e, err := dict.Next()
-			if err != nil {
-				return nil, err
-			}
-			if e == nil {
-				break
-			}
-			out = append(out, mended{word: e.Term, weight: 0.8, df: int(e.Count)})
+		if e == nil {
+			break
 		}
-		if err := dict.Close(); err != nil {
-			return nil, err
-		}
-		if len(out) > 0 {
-			return v.likeliest(field, out, maxMended), nil
-		}
+		out = append(out, mended{word: e.Term, weight: 0.8, df: int(e.Count)})
 	}
+	return v.likeliest(field, out, maxMended), dict.Close()
+}
+
+// mend finds what may have been meant by a word that nothing contains: words
+// one edit away (transpositions count as one), else two edits for words of five
+// letters or more that begin with the same letter. Nearest first, then
+// commonest.
+func (v *view) mend(field, word string) ([]mended, error) {
 	out, err := v.near(field, word, 1, "")
-	if err != nil || len(out) > 0 || letters < 5 {
+	if err != nil || len(out) > 0 || utf8.RuneCountInString(word) < 5 {
 		return v.likeliest(field, out, maxMended), err
 	}
 	_, first := utf8.DecodeRuneInString(word)
