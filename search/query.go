@@ -434,6 +434,20 @@ func (v *view) askWord(q *question, t *token, titles bool, scale float64) error 
 			g[i].df = df
 		}
 	}
+	if !titles {
+		var meant []clause // what the likeliest of them means, in any language
+		best := mended[0]
+		for _, m := range mentions(tokenize(best.word), nil) {
+			c, err := v.look(clause{field: fieldConcepts, term: m.concept, weight: best.weight * scale * weightConcept})
+			if err != nil {
+				return err
+			}
+			if c.df > 0 {
+				meant = append(meant, c)
+			}
+		}
+		u.groups = covered(u.groups, meant)
+	}
 	u.groups = covered(u.groups, cover)
 	q.add(u)
 	return nil

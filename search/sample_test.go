@@ -31,7 +31,7 @@ var sampleFloors = map[string]quality{
 	"word":      {nDCG: .82, recall: .79},
 	"phrase":    {nDCG: .67, recall: .67},
 	"question":  {nDCG: .51, recall: .49},
-	"typo":      {nDCG: .68, recall: .70},
+	"typo":      {nDCG: .72, recall: .75},
 	"form":      {nDCG: .69, recall: .80},
 	"crossing":  {nDCG: .49, recall: .65},
 	"name":      {nDCG: .95, recall: .92},
