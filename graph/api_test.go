@@ -198,7 +198,7 @@ func TestStoreOperationsDoNotGrowWithThePage(t *testing.T) {
 		// the page, then companies, topics, cities, and the topics' domains
 		{`{ solutions(first: %d) { nodes { title { text } company { name { text } } topics { label { text } parent { label { text } } } deployments { city { name { text } } } } } }`, 5},
 		// the page has five kinds; then the companies and cities of some; then labels of facets, two kinds
-		{`{ search(text: "city", first: %d) { edges { node { ... on Solution { company { name { text } } } ... on Proposal { city { name { text } } } } highlights { text } } facets(fields: [TOPIC, MEMBER]) { buckets { label } } } }`, 9},
+		{`{ search(text: "city", first: %d) { edges { node { ... on Solution { company { name { text } } } ... on Proposal { city { name { text } } } } highlights { text } explanation { words } } facets(fields: [TOPIC, MEMBER]) { buckets { label } } } }`, 9},
 		// the page, the solutions of all of them, their topics
 		{`{ companies(first: %d) { nodes { solutions(first: 3) { totalCount nodes { title { text } topics { label { text } } } } } } }`, 3},
 		{`{ cities(first: %d) { nodes { name { text } within { name { text } } proposals(first: 2) { nodes { topics { label { text } } } } } } }`, 4},

@@ -1295,6 +1295,38 @@ func (ec *executionContext) fieldContext_CityEdge_highlights(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _CityEdge_explanation(ctx context.Context, field graphql.CollectedField, obj *marketplace.Edge[*marketplace.City]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CityEdge_explanation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explanation(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.Explanation) graphql.Marshaler {
+			return ec.marshalNExplanation2ᚕᚖcitymarketᚋmarketplaceᚐExplanationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CityEdge_explanation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CityEdge",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Explanation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Company_id(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2251,6 +2283,38 @@ func (ec *executionContext) fieldContext_CompanyEdge_highlights(_ context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _CompanyEdge_explanation(ctx context.Context, field graphql.CollectedField, obj *marketplace.Edge[*marketplace.Company]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompanyEdge_explanation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explanation(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.Explanation) graphql.Marshaler {
+			return ec.marshalNExplanation2ᚕᚖcitymarketᚋmarketplaceᚐExplanationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CompanyEdge_explanation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompanyEdge",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Explanation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Coordinates_latitude(ctx context.Context, field graphql.CollectedField, obj *marketplace.Coordinates) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3131,6 +3195,38 @@ func (ec *executionContext) fieldContext_InstitutionEdge_highlights(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _InstitutionEdge_explanation(ctx context.Context, field graphql.CollectedField, obj *marketplace.Edge[*marketplace.Institution]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstitutionEdge_explanation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explanation(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.Explanation) graphql.Marshaler {
+			return ec.marshalNExplanation2ᚕᚖcitymarketᚋmarketplaceᚐExplanationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstitutionEdge_explanation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstitutionEdge",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Explanation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Population_number(ctx context.Context, field graphql.CollectedField, obj *marketplace.Population) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3601,6 +3697,12 @@ func (ec *executionContext) _CityEdge(ctx context.Context, sel ast.SelectionSet,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CityEdge_highlights(ctx, field, obj)
 				})
+		case "explanation":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CityEdge_explanation(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -3859,6 +3961,12 @@ func (ec *executionContext) _CompanyEdge(ctx context.Context, sel ast.SelectionS
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CompanyEdge_highlights(ctx, field, obj)
+				})
+		case "explanation":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CompanyEdge_explanation(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -4135,6 +4243,12 @@ func (ec *executionContext) _InstitutionEdge(ctx context.Context, sel ast.Select
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._InstitutionEdge_highlights(ctx, field, obj)
+				})
+		case "explanation":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._InstitutionEdge_explanation(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

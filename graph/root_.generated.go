@@ -86,10 +86,11 @@ type ComplexityRoot struct {
 	}
 
 	CityEdge struct {
-		Cursor     func(childComplexity int) int
-		Highlights func(childComplexity int) int
-		Node       func(childComplexity int) int
-		Score      func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Explanation func(childComplexity int) int
+		Highlights  func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Score       func(childComplexity int) int
 	}
 
 	Company struct {
@@ -129,10 +130,11 @@ type ComplexityRoot struct {
 	}
 
 	CompanyEdge struct {
-		Cursor     func(childComplexity int) int
-		Highlights func(childComplexity int) int
-		Node       func(childComplexity int) int
-		Score      func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Explanation func(childComplexity int) int
+		Highlights  func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Score       func(childComplexity int) int
 	}
 
 	Coordinates struct {
@@ -155,6 +157,14 @@ type ComplexityRoot struct {
 		Place   func(childComplexity int) int
 		Result  func(childComplexity int, languages []marketplace.Language) int
 		Year    func(childComplexity int) int
+	}
+
+	Explanation struct {
+		Field    func(childComplexity int) int
+		Form     func(childComplexity int) int
+		Found    func(childComplexity int) int
+		Language func(childComplexity int) int
+		Words    func(childComplexity int) int
 	}
 
 	Facet struct {
@@ -207,10 +217,11 @@ type ComplexityRoot struct {
 	}
 
 	InstitutionEdge struct {
-		Cursor     func(childComplexity int) int
-		Highlights func(childComplexity int) int
-		Node       func(childComplexity int) int
-		Score      func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Explanation func(childComplexity int) int
+		Highlights  func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Score       func(childComplexity int) int
 	}
 
 	LocalizedText struct {
@@ -304,10 +315,11 @@ type ComplexityRoot struct {
 	}
 
 	ProposalEdge struct {
-		Cursor     func(childComplexity int) int
-		Highlights func(childComplexity int) int
-		Node       func(childComplexity int) int
-		Score      func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Explanation func(childComplexity int) int
+		Highlights  func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Score       func(childComplexity int) int
 	}
 
 	Query struct {
@@ -347,10 +359,11 @@ type ComplexityRoot struct {
 	}
 
 	SearchEdge struct {
-		Cursor     func(childComplexity int) int
-		Highlights func(childComplexity int) int
-		Node       func(childComplexity int) int
-		Score      func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Explanation func(childComplexity int) int
+		Highlights  func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Score       func(childComplexity int) int
 	}
 
 	Solution struct {
@@ -393,10 +406,11 @@ type ComplexityRoot struct {
 	}
 
 	SolutionEdge struct {
-		Cursor     func(childComplexity int) int
-		Highlights func(childComplexity int) int
-		Node       func(childComplexity int) int
-		Score      func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Explanation func(childComplexity int) int
+		Highlights  func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Score       func(childComplexity int) int
 	}
 
 	Suggestion struct {
@@ -677,6 +691,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CityEdge.Cursor(childComplexity), true
+	case "CityEdge.explanation":
+		if e.ComplexityRoot.CityEdge.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CityEdge.Explanation(childComplexity), true
 	case "CityEdge.highlights":
 		if e.ComplexityRoot.CityEdge.Highlights == nil {
 			break
@@ -904,6 +924,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CompanyEdge.Cursor(childComplexity), true
+	case "CompanyEdge.explanation":
+		if e.ComplexityRoot.CompanyEdge.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompanyEdge.Explanation(childComplexity), true
 	case "CompanyEdge.highlights":
 		if e.ComplexityRoot.CompanyEdge.Highlights == nil {
 			break
@@ -1013,6 +1039,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Deployment.Year(childComplexity), true
+
+	case "Explanation.field":
+		if e.ComplexityRoot.Explanation.Field == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Explanation.Field(childComplexity), true
+	case "Explanation.form":
+		if e.ComplexityRoot.Explanation.Form == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Explanation.Form(childComplexity), true
+	case "Explanation.found":
+		if e.ComplexityRoot.Explanation.Found == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Explanation.Found(childComplexity), true
+	case "Explanation.language":
+		if e.ComplexityRoot.Explanation.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Explanation.Language(childComplexity), true
+	case "Explanation.words":
+		if e.ComplexityRoot.Explanation.Words == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Explanation.Words(childComplexity), true
 
 	case "Facet.buckets":
 		if e.ComplexityRoot.Facet.Buckets == nil {
@@ -1249,6 +1306,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.InstitutionEdge.Cursor(childComplexity), true
+	case "InstitutionEdge.explanation":
+		if e.ComplexityRoot.InstitutionEdge.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstitutionEdge.Explanation(childComplexity), true
 	case "InstitutionEdge.highlights":
 		if e.ComplexityRoot.InstitutionEdge.Highlights == nil {
 			break
@@ -1674,6 +1737,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProposalEdge.Cursor(childComplexity), true
+	case "ProposalEdge.explanation":
+		if e.ComplexityRoot.ProposalEdge.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalEdge.Explanation(childComplexity), true
 	case "ProposalEdge.highlights":
 		if e.ComplexityRoot.ProposalEdge.Highlights == nil {
 			break
@@ -1945,6 +2014,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SearchEdge.Cursor(childComplexity), true
+	case "SearchEdge.explanation":
+		if e.ComplexityRoot.SearchEdge.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchEdge.Explanation(childComplexity), true
 	case "SearchEdge.highlights":
 		if e.ComplexityRoot.SearchEdge.Highlights == nil {
 			break
@@ -2195,6 +2270,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SolutionEdge.Cursor(childComplexity), true
+	case "SolutionEdge.explanation":
+		if e.ComplexityRoot.SolutionEdge.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SolutionEdge.Explanation(childComplexity), true
 	case "SolutionEdge.highlights":
 		if e.ComplexityRoot.SolutionEdge.Highlights == nil {
 			break
@@ -2523,6 +2604,8 @@ func (ec *executionContext) childFields_CityEdge(ctx context.Context, field grap
 		return ec.fieldContext_CityEdge_score(ctx, field)
 	case "highlights":
 		return ec.fieldContext_CityEdge_highlights(ctx, field)
+	case "explanation":
+		return ec.fieldContext_CityEdge_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CityEdge", field.Name)
 }
@@ -2609,6 +2692,8 @@ func (ec *executionContext) childFields_CompanyEdge(ctx context.Context, field g
 		return ec.fieldContext_CompanyEdge_score(ctx, field)
 	case "highlights":
 		return ec.fieldContext_CompanyEdge_highlights(ctx, field)
+	case "explanation":
+		return ec.fieldContext_CompanyEdge_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CompanyEdge", field.Name)
 }
@@ -2655,6 +2740,22 @@ func (ec *executionContext) childFields_Deployment(ctx context.Context, field gr
 		return ec.fieldContext_Deployment_link(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Deployment", field.Name)
+}
+
+func (ec *executionContext) childFields_Explanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "words":
+		return ec.fieldContext_Explanation_words(ctx, field)
+	case "form":
+		return ec.fieldContext_Explanation_form(ctx, field)
+	case "field":
+		return ec.fieldContext_Explanation_field(ctx, field)
+	case "language":
+		return ec.fieldContext_Explanation_language(ctx, field)
+	case "found":
+		return ec.fieldContext_Explanation_found(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Explanation", field.Name)
 }
 
 func (ec *executionContext) childFields_Facet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2765,6 +2866,8 @@ func (ec *executionContext) childFields_InstitutionEdge(ctx context.Context, fie
 		return ec.fieldContext_InstitutionEdge_score(ctx, field)
 	case "highlights":
 		return ec.fieldContext_InstitutionEdge_highlights(ctx, field)
+	case "explanation":
+		return ec.fieldContext_InstitutionEdge_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InstitutionEdge", field.Name)
 }
@@ -2959,6 +3062,8 @@ func (ec *executionContext) childFields_ProposalEdge(ctx context.Context, field 
 		return ec.fieldContext_ProposalEdge_score(ctx, field)
 	case "highlights":
 		return ec.fieldContext_ProposalEdge_highlights(ctx, field)
+	case "explanation":
+		return ec.fieldContext_ProposalEdge_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProposalEdge", field.Name)
 }
@@ -3001,6 +3106,8 @@ func (ec *executionContext) childFields_SearchEdge(ctx context.Context, field gr
 		return ec.fieldContext_SearchEdge_score(ctx, field)
 	case "highlights":
 		return ec.fieldContext_SearchEdge_highlights(ctx, field)
+	case "explanation":
+		return ec.fieldContext_SearchEdge_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SearchEdge", field.Name)
 }
@@ -3093,6 +3200,8 @@ func (ec *executionContext) childFields_SolutionEdge(ctx context.Context, field 
 		return ec.fieldContext_SolutionEdge_score(ctx, field)
 	case "highlights":
 		return ec.fieldContext_SolutionEdge_highlights(ctx, field)
+	case "explanation":
+		return ec.fieldContext_SolutionEdge_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SolutionEdge", field.Name)
 }

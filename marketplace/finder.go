@@ -21,6 +21,11 @@ type Finder interface {
 	// order, without overlaps, at most 20 a text.
 	Highlight(ctx context.Context, query string, texts ...Translation) [][]Range
 
+	// Explain says which words of the query stand in the texts of one entry,
+	// where, and in which form: the closest form of each, by their order in the
+	// query, at most 20.
+	Explain(ctx context.Context, query string, texts ...Translation) []Finding
+
 	// Wait returns when searches see this revision of the document (or a later one), or
 	// with an error when the context ends first or the index cannot say.
 	Wait(ctx context.Context, kind Kind, id string, rev int64) error
@@ -162,6 +167,29 @@ type Bucket struct {
 	Value string
 	Count int
 }
+
+// A Finding is a part of a query that stands in a text.
+type Finding struct {
+	Words string // as they were typed
+	Form  WordForm
+	Text  int   // number of the text
+	Range Range // where in it
+}
+
+// A WordForm is how a text has a word of a query.
+type WordForm string
+
+// The forms in which a text has a word, the closest first.
+const (
+	FormExact     WordForm = "EXACT"     // as it was typed, but for case, accents and width
+	FormInflected WordForm = "INFLECTED" // another form of the word: plural, case, tense
+	FormMeaning   WordForm = "MEANING"   // another name of the same concept, in whatever language
+	FormBeginning WordForm = "BEGINNING" // a longer word that begins with it
+	FormMisspelt  WordForm = "MISSPELT"  // a word that differs in one or two letters
+)
+
+// WordForms are all forms, the closest first.
+var WordForms = []WordForm{FormExact, FormInflected, FormMeaning, FormBeginning, FormMisspelt}
 
 // A Range is a part of a text, in Unicode code points: from Start, up to but without End.
 type Range struct {

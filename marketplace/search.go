@@ -455,6 +455,49 @@ func (e *Edge[P]) Highlights(ctx context.Context) []*Highlight {
 	return out
 }
 
+// An Explanation says of a part of the search text how an entry has it.
+type Explanation struct {
+	Words    string // of the search text, as they were typed
+	Form     WordForm
+	Field    string   // as in Highlight; of what the entry refers to, its kind: "topic", "company", "city"
+	Language Language // of the text they stand in
+	Found    string   // what stands there
+}
+
+// Explanation says why the entry was found: for each word of the search text
+// that it has, where and in which form; also words of the titles of what it
+// refers to, such as its topics. Empty without a search text.
+func (e *Edge[P]) Explanation(ctx context.Context) ([]*Explanation, error) {
+	out := []*Explanation{}
+	q := e.results.query.Text
+	if q == "" {
+		return out, nil
+	}
+	named := e.Node.texts()
+	for _, id := range e.Node.refs() {
+		doc, err := get[entity](ctx, e.results.market, id)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		named = append(named, NamedText{Field: string(doc.kind()), Text: doc.texts()[0].Text})
+	}
+	var fields []string
+	var texts []Translation
+	for _, t := range named {
+		for _, tr := range t.Text {
+			fields, texts = append(fields, t.Field), append(texts, tr)
+		}
+	}
+	for _, f := range e.results.market.finder.Explain(ctx, q, texts...) {
+		t := texts[f.Text]
+		out = append(out, &Explanation{Words: f.Words, Form: f.Form, Field: fields[f.Text], Language: t.Language,
+			Found: string([]rune(t.Text)[f.Range.Start:f.Range.End])})
+	}
+	return out, nil
+}
+
 // Sizes of an excerpt in code points: so much before the first match, so much in all.
 const (
 	excerptLead   = 60

@@ -378,3 +378,35 @@ func TestHighlight(t *testing.T) {
 		t.Errorf("%d ranges", len(got))
 	}
 }
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	x := indexOf(t, corpusEntries())
+	texts := []marketplace.Translation{
+		{Language: "en", Text: "Sensors for parked cars"},
+		{Language: "zh", Text: "智慧停车系统"},
+		{Language: "es", Text: "Estacionamiento junto a la iluminación"},
+		{Language: "en", Text: "A sensor network, 智慧"},
+	}
+	for query, want := range map[string]string{
+		"sensor":          "sensor EXACT sensor",
+		"SENSORS network": "SENSORS EXACT Sensors; network EXACT network",
+		"parks":           "parks INFLECTED parked",
+		"parking sensr":   "parking INFLECTED parked; sensr MISSPELT sensor",
+		"netw":            "netw BEGINNING network",
+		"lighting":        "lighting MEANING iluminación",
+		"스마트 주차":          "스마트 주차 MEANING 智慧停车",
+		"智慧停车":            "智慧停车 EXACT 智慧停车",
+		"智慧停車 路灯":         "智慧停車 EXACT 智慧停车; 路灯 MEANING iluminación",
+		"zeppelin":        "",
+		"":                "",
+	} {
+		var got []string
+		for _, f := range x.Explain(context.Background(), query, texts...) {
+			got = append(got, fmt.Sprintf("%s %s %s", f.Words, f.Form, string([]rune(texts[f.Text].Text)[f.Range.Start:f.Range.End])))
+		}
+		if s := strings.Join(got, "; "); s != want {
+			t.Errorf("%q: %s, want %s", query, s, want)
+		}
+	}
+}

@@ -58,6 +58,7 @@ type marker struct {
 	terms    map[string][]int // field and term to the words that have it
 	grams    map[string]bool
 	concepts map[string][]int // to the words that name it
+	named    []mention        // in the query
 	seen     []bool           // by word
 }
 
@@ -88,7 +89,8 @@ func newMarker(query string) *marker {
 			}
 		}
 	}
-	for _, c := range mentions(all, nil) {
+	m.named = mentions(all, nil)
+	for _, c := range m.named {
 		named := m.concepts[c.concept]
 		for i, t := range m.words {
 			if c.start <= t.start && t.end <= c.end {
@@ -119,24 +121,29 @@ func (m *marker) meant(l *tongue, tokens []token) []marketplace.Range {
 }
 
 // exact says whether a word of a text is one of the query's, in some form.
-func (m *marker) exact(l *tongue, t *token) bool {
-	hit := false
-	try := func(field, term string) {
+func (m *marker) exact(l *tongue, t *token) (hit bool) {
+	m.each(l, t, func(word int, _ bool) { m.seen[word], hit = true, true })
+	return hit
+}
+
+// each calls f with the words of the query that a word of a text is: the same,
+// or another form.
+func (m *marker) each(l *tongue, t *token, f func(word int, same bool)) {
+	try := func(field, term string, same bool) {
 		for _, i := range m.terms[field+"\x00"+term] {
-			m.seen[i], hit = true, true
+			f(i, same)
 		}
 	}
-	try(fieldWords, t.text)
+	try(fieldWords, t.text, true)
 	if t.joined != "" {
-		try(fieldWords, t.joined)
+		try(fieldWords, t.joined, true)
 	}
 	if l != nil && l.stem != nil && !stopWords[t.text] {
 		stems, n := l.stems(t)
 		for _, s := range stems[:n] {
-			try(l.field, s)
+			try(l.field, s, false)
 		}
 	}
-	return hit
 }
 
 // unseen leaves only the words that stood nowhere.
@@ -153,16 +160,18 @@ func (m *marker) unseen() {
 // like says whether a word of a text may be one of those left.
 func (m *marker) like(_ *tongue, t *token) bool {
 	for i := range m.words {
-		w := m.words[i].text
-		if strings.HasPrefix(t.text, w) {
-			return true
-		}
-		n := utf8.RuneCountInString(w)
-		if n >= 4 && within(w, t.text, 1) || n >= 8 && within(w, t.text, 2) {
+		if begins, near := m.words[i].like(t); begins || near {
 			return true
 		}
 	}
 	return false
+}
+
+// like says whether a word of a text begins like the token, or may be what was
+// meant by it.
+func (t *token) like(other *token) (begins, near bool) {
+	n := utf8.RuneCountInString(t.text)
+	return strings.HasPrefix(other.text, t.text), n >= 4 && within(t.text, other.text, 1) || n >= 8 && within(t.text, other.text, 2)
 }
 
 // mark returns the ranges of the tokens that a test finds, and of the
@@ -175,21 +184,30 @@ func (m *marker) mark(l *tongue, tokens []token, test func(*tongue, *token) bool
 			if len(m.words) > 0 && test(l, t) {
 				out = append(out, marketplace.Range{Start: t.start, End: t.end})
 			}
-		} else if len(m.grams) > 0 {
-			same := utf8.RuneCountInString(t.text) == t.end-t.start
-			t.grams(false, func(term string, start, end int) {
-				if !m.grams[term] {
-					return
-				}
-				r := marketplace.Range{Start: t.start, End: t.end}
-				if same { // else folding changed the number of characters: the whole run
-					r = marketplace.Range{Start: t.start + start, End: t.start + end}
-				}
-				out = append(out, r)
-			})
+		} else {
+			out = m.runs(t, out)
 		}
 	}
 	return merge(out)
+}
+
+// runs adds where the query's grams stand in a token.
+func (m *marker) runs(t *token, out []marketplace.Range) []marketplace.Range {
+	if len(m.grams) == 0 {
+		return out
+	}
+	same := utf8.RuneCountInString(t.text) == t.end-t.start
+	t.grams(false, func(term string, start, end int) {
+		if !m.grams[term] {
+			return
+		}
+		r := marketplace.Range{Start: t.start, End: t.end}
+		if same { // else folding changed the number of characters: the whole run
+			r = marketplace.Range{Start: t.start + start, End: t.start + end}
+		}
+		out = append(out, r)
+	})
+	return out
 }
 
 // merge sorts ranges, joins those that overlap or touch without anything

@@ -388,6 +388,11 @@ func FuzzText(f *testing.F) {
 				last = r.End
 			}
 		}
+		for _, f := range x.Explain(context.Background(), text, marketplace.Translation{Language: "en", Text: "parking 智慧 주차"}, marketplace.Translation{Language: "zh", Text: text}) {
+			if f.Words == "" || !slices.Contains(marketplace.WordForms, f.Form) || f.Range.Start < 0 || f.Range.End <= f.Range.Start || f.Text == 1 && f.Range.End > runes {
+				t.Fatalf("%q: %+v", text, f)
+			}
+		}
 		for _, tok := range tokenize(text) {
 			if tok.writing == words && len(tok.text) > maxToken || !utf8.ValidString(tok.text) || tok.text == "" {
 				t.Fatalf("token %q of %q", tok.text, text)
