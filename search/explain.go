@@ -1,7 +1,9 @@
 package search
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -23,7 +25,7 @@ func (x *Index) Explain(ctx context.Context, query string, texts ...marketplace.
 		}
 	}()
 	query = typed(query)
-	e := explainer{marker: newMarker(query), query: []rune(query), tokens: tokenize(query), best: make(map[string]marketplace.Finding)}
+	e := explainer{marker: newMarker(query), query: []rune(query), tokens: tokenize(query), best: make(map[string]phrase)}
 	tokens := make([][]token, len(texts))
 	for i := range texts {
 		if ctx.Err() != nil {
@@ -47,26 +49,26 @@ func (x *Index) Explain(ctx context.Context, query string, texts ...marketplace.
 type explainer struct {
 	*marker
 	query  []rune
-	tokens []token                        // of the query
-	best   map[string]marketplace.Finding // by the part of the query, folded or as it stands
-	order  []string
+	tokens []token           // of the query
+	best   map[string]phrase // by the part, folded
 }
 
-// offer takes a finding if it is the first or the closest one of its words.
+// A phrase is a part of the query, and how a text has it.
+type phrase struct {
+	start, end int // code points of the query
+	marketplace.Finding
+}
+
+// offer takes a finding if it is the first or the closest one of its part.
 // Those of the same form are told by the first text and its first place.
-func (e *explainer) offer(key string, f marketplace.Finding) {
+func (e *explainer) offer(key string, p phrase) {
 	have, ok := e.best[key]
-	if !ok {
-		e.order = append(e.order, key)
-	}
-	rank := func(f marketplace.Finding) int { return slices.Index(marketplace.WordForms, f.Form) }
-	if !ok || rank(f) < rank(have) {
-		e.best[key] = f
+	rank := func(f marketplace.WordForm) int { return slices.Index(marketplace.WordForms, f) }
+	if !ok || rank(p.Form) < rank(have.Form) {
+		p.Words = string(e.query[p.start:p.end])
+		e.best[key] = p
 	}
 }
-
-// typed is a part of the query as it was typed.
-func (e *explainer) typed(start, end int) string { return string(e.query[start:end]) }
 
 // find returns where the query has a part of a run.
 func (e *explainer) find(part string) (start int, ok bool) {
@@ -81,7 +83,7 @@ func (e *explainer) find(part string) (start int, ok bool) {
 
 func (e *explainer) word(i, text int, t *token, form marketplace.WordForm) {
 	w := &e.words[i]
-	e.offer(w.text, marketplace.Finding{Words: e.typed(w.start, w.end), Form: form, Text: text, Range: marketplace.Range{Start: t.start, End: t.end}})
+	e.offer(w.text, phrase{w.start, w.end, marketplace.Finding{Form: form, Text: text, Range: marketplace.Range{Start: t.start, End: t.end}}})
 }
 
 // read looks for the query's words, runs and concepts in a text.
@@ -100,10 +102,9 @@ func (e *explainer) read(text int, l *tongue, tokens []token) {
 			continue
 		}
 		for _, r := range merge(e.runs(t, nil)) {
-			part := t.part(r)
-			if start, ok := e.find(part); ok {
-				words := e.typed(start, start+r.End-r.Start)
-				e.offer(part, marketplace.Finding{Words: words, Form: marketplace.FormExact, Text: text, Range: r})
+			run := t.part(r)
+			if start, ok := e.find(run); ok {
+				e.offer(run, phrase{start, start + r.End - r.Start, marketplace.Finding{Form: marketplace.FormExact, Text: text, Range: r}})
 			}
 		}
 	}
@@ -113,7 +114,7 @@ func (e *explainer) read(text int, l *tongue, tokens []token) {
 				for _, word := range e.concepts[c.concept] {
 					e.seen[word] = true
 				}
-				e.offer("\x00"+n.concept, marketplace.Finding{Words: e.typed(n.start, n.end), Form: marketplace.FormMeaning, Text: text, Range: marketplace.Range{Start: c.start, End: c.end}})
+				e.offer("\x00"+n.concept, phrase{n.start, n.end, marketplace.Finding{Form: marketplace.FormMeaning, Text: text, Range: marketplace.Range{Start: c.start, End: c.end}}})
 			}
 		}
 	}
@@ -133,34 +134,35 @@ func (e *explainer) guess(text int, tokens []token) {
 	}
 }
 
-// findings lists what was found, by the order of the query: nothing twice that
-// is part of something longer or closer.
+// findings lists what was found, by the order of the query: nothing of which
+// every word is part of something that is longer or closer.
 func (e *explainer) findings() []marketplace.Finding {
-	var out []marketplace.Finding
-	for _, key := range e.order {
-		f, said := e.best[key], false
-		for _, other := range e.best {
-			longer := len(other.Words) > len(f.Words) && strings.Contains(other.Words, f.Words)
-			said = said || f.Form == marketplace.FormExact && other.Form == f.Form && longer
-		}
-		if f.Form == marketplace.FormMeaning && !said {
-			rest := f.Words
-			for _, other := range e.best {
-				if other.Form == marketplace.FormExact || other.Form == marketplace.FormInflected {
-					rest = strings.ReplaceAll(rest, other.Words, "")
-				}
-			}
-			said = strings.TrimSpace(rest) == ""
-		}
-		if !said {
-			out = append(out, f)
-		}
-	}
-	query := string(e.query)
-	slices.SortStableFunc(out, func(a, b marketplace.Finding) int {
-		return strings.Index(query, a.Words) - strings.Index(query, b.Words)
+	said := make([]bool, len(e.query)) // by code point
+	parts := slices.SortedFunc(maps.Values(e.best), func(a, b phrase) int {
+		return cmp.Or(looseness(a.Form)-looseness(b.Form), (b.end-b.start)-(a.end-a.start), a.start-b.start)
 	})
+	parts = slices.DeleteFunc(parts, func(p phrase) bool {
+		news := false
+		for i := p.start; i < p.end; i++ {
+			news = news || !said[i] && writingOf(e.query[i]) != separator
+			said[i] = true
+		}
+		return !news
+	})
+	slices.SortStableFunc(parts, func(a, b phrase) int { return a.start - b.start })
+	out := make([]marketplace.Finding, 0, len(parts))
+	for _, p := range parts {
+		out = append(out, p.Finding)
+	}
 	return out[:min(len(out), maxFindings)]
+}
+
+// looseness is 0 where a text has the word itself.
+func looseness(f marketplace.WordForm) int {
+	if f == marketplace.FormExact || f == marketplace.FormInflected {
+		return 0
+	}
+	return 1
 }
 
 // part is what stands in a range of a run; nothing where folding changed the

@@ -7,10 +7,19 @@
 // always safe; whatever is in doubt is built anew while serving.
 //
 // bleve keeps the postings, merges and persists them. Ranking, filters,
-// facets and sorts read its segments themselves (postings.go, column.go,
-// search.go), because bleve's own facets cost 26 ms of CPU where these take
-// less than one, and its scores multiply by how many clauses matched, which
-// is wrong where clauses are the same word in several languages.
+// facets and sorts are our own, because bleve's facets cost 26 ms of CPU where
+// these take less than one, and its scores multiply by how many clauses
+// matched, which is wrong where clauses are the same word in several languages:
+//
+//	analysis, tongue, han   texts into words, runs and stems
+//	concept                 what words mean, in 16 languages
+//	mapping                 an entry as a document, its fields and terms
+//	query, suggest          a query's text as units; what a misspelt word may be
+//	postings                which documents have a unit, and BM25
+//	column, filter          fields by document; filters
+//	search, best, cursor    one pass over the matches: counts, facets, the best
+//	highlight, explain      where and why, from the authoritative texts
+//	index, follower, damage the index's life
 package search
 
 import (
