@@ -287,12 +287,7 @@ func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed
 		e.Kind, e.ID, e.Rev = c.Kind, c.ID, c.Rev
 		changes = append(changes, &change{id: id, found: found && !c.Deleted, entry: e})
 	}
-	for _, sums := range analyse(changes) {
-		for field, s := range sums {
-			have := g.sums[field]
-			g.sums[field] = [2]int64{have[0] + s[0], have[1] + s[1]}
-		}
-	}
+	counted := analyse(changes)
 	batch := index.NewBatch()
 	for _, c := range changes {
 		if c.found {
@@ -306,16 +301,23 @@ func (x *Index) apply(ctx context.Context, g *generation, feed *marketplace.Feed
 	}
 	moved := feed.Next != g.cursor
 	if len(batch.IndexOps) > 0 || moved && (g.cursor == "" || time.Since(g.stored) > idle) {
-		batch.SetInternal(internalCursor, []byte(feed.Next))
-		sums, err := json.Marshal(g.sums)
-		if err != nil {
-			return 0, err
-		}
-		batch.SetInternal(internalLengths, sums)
 		weight := min(max(int64(len(batch.IndexOps)), minUnsaved), maxUnsaved)
 		if err := g.reserve(ctx, weight); err != nil {
 			return 0, err
 		}
+		for _, sums := range counted {
+			for field, s := range sums {
+				have := g.sums[field]
+				g.sums[field] = [2]int64{have[0] + s[0], have[1] + s[1]}
+			}
+		}
+		sums, err := json.Marshal(g.sums)
+		if err != nil {
+			g.fail(err)
+			return 0, err
+		}
+		batch.SetInternal(internalCursor, []byte(feed.Next))
+		batch.SetInternal(internalLengths, sums)
 		batch.SetPersistedCallback(func(error) { g.unsaved.Release(weight) })
 		if err := g.scorch.Batch(batch); err != nil {
 			g.fail(err) // the outcome is unknown: only reopening tells
