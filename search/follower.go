@@ -145,6 +145,7 @@ func (x *Index) warm(ctx context.Context) {
 			x.log.Error("search: panic in building columns", "panic", p)
 		}
 	}()
+	concepts() // reading the list takes 0.3 s
 	for tick := time.NewTicker(warmEvery); ; {
 		select {
 		case <-ctx.Done():
