@@ -22,25 +22,28 @@ func (r *run) sieve(s *stage) error {
 // others, since most need no look at the heap: a deep page of 100,000
 // documents takes 0.53 ms, where it took 0.87.
 func (r *run) hopeful(s *stage, docs []uint32) []uint32 {
-	first, last := uint64(0), uint64(missing) // keys of the range
+	narrow := s.keys.narrow()
+	if narrow == nil {
+		return docs
+	}
+	first, last := int64(0), int64(absent) // keys of the range
 	if s.after != nil {
-		first = s.after.key
+		first = s.keys.least(s.after.key)
 	}
 	if s.before != nil {
-		last = s.before.key
+		last = s.keys.most(s.before.key)
 	}
 	from, to := first, last // keys that are no worse than the worst
 	if r.size > 0 && len(s.best) == r.size {
 		if r.last {
-			from = max(first, s.best[0].key)
+			from = max(first, s.keys.least(s.best[0].key))
 		} else {
-			to = min(last, s.best[0].key)
+			to = min(last, s.keys.most(s.best[0].key))
 		}
 	}
 	n, ahead, in, past := 0, 0, 0, 0
-	keys := s.keys
 	for _, d := range docs {
-		switch key := keys.of(d); {
+		switch key := int64(narrow[d]); {
 		case from <= key && key <= to:
 			docs[n] = d
 			n++

@@ -22,7 +22,7 @@ import (
 // never change and are shared by all who read it.
 //
 // There are four sorts: a [column] of keywords, for filters and facets;
-// [lengths], for scores; numbers, for ranges and sorts; [ranks] of long and
+// [lengths], for scores; [numbers], for ranges and sorts; [ranks] of long and
 // mostly different terms, for sorts.
 
 // A column tells the terms of each document of a segment. Documents with the
@@ -237,19 +237,54 @@ func readLengths(s *scorch.SegmentSnapshot, field string) (*lengths, error) {
 	return l, nil
 }
 
-// readNumbers reads a field of numbers: the ordinals by document, missing
-// where it has none; nil where the segment has none at all.
-func readNumbers(s *scorch.SegmentSnapshot, field string) ([]uint64, error) {
-	var out []uint64
+// Numbers are the ordinals of a field by document. Whole numbers that lie
+// close together, as times do, take four bytes each.
+type numbers struct {
+	base   float64
+	narrow []uint32 // what is added to base, absent where there is none
+	wide   []uint64 // or the ordinals
+}
+
+const absent = math.MaxUint32
+
+func (n *numbers) of(doc uint32) uint64 {
+	if n.wide != nil {
+		return n.wide[doc]
+	}
+	if more := n.narrow[doc]; more != absent {
+		return ordinal(n.base + float64(more))
+	}
+	return missing
+}
+
+// readNumbers reads a field of numbers; nil where the segment has none at all.
+func readNumbers(s *scorch.SegmentSnapshot, field string) (*numbers, error) {
+	var out *numbers
 	var x uint64
+	var more float64
 	err := scan(s, field, func(term string) {
-		if out == nil {
-			out = slices.Repeat([]uint64{missing}, int(s.FullSize()))
-		}
-		if x = missing; len(term) == 8 {
+		x = missing
+		if len(term) == 8 {
 			x = binary.BigEndian.Uint64([]byte(term))
 		}
-	}, func(d uint32) { out[d] = min(out[d], x) })
+		if out == nil { // the least
+			out = &numbers{base: number(x), narrow: slices.Repeat([]uint32{absent}, int(s.FullSize()))}
+		}
+		more = number(x) - out.base
+		if close := more < absent && more == math.Trunc(more) && out.base == math.Trunc(out.base) && math.Abs(out.base) < 1<<52; !close && out.wide == nil {
+			wide := make([]uint64, len(out.narrow))
+			for d := range wide {
+				wide[d] = out.of(uint32(d))
+			}
+			out.wide, out.narrow = wide, nil
+		}
+	}, func(d uint32) {
+		if out.wide != nil {
+			out.wide[d] = min(out.wide[d], x)
+		} else {
+			out.narrow[d] = min(out.narrow[d], uint32(more))
+		}
+	})
 	return out, err
 }
 
@@ -271,11 +306,19 @@ func ordinal(x float64) uint64 {
 	return bits | 1<<63
 }
 
+// number is what has an ordinal.
+func number(ordinal uint64) float64 {
+	if ordinal>>63 != 0 {
+		return math.Float64frombits(ordinal &^ (1 << 63))
+	}
+	return math.Float64frombits(^ordinal)
+}
+
 // Ranks tell the place of each document's term among the terms of a segment.
 // The terms are not held, except every 64th, from which the others are read
 // in the dictionary (some 8 us).
 type ranks struct {
-	of      []uint32 // by document: 1 + the place of its first term, 0 where it has none
+	of      []uint32 // by document: the place of its first term, absent where it has none
 	samples []string
 
 	mu   sync.Mutex
@@ -292,16 +335,14 @@ func readRanks(s *scorch.SegmentSnapshot, field string) (*ranks, error) {
 	n := uint32(0)
 	err := scan(s, field, func(term string) {
 		if r.of == nil {
-			r.of = make([]uint32, s.FullSize())
+			r.of = slices.Repeat([]uint32{absent}, int(s.FullSize()))
 		}
 		if n%sampled == 0 {
 			r.samples = append(r.samples, term)
 		}
 		n++
 	}, func(d uint32) {
-		if r.of[d] == 0 {
-			r.of[d] = n
-		}
+		r.of[d] = min(r.of[d], n-1)
 	})
 	return r, err
 }
@@ -372,7 +413,7 @@ func (r *ranks) walk(s *scorch.SegmentSnapshot, field string, block int, f func(
 type columns struct {
 	cache  *columnCache
 	mu     sync.Mutex
-	fields map[string]any // *column, *lengths, []uint64 or *ranks
+	fields map[string]any // *column, *lengths, *numbers or *ranks
 
 	deleted *roaring.Bitmap // what bits was made of
 	bits    []uint64
@@ -403,8 +444,8 @@ func (p *part) lengths(field string) (*lengths, error) {
 	return read(p, field, readLengths, func(l *lengths) bool { return len(l.terms) > 0 })
 }
 
-func (p *part) numbers(field string) ([]uint64, error) {
-	return read(p, field, readNumbers, func(x []uint64) bool { return x != nil })
+func (p *part) numbers(field string) (*numbers, error) {
+	return read(p, field, readNumbers, func(n *numbers) bool { return n != nil })
 }
 
 func (p *part) ranks(field string) (*ranks, error) {
@@ -462,8 +503,8 @@ func (c *columns) bytes() (n int) {
 			n += f.bytes() + 20*len(f.terms) // the terms themselves are shared, see know
 		case *lengths:
 			n += f.bytes() + 24*len(f.terms) + 4*len(f.of)
-		case []uint64:
-			n += 8 * len(f)
+		case *numbers:
+			n += 4*len(f.narrow) + 8*len(f.wide)
 		case *ranks:
 			n += 4*len(f.of) + 64*len(f.samples)
 		}

@@ -68,7 +68,7 @@ type place struct {
 
 // keys read the keys of an order in a part.
 type keys struct {
-	numbers []uint64
+	numbers *numbers
 	places  []uint32 // as in ranks
 }
 
@@ -86,12 +86,43 @@ func (o *order) keys(p *part) (k keys, err error) {
 
 func (k *keys) of(doc uint32) uint64 {
 	if k.numbers != nil {
-		return k.numbers[doc]
+		return k.numbers.of(doc)
 	}
-	if k.places != nil {
-		return 2*uint64(k.places[doc]) - 1 // missing where it has none
+	if k.places != nil && k.places[doc] != absent {
+		return 2*uint64(k.places[doc]) + 1
 	}
 	return missing
+}
+
+// narrow returns what the keys are made of, in the same order, where that
+// takes four bytes; else nil.
+func (k *keys) narrow() []uint32 {
+	if k.numbers != nil {
+		return k.numbers.narrow
+	}
+	return k.places
+}
+
+// least is the least of narrow whose key is not below one.
+func (k *keys) least(key uint64) int64 {
+	switch {
+	case key == missing:
+		return absent
+	case k.numbers == nil:
+		return int64(key / 2)
+	}
+	return int64(min(max(math.Ceil(number(key)-k.numbers.base), 0), absent))
+}
+
+// most is the greatest of narrow whose key is not above one; -1 where none is.
+func (k *keys) most(key uint64) int64 {
+	switch {
+	case key == missing:
+		return absent
+	case k.numbers == nil:
+		return int64((key+1)/2) - 1
+	}
+	return int64(min(max(math.Floor(number(key)-k.numbers.base), -1), absent-1))
 }
 
 // compare orders two places; names and ids are read only where they decide.
@@ -200,7 +231,7 @@ func (b *bound) compare(score float32, key uint64, doc uint32) (int, error) {
 			b.tie++
 		}
 	}
-	return cmp.Compare(2*uint64(r.of[doc])-1, b.tie), nil
+	return cmp.Compare(2*uint64(r.of[doc])+1, b.tie), nil
 }
 
 // noKey stands for the length of a key that is missing.

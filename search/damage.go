@@ -23,6 +23,7 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
 	zap "github.com/blevesearch/zapx/v17"
+	"go.etcd.io/bbolt"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -293,7 +294,7 @@ func checkElsewhere(path string) error {
 // tryOpen opens a generation for reading and checks the segments it uses.
 // What a crash left unfinished beside them is none of its business.
 func tryOpen(path string) error {
-	if _, err := os.Stat(filepath.Join(path, "root.bolt")); err != nil {
+	if err := checkBolt(filepath.Join(path, "root.bolt")); err != nil {
 		return err
 	}
 	queue := index.NewAnalysisQueue(1)
@@ -323,6 +324,30 @@ func tryOpen(path string) error {
 		}
 	}
 	return nil
+}
+
+// checkBolt goes through all pages: bleve reads some of them only later, and
+// bbolt believes that those exist which it finds free.
+func checkBolt(path string) error {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return fmt.Errorf("%s holds %d bytes of %d", path, info.Size(), tx.Size())
+		}
+		var problems []error
+		for err := range tx.Check() {
+			problems = append(problems, err)
+		}
+		return errors.Join(problems...)
+	})
+	return errors.Join(err, db.Close())
 }
 
 func newScorch(config map[string]any, queue *index.AnalysisQueue) (*scorch.Scorch, error) {

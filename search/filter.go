@@ -15,7 +15,7 @@ type test struct {
 	field   int
 	column  *column
 	sets    []bool // by set of the column
-	numbers []uint64
+	numbers *numbers
 	lo, hi  uint64
 }
 
@@ -23,7 +23,11 @@ type test struct {
 func (t *test) met(doc uint32) bool {
 	switch c := t.column; {
 	case c == nil:
-		return t.numbers != nil && t.lo <= t.numbers[doc] && t.numbers[doc] <= t.hi
+		if t.numbers == nil {
+			return false
+		}
+		x := t.numbers.of(doc)
+		return t.lo <= x && x <= t.hi
 	case c.narrow != nil:
 		return t.sets[c.narrow[doc]]
 	case c.middle != nil:
