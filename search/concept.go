@@ -3,6 +3,7 @@ package search
 import (
 	_ "embed"
 	"encoding/csv"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"sync"
@@ -15,11 +16,13 @@ import (
 )
 
 // conceptsCSV is what the network talks about, in its languages; the file
-// says where that is from. Whoever changes it raises mappingVersion, since
-// documents are indexed with the concepts that they name.
+// says where that is from. Documents are indexed with the concepts that they
+// name, so an index of another list is built anew.
 //
 //go:embed concepts.csv
 var conceptsCSV string
+
+var conceptsSum = crc32.ChecksumIEEE([]byte(conceptsCSV))
 
 // A mention is a concept that a text names, and where: in code points.
 type mention struct {

@@ -31,15 +31,16 @@ import (
 // root.bolt and *.zap), perhaps aside-<n> (the last one that was doubted, for
 // whoever wants to know why) and manifest.json, for example
 //
-//	{"mapping":1,"bleve":"v2.6.3","current":"index-2","clean":true,"files":{"root.bolt":1627348012,"000000000a3f.zap":30924}}
+//	{"mapping":6,"concepts":2809213351,"bleve":"v2.6.3","current":"index-2","clean":true,"files":{"root.bolt":1627348012,"000000000a3f.zap":30924}}
 //
 // clean is true only between Close and the next Open; files are CRC-32 then.
 type manifest struct {
-	Mapping int               `json:"mapping"`
-	Bleve   string            `json:"bleve"`
-	Current string            `json:"current"`
-	Clean   bool              `json:"clean"`
-	Files   map[string]uint32 `json:"files,omitempty"`
+	Mapping  int               `json:"mapping"`
+	Concepts uint32            `json:"concepts"` // CRC-32 of the list
+	Bleve    string            `json:"bleve"`
+	Current  string            `json:"current"`
+	Clean    bool              `json:"clean"`
+	Files    map[string]uint32 `json:"files,omitempty"`
 }
 
 const (
@@ -183,8 +184,8 @@ func (x *Index) sweep(current string) {
 
 // check says why the generation that the manifest names must not be opened.
 func (x *Index) check(m *manifest) error {
-	if m.Mapping != mappingVersion || m.Bleve != bleveVersion() {
-		return fmt.Errorf("mapping %d of bleve %s, wanted %d of %s", m.Mapping, m.Bleve, mappingVersion, bleveVersion())
+	if m.Mapping != mappingVersion || m.Bleve != bleveVersion() || m.Concepts != conceptsSum {
+		return fmt.Errorf("mapping %d of bleve %s with concepts %x, wanted %d of %s with %x", m.Mapping, m.Bleve, m.Concepts, mappingVersion, bleveVersion(), conceptsSum)
 	}
 	if m.Current == "" || m.Current != filepath.Base(m.Current) {
 		return fmt.Errorf("the manifest names %q", m.Current)
@@ -396,7 +397,7 @@ func (x *Index) openGeneration(name string) (g *generation, err error) {
 
 // writeManifest replaces the manifest at once. A clean one lists the files.
 func (x *Index) writeManifest(current string, clean bool) error {
-	m := manifest{Mapping: mappingVersion, Bleve: bleveVersion(), Current: current, Clean: clean}
+	m := manifest{Mapping: mappingVersion, Concepts: conceptsSum, Bleve: bleveVersion(), Current: current, Clean: clean}
 	if clean {
 		var err error
 		if m.Files, err = checksums(filepath.Join(x.dir, current)); err != nil {
