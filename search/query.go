@@ -72,45 +72,6 @@ type question struct {
 	concepts []concept
 }
 
-// A concept is one that the query names and some document, too.
-type concept struct {
-	mention
-	clause
-}
-
-// cover is a group that says of documents which name a concept, in whatever
-// language, that they have a unit that is part of its name in the query. It
-// adds nothing to the score, since the concept itself does.
-func (q *question) cover(start, end int) (group []clause) {
-	for _, c := range q.concepts {
-		if c.start <= start && end <= c.end {
-			c.clause.weight = 0
-			group = append(group, c.clause)
-		}
-	}
-	return group
-}
-
-// askConcepts adds the concepts that a text names as bonuses.
-func (v *view) askConcepts(q *question, tokens []token) error {
-	asked := make(map[string]bool)
-	for _, m := range mentions(tokens, nil) {
-		c, err := v.look(clause{field: fieldConcepts, term: m.concept, weight: weightConcept})
-		if err != nil {
-			return err
-		}
-		if c.df == 0 || len(q.concepts) == maxConcepts {
-			continue
-		}
-		q.concepts = append(q.concepts, concept{m, c})
-		if !asked[m.concept] {
-			asked[m.concept] = true
-			q.add(unit{groups: [][]clause{{c}}, bonus: true})
-		}
-	}
-	return nil
-}
-
 func (q *question) add(u unit) {
 	if len(u.groups) > 0 || !u.bonus {
 		q.units = append(q.units, u)
@@ -487,14 +448,6 @@ func (v *view) askWord(q *question, t *token, titles bool, scale float64) error 
 	u.groups = covered(u.groups, cover)
 	q.add(u)
 	return nil
-}
-
-// covered adds a cover to groups, where there is one.
-func covered(groups [][]clause, cover []clause) [][]clause {
-	if cover != nil {
-		groups = append(groups, cover)
-	}
-	return groups
 }
 
 func (v *view) askGrams(q *question, t *token, titles bool) error {
