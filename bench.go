@@ -32,8 +32,8 @@ stock: bleve with a field of titles and one of texts for each language's analyze
        with doc values, nothing stored. It is told the language. All words must be found, in title or text; with a typo in
        one, each within one edit; of a long text any. Multi-select facets take 1 + 3 searches. It has no text to highlight.
 A long text has 110 words; both read its first %[3]d bytes. Memory is what the process has more than before, after a query of each
-kind; anonymous is what the system cannot take back; columns are that part which grows with the documents. Building counts until the segments are merged, the seconds until everything
-is found. A change is the secretariat's edit of a solution in a SQLite store that holds up to %[4]d of the solutions, until it is
+kind; anonymous is what the system cannot take back; columns are that part which grows with the documents. Building counts until
+the segments are merged, the seconds until everything is found. A change is the secretariat's edit of a solution in a SQLite store that holds up to %[4]d of the solutions, until it is
 stored durably and a search of the index with five facets finds it.
 `
 
@@ -172,7 +172,7 @@ func (b *bench) build(ctx context.Context, out io.Writer, name string, open open
 	after, anonymousAfter := memoryMB()
 	columns := ""
 	if name == "ours" {
-		columns = fmt.Sprintf("%d bytes each", b.ours.Status().ColumnBytes/documents)
+		columns = fmt.Sprintf("%d bytes each", b.ours.ColumnBytes()/documents)
 	}
 	fmt.Fprintf(out, "%s\t%d\t%d\t%.1f\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t\n",
 		name, documents, size/int64(documents), wall.Seconds(), spent.Seconds(), ms(opened), ms(first), after-resident, anonymousAfter-anonymous, columns)

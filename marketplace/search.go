@@ -438,18 +438,11 @@ func (e *Edge[P]) Highlights(ctx context.Context) []*Highlight {
 	if q == "" {
 		return out
 	}
-	var names []string
-	var texts []Translation
-	for _, t := range e.Node.texts() {
-		for _, tr := range t.Text {
-			names = append(names, t.Field)
-			texts = append(texts, tr)
-		}
-	}
+	fields, texts := translations(e.Node.texts())
 	for i, ranges := range e.results.market.finder.Highlight(ctx, q, texts...) {
 		if len(ranges) > 0 && len(out) < 10 {
 			text, ranges := excerpt(texts[i].Text, ranges)
-			out = append(out, &Highlight{Field: names[i], Language: texts[i].Language, Text: text, Ranges: ranges})
+			out = append(out, &Highlight{Field: fields[i], Language: texts[i].Language, Text: text, Ranges: ranges})
 		}
 	}
 	return out
@@ -483,19 +476,23 @@ func (e *Edge[P]) Explanation(ctx context.Context) ([]*Explanation, error) {
 		}
 		named = append(named, NamedText{Field: string(doc.kind()), Text: doc.texts()[0].Text})
 	}
-	var fields []string
-	var texts []Translation
-	for _, t := range named {
-		for _, tr := range t.Text {
-			fields, texts = append(fields, t.Field), append(texts, tr)
-		}
-	}
+	fields, texts := translations(named)
 	for _, f := range e.results.market.finder.Explain(ctx, q, texts...) {
 		t := texts[f.Text]
 		out = append(out, &Explanation{Words: f.Words, Form: f.Form, Field: fields[f.Text], Language: t.Language,
 			Found: string([]rune(t.Text)[f.Range.Start:f.Range.End])})
 	}
 	return out, nil
+}
+
+// translations lists all translations of texts, and the field of each.
+func translations(named []NamedText) (fields []string, texts []Translation) {
+	for _, t := range named {
+		for _, tr := range t.Text {
+			fields, texts = append(fields, t.Field), append(texts, tr)
+		}
+	}
+	return fields, texts
 }
 
 // Sizes of an excerpt in code points: so much before the first match, so much in all.

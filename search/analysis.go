@@ -105,8 +105,10 @@ func tokenize(text string) []token {
 		if kind == words {
 			most = maxToken
 		}
-		if t.text, t.lower = fold(raw, most); kind == thai {
-			t.text = strings.ReplaceAll(norm.NFC.String(cut(raw, most)), "\u0e4d\u0e32", "\u0e33") // one vowel, which NFKC takes apart
+		if kind == thai {
+			t.text = strings.ReplaceAll(norm.NFC.String(cut(raw, most)), "\u0e4d\u0e32", "\u0e33") // one vowel, which fold takes apart
+		} else {
+			t.text, t.lower = fold(raw, most)
 		}
 		afterLink, afterApostrophe := linked && begin == prevEnd+1, elided && begin == prevEnd+1
 		linked, elided, prevEnd = false, false, at

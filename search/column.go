@@ -271,7 +271,8 @@ func readNumbers(s *scorch.SegmentSnapshot, field string) (*numbers, error) {
 			out = &numbers{base: number(x), narrow: slices.Repeat([]uint32{absent}, int(s.FullSize()))}
 		}
 		more = number(x) - out.base
-		if close := more < absent && more == math.Trunc(more) && out.base == math.Trunc(out.base) && math.Abs(out.base) < 1<<52; !close && out.wide == nil {
+		fits := more < absent && more == math.Trunc(more) && out.base == math.Trunc(out.base) && math.Abs(out.base) < 1<<52
+		if !fits && out.wide == nil {
 			wide := make([]uint64, len(out.narrow))
 			for d := range wide {
 				wide[d] = out.of(uint32(d))

@@ -258,11 +258,14 @@ func (q *question) cover(start, end int) (group []clause) {
 func (v *view) askConcepts(q *question, tokens []token) error {
 	asked := make(map[string]bool)
 	for _, m := range mentions(tokens, nil) {
+		if len(q.concepts) == maxConcepts {
+			break
+		}
 		c, err := v.look(clause{field: fieldConcepts, term: m.concept, weight: weightConcept})
 		if err != nil {
 			return err
 		}
-		if c.df == 0 || len(q.concepts) == maxConcepts {
+		if c.df == 0 {
 			continue
 		}
 		q.concepts = append(q.concepts, concept{m, c})

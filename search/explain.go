@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -19,13 +18,8 @@ const maxFindings = 20
 func (x *Index) Explain(ctx context.Context, query string, texts ...marketplace.Translation) (out []marketplace.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			x.log.Error("search: panic in explaining", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	query = typed(query)
-	e := explainer{marker: newMarker(query), query: []rune(query), tokens: tokenize(query), best: make(map[string]phrase)}
+	defer x.noPanic("explaining")
+	e := explainer{marker: newMarker(query), query: []rune(typed(query)), best: make(map[string]phrase)}
 	tokens := make([][]token, len(texts))
 	for i := range texts {
 		if ctx.Err() != nil {
@@ -48,9 +42,8 @@ func (x *Index) Explain(ctx context.Context, query string, texts ...marketplace.
 // An explainer keeps the best finding of each part of a query.
 type explainer struct {
 	*marker
-	query  []rune
-	tokens []token           // of the query
-	best   map[string]phrase // by the part, folded
+	query []rune
+	best  map[string]phrase // by the part, folded
 }
 
 // A phrase is a part of the query, and how a text has it.
@@ -72,8 +65,8 @@ func (e *explainer) offer(key string, p phrase) {
 
 // find returns where the query has a part of a run.
 func (e *explainer) find(part string) (start int, ok bool) {
-	for i := range e.tokens {
-		t := &e.tokens[i]
+	for i := range e.all {
+		t := &e.all[i]
 		if at := strings.Index(t.text, part); part != "" && t.writing != words && at >= 0 && utf8.RuneCountInString(t.text) == t.end-t.start {
 			return t.start + utf8.RuneCountInString(t.text[:at]), true
 		}

@@ -2,7 +2,6 @@ package search
 
 import (
 	"context"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -21,11 +20,7 @@ func (x *Index) Highlight(ctx context.Context, query string, texts ...marketplac
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	out = make([][]marketplace.Range, len(texts))
-	defer func() {
-		if p := recover(); p != nil {
-			x.log.Error("search: panic in highlighting", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
+	defer x.noPanic("highlighting")
 	m := newMarker(query)
 	if len(m.words) == 0 && len(m.grams) == 0 && len(m.concepts) == 0 {
 		return out
@@ -54,6 +49,7 @@ func (x *Index) Highlight(ctx context.Context, query string, texts ...marketplac
 
 // A marker knows what a query's words look like in a text.
 type marker struct {
+	all      []token // of the query
 	words    []token
 	terms    map[string][]int // field and term to the words that have it
 	grams    map[string]bool
@@ -68,8 +64,8 @@ func newMarker(query string) *marker {
 		key := field + "\x00" + term
 		m.terms[key] = append(m.terms[key], word)
 	}
-	all := tokenize(typed(query))
-	for _, t := range distinct(all) {
+	m.all = tokenize(typed(query))
+	for _, t := range distinct(m.all) {
 		if t.writing != words {
 			t.grams(true, func(term string, _, _ int) { m.grams[term] = true })
 			continue
@@ -89,7 +85,7 @@ func newMarker(query string) *marker {
 			}
 		}
 	}
-	m.named = mentions(all, nil)
+	m.named = mentions(m.all, nil)
 	for _, c := range m.named {
 		named := m.concepts[c.concept]
 		for i, t := range m.words {

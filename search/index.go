@@ -79,11 +79,10 @@ var _ marketplace.Finder = (*Index)(nil)
 
 // Status tells how an index is.
 type Status struct {
-	Documents   int   // entries that can be found
-	ColumnBytes int   // memory of what filters, facets, sorts and scores have read of the index, about
-	CaughtUp    bool  // the end of the feed has been reached at least once since Open
-	Rebuilding  bool  // being built from the beginning; until CaughtUp searches find less, or what was
-	Err         error // why following does not get on, nil while it does
+	Documents  int   // entries that can be found
+	CaughtUp   bool  // the end of the feed has been reached at least once since Open
+	Rebuilding bool  // being built from the beginning; until CaughtUp searches find less, or what was
+	Err        error // why following does not get on, nil while it does
 }
 
 // Open opens the index in a directory of its own, which it makes where there
@@ -149,12 +148,30 @@ func (x *Index) Status() Status {
 	x.mu.Unlock()
 	if v, err := x.view(); err == nil {
 		s.Documents = v.live
-		for i := range v.segments {
-			s.ColumnBytes += v.segments[i].columns.bytes()
-		}
 		_ = v.snapshot.Close()
 	}
 	return s
+}
+
+// ColumnBytes is about how much memory what filters, facets, sorts and scores
+// have read of the index takes. It waits for columns that are being built.
+func (x *Index) ColumnBytes() (n int) {
+	v, err := x.view()
+	if err != nil {
+		return 0
+	}
+	defer v.snapshot.Close()
+	for i := range v.segments {
+		n += v.segments[i].columns.bytes()
+	}
+	return n
+}
+
+// noPanic is deferred where a panic must not get further than the log.
+func (x *Index) noPanic(doing string) {
+	if p := recover(); p != nil {
+		x.log.Error("search: panic in "+doing, "panic", p, "stack", string(debug.Stack()))
+	}
 }
 
 // Search implements marketplace.Finder.
