@@ -311,9 +311,9 @@ func (b *bench) openStock(ctx context.Context, path string) (int, time.Duration,
 // changes measures how long it takes until a change is stored and found.
 func (b *bench) changes(ctx context.Context) (timing, error) {
 	var took timing
-	market, r := marketplace.New(b.corpus.store, b.ours), rand.New(rand.NewPCG(1, 2))
+	market, r := marketplace.New(b.corpus.store, b.ours, marketplace.Options{}), rand.New(rand.NewPCG(1, 2))
 	for i := 1; len(took.walls) < benchChanges && i <= b.corpus.n; i++ {
-		ctx := marketplace.WithViewer(ctx, marketplace.Viewer{Actor: marketplace.Actor{Secretariat: true}})
+		ctx := marketplace.WithViewer(ctx, marketplace.Viewer{Actor: marketplace.System})
 		s, err := market.Solution(ctx, marketplace.ID(fmt.Sprintf("solution_generated-%d", i)))
 		if err != nil {
 			return took, err

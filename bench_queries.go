@@ -44,7 +44,7 @@ func newCorpus(ctx context.Context, dir string, n int, progress func(seed.Progre
 		return nil, err
 	}
 	c := &corpus{n: n, store: store, parents: make(map[marketplace.ID]marketplace.ID), progress: progress, stop: func() {}}
-	if err := seed.LoadGenerated(ctx, marketplace.New(store, nil), min(n, benchStored), seed.Options{Progress: progress}); err != nil {
+	if err := seed.LoadGenerated(ctx, marketplace.New(store, nil, marketplace.Options{}), min(n, benchStored), seed.Options{Progress: progress}); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	topics, err := store.Find(ctx, marketplace.KindTopic, marketplace.Query{Limit: marketplace.MaxPage})

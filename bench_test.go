@@ -69,7 +69,7 @@ func newBenchServer(dir string) (*benchServer, error) {
 		return nil, err
 	}
 	go index.Follow(ctx)
-	s := &benchServer{store: store, index: index, market: marketplace.New(store, index)}
+	s := &benchServer{store: store, index: index, market: marketplace.New(store, index, marketplace.Options{})}
 	if err := seed.LoadGenerated(ctx, s.market, benchSize(), seed.Options{}); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	defer follower.Wait()
 	defer unfollow()
 
-	market := marketplace.New(store, index)
+	market := marketplace.New(store, index, marketplace.Options{})
 	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func load(ctx context.Context, c config, _, log io.Writer) error {
 		return err
 	}
 	defer store.Close()
-	market := marketplace.New(store, nil) // loading is in bulk: it waits for no index
+	market := marketplace.New(store, nil, marketplace.Options{}) // loading is in bulk: it waits for no index
 	o := seed.Options{Sample: c.sample, Progress: newProgress(log).show}
 	if c.generate > 0 {
 		return seed.LoadGenerated(ctx, market, c.generate, o)

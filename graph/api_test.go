@@ -79,7 +79,7 @@ func newAPI(dir string, fill func(context.Context, *marketplace.Market) error) (
 		return nil, err
 	}
 	go a.index.Follow(ctx)
-	a.market = marketplace.New(a.store, a.index)
+	a.market = marketplace.New(a.store, a.index, marketplace.Options{})
 	if err := fill(ctx, a.market); err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func TestACommandIsFoundByTheNextSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.index.Close(); a.store.Close() })
-	ctx := marketplace.WithViewer(context.Background(), marketplace.Viewer{Actor: marketplace.Actor{Secretariat: true}})
+	ctx := marketplace.WithViewer(context.Background(), marketplace.Viewer{Actor: marketplace.System})
 	company := &marketplace.Company{Meta: marketplace.Meta{Slug: "quillwater"}, Size: "SME", ContactPolicy: "ANYONE"}
 	company.Name = marketplace.Text{{Language: "en", Text: "Quillwater"}}
 	company.Country, company.Region = "NZ", "ASIA_PACIFIC"
@@ -249,7 +249,7 @@ func TestACommandIsFoundByTheNextSearch(t *testing.T) {
 		if _, body := a.ask(fmt.Sprintf(`{ search(text: %q) { nodes { ... on Solution { slug } } facets(fields: [TOPIC]) { buckets { value } } } }`, word), nil, nil); !bytes.Contains(body, []byte(`"slug":"`+word+`"`)) || !bytes.Contains(body, []byte(`topic_parking`)) {
 			t.Fatalf("%s is not found: %s", word, body)
 		}
-		if _, err := a.market.MoveSolution(ctx, s.ID, 0, marketplace.SolutionArchived); err != nil {
+		if _, err := a.market.MoveSolution(ctx, marketplace.MoveSolutionInput{ID: s.ID, Move: "ARCHIVE"}); err != nil {
 			t.Fatal(err)
 		}
 		if _, body := a.ask(fmt.Sprintf(`{ search(text: %q) { totalCount } node(id: %q) { id } }`, word, s.ID), nil, nil); !bytes.Contains(body, []byte(`{"search":{"totalCount":0},"node":null}`)) {

@@ -11,7 +11,7 @@ import (
 )
 
 func (r *deploymentResolver) City(ctx context.Context, obj *marketplace.Deployment) (*marketplace.City, error) {
-	return optional(r.Market.City(ctx, obj.Member))
+	return optional(r.Market.City(ctx, obj.City))
 }
 
 func (r *deploymentResolver) Result(ctx context.Context, obj *marketplace.Deployment, languages []marketplace.Language) (*marketplace.LocalizedText, error) {

@@ -1,9 +1,13 @@
 package marketplace
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Group is a word that audiences and actors share: a document can be read
-// by whoever has one of its audience's groups. A member's id is a group, too.
+// by whoever has one of its audience's groups. A member's id is a group, too,
+// which all of its users have, and a user's id is one that only they have.
 type Group string
 
 // The groups that are not ids.
@@ -13,43 +17,101 @@ const (
 	Secretariat Group = "secretariat" // users who run the network
 )
 
+// ownersOf is the group of a member's owners.
+func ownersOf(member ID) Group { return Group("owners of " + member) }
+
+// A MemberRole is what a user may do on behalf of a member.
+type MemberRole string
+
+// The roles in a member, most powerful first.
+const (
+	RoleOwner  MemberRole = "OWNER"  // people, profile and everything else
+	RoleEditor MemberRole = "EDITOR" // content: solutions, proposals, offers
+	RoleViewer MemberRole = "VIEWER" // sees what the member sees
+)
+
+// MemberRoles are all of them.
+var MemberRoles = []MemberRole{RoleOwner, RoleEditor, RoleViewer}
+
+// A SecretariatRole is what a user of the secretariat may do.
+type SecretariatRole string
+
+// The roles in the secretariat.
+const (
+	SecretariatAdmin   SecretariatRole = "ADMIN"   // people and settings, and everything else
+	SecretariatOfficer SecretariatRole = "OFFICER" // reviews what members enter, brokers
+	SecretariatEditor  SecretariatRole = "EDITOR"  // vocabulary and the network's own pages
+)
+
+// SecretariatRoles are all of them.
+var SecretariatRoles = []SecretariatRole{SecretariatAdmin, SecretariatOfficer, SecretariatEditor}
+
+// A Membership is the role that a user has in a member.
+type Membership struct {
+	Member ID         `json:"member"`
+	Role   MemberRole `json:"role"`
+	Since  time.Time  `json:"since"`
+}
+
 // An Actor is whoever a command or query is made for. The zero Actor is a
 // visitor who is not signed in.
 type Actor struct {
-	Members     []ID // the members on whose behalf they act
-	Secretariat bool
+	User        ID // empty: a visitor, or the program itself
+	Memberships []Membership
+	Secretariat SecretariatRole // empty: not of the secretariat
+	// ReadOnly forbids every command: a token that may only read.
+	ReadOnly bool
+	// Via is the session or the token by which the user is known; empty for a visitor.
+	Via ID
 }
+
+// System is the program itself, when it loads data.
+var System = Actor{Secretariat: SecretariatAdmin}
 
 // Groups are the words in which audiences name this actor.
 func (a Actor) Groups() []Group {
-	groups := make([]Group, 1, len(a.Members)+3)
+	groups := make([]Group, 1, 2*len(a.Memberships)+4)
 	groups[0] = Everyone
-	if len(a.Members) > 0 {
+	if a.User != "" {
+		groups = append(groups, Group(a.User))
+	}
+	if len(a.Memberships) > 0 || a.Secretariat != "" {
 		groups = append(groups, Members)
-		for _, m := range a.Members {
-			groups = append(groups, Group(m))
+	}
+	for _, m := range a.Memberships {
+		groups = append(groups, Group(m.Member))
+		if m.Role == RoleOwner {
+			groups = append(groups, ownersOf(m.Member))
 		}
 	}
-	if a.Secretariat {
-		groups = append(groups, Members, Secretariat)
+	if a.Secretariat != "" {
+		groups = append(groups, Secretariat)
 	}
 	return groups
 }
 
-// A Viewer is an Actor together with how they want to read.
+// A Viewer is an Actor together with how they want to read and where they are.
 type Viewer struct {
 	Actor     Actor
 	Languages []Language // best first; empty: English, else the original
+	// Address is the network address that the request came from and Agent
+	// what the client says of itself, both for the audit log and for limits.
+	Address, Agent string
+	// KeepSession makes the client keep the secret of a session, or forget it
+	// where the secret is empty. Nil where the client cannot: commands that
+	// begin a session are refused then.
+	KeepSession func(secret string, until time.Time)
 }
 
-// IsSignedIn says whether the viewer is a user of a member or of the secretariat.
-func (v Viewer) IsSignedIn() bool { return len(v.Actor.Members) > 0 || v.Actor.Secretariat }
+// IsSignedIn says whether the viewer is a user.
+func (v Viewer) IsSignedIn() bool { return v.Actor.User != "" || v.Actor.Secretariat != "" }
 
 type viewerKey struct{}
 
 type request struct {
 	viewer Viewer
 	groups []Group
+	sight  bool // sees everything; see withSight
 	reads  reads
 }
 
@@ -60,6 +122,14 @@ func WithViewer(ctx context.Context, v Viewer) context.Context {
 	return context.WithValue(ctx, viewerKey{}, &request{viewer: v, groups: v.Actor.Groups()})
 }
 
+// withSight returns a context in which the same actor finds documents that
+// they may not see: for commands whose right comes from a secret, such as a
+// password, and for what the domain must know to decide. What is read with it
+// is not kept for the request, and must not be shown. Permissions hold as before.
+func withSight(ctx context.Context) context.Context {
+	return context.WithValue(ctx, viewerKey{}, &request{viewer: ViewerOf(ctx), groups: groupsOf(ctx), sight: true})
+}
+
 // ViewerOf returns the context's viewer: a visitor where there is none.
 func ViewerOf(ctx context.Context) Viewer {
 	if r := requestOf(ctx); r != nil {
@@ -67,6 +137,8 @@ func ViewerOf(ctx context.Context) Viewer {
 	}
 	return Viewer{}
 }
+
+func actorOf(ctx context.Context) Actor { return ViewerOf(ctx).Actor }
 
 func requestOf(ctx context.Context) *request {
 	r, _ := ctx.Value(viewerKey{}).(*request)

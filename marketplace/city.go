@@ -1,9 +1,6 @@
 package marketplace
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // A City is a local government of any level. It may lie inside another member.
 type City struct {
@@ -72,11 +69,7 @@ func (c *City) validate(p *problems) {
 	if c.Identification != "" {
 		checkOne(p, "identification", c.Identification, Identifications)
 	}
-	if c.TimeZone != "" {
-		if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "Local" {
-			p.add("timeZone", "INVALID", "must be an IANA time zone such as Asia/Kathmandu")
-		}
-	}
+	checkTimeZone(p, "timeZone", c.TimeZone)
 	if at := c.Coordinates; at != nil && !(at.Latitude >= -90 && at.Latitude <= 90 && at.Longitude >= -180 && at.Longitude <= 180) {
 		p.add("coordinates", "OUT_OF_RANGE", "must have a latitude of -90 to 90 and a longitude of -180 to 180 degrees")
 	}
@@ -110,6 +103,22 @@ func (m *Market) UpdateCity(ctx context.Context, id ID, version int, change func
 		}
 		return m.mustExist(ctx, "within", c.Within)
 	})
+}
+
+var (
+	ownCityContent     = []string{"level", "timeZone"}
+	networkCityContent = []string{"coordinates", "population", "within"}
+)
+
+// CreateCity adds a local government to the network.
+func (m *Market) CreateCity(ctx context.Context, in CreateMemberInput) (*City, error) {
+	c := &City{}
+	return createMember(ctx, m, in, c, &c.Organisation, append(ownCityContent, networkCityContent...), m.AddCity)
+}
+
+// EditCity changes what a city's page says.
+func (m *Market) EditCity(ctx context.Context, in EditMemberInput) (*City, error) {
+	return editMember(ctx, m, in, ownCityContent, networkCityContent, func(c *City) error { return m.mustExist(ctx, "within", c.Within) })
 }
 
 // City returns a city, or ErrNotFound.

@@ -69,6 +69,19 @@ func (m *Market) UpdateCompany(ctx context.Context, id ID, version int, change f
 	return update(ctx, m, MayEditMember, id, version, change)
 }
 
+var ownCompanyContent = []string{"size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"}
+
+// CreateCompany adds a company to the network.
+func (m *Market) CreateCompany(ctx context.Context, in CreateMemberInput) (*Company, error) {
+	c := &Company{ContactPolicy: "MEMBERS"}
+	return createMember(ctx, m, in, c, &c.Organisation, ownCompanyContent, m.AddCompany)
+}
+
+// EditCompany changes what a company's page says.
+func (m *Market) EditCompany(ctx context.Context, in EditMemberInput) (*Company, error) {
+	return editMember(ctx, m, in, ownCompanyContent, nil, func(*Company) error { return nil })
+}
+
 // Company returns a company, or ErrNotFound.
 func (m *Market) Company(ctx context.Context, id ID) (*Company, error) {
 	return get[*Company](ctx, m, id)

@@ -37,6 +37,17 @@ func (e *ForbiddenError) Error() string {
 // Is makes a ForbiddenError match [ErrForbidden].
 func (e *ForbiddenError) Is(target error) bool { return target == ErrForbidden }
 
+// A ConflictError says that a command named a version that is no longer the
+// current one. It matches [ErrStale].
+type ConflictError struct {
+	Current entity // as it is now
+}
+
+func (e *ConflictError) Error() string { return ErrStale.Error() }
+
+// Is makes a ConflictError match [ErrStale].
+func (e *ConflictError) Is(target error) bool { return target == ErrStale }
+
 // A UserError is one thing that is wrong with an input.
 type UserError struct {
 	Path    string // field of the input, as in "deployments[2].year"

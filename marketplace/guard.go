@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,10 +17,26 @@ import (
 // it is compared with the viewer's groups, everything written needs a
 // permission; a test holds both.
 type Market struct {
-	store  Store
-	finder Finder
-	now    func() time.Time
-	wait   time.Duration
+	store    Store
+	finder   Finder
+	options  Options
+	vault    *vault
+	throttle *throttle
+	now      func() time.Time
+	wait     time.Duration
+}
+
+// Options of a marketplace. Without any, it can be read, filled and searched.
+type Options struct {
+	// Key is a secret of KeySize bytes that is kept outside of the store. It
+	// seals what a reader of the store must not be able to use. Without one,
+	// second factors and webhooks cannot be set up.
+	Key []byte
+	// URL is the address under which people reach the server, without a slash
+	// at its end; links in letters begin with it.
+	URL string
+	// Demo lets the users of the sample data sign in.
+	Demo bool
 }
 
 // SettleTime is how long a command waits for the search index to have seen
@@ -28,9 +45,13 @@ type Market struct {
 const SettleTime = 2 * time.Second
 
 // New makes a marketplace over a store and the index that follows it. The
-// caller closes both.
-func New(store Store, finder Finder) *Market {
-	return &Market{store: store, finder: finder, now: time.Now, wait: SettleTime}
+// caller closes both. It panics where the key has another length than KeySize.
+func New(store Store, finder Finder, o Options) *Market {
+	v, err := newVault(o.Key)
+	if err != nil {
+		panic(err)
+	}
+	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(), now: time.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}
@@ -44,6 +65,12 @@ func (m *Market) clock() time.Time { return m.now().UTC().Truncate(time.Second) 
 
 // visible says whether the context's viewer may read a document.
 func visible(ctx context.Context, doc entity) bool {
+	if doc.meta().IsDeleted {
+		return false
+	}
+	if rq := requestOf(ctx); rq != nil && rq.sight {
+		return true
+	}
 	groups := groupsOf(ctx)
 	for _, g := range doc.audience() {
 		if slices.Contains(groups, g) {
@@ -51,140 +78,6 @@ func visible(ctx context.Context, doc entity) bool {
 		}
 	}
 	return false
-}
-
-// reads is what a request has read and what it is about to read. When a page
-// of documents is loaded, their references are noted; the first one that is
-// asked for loads all that are noted of its kind with one store operation.
-// So the number of operations depends on the depth of a request, not on the
-// size of its pages, without any waiting for stragglers.
-type reads struct {
-	mu      sync.Mutex    // guards everything below; never held while the store is asked
-	done    map[ID]entity // nil: not there, or not for this viewer
-	pending map[Kind]map[ID]struct{}
-	loading map[Kind]*sync.Mutex // held while documents of the kind are loaded
-	groups  map[ID][]ID          // documents that were loaded together
-	shared  map[string]any       // results of once
-}
-
-// expect notes what is likely to be read soon.
-func (r *reads) expect(ids []ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.note(ids)
-}
-
-func (r *reads) note(ids []ID) {
-	for _, id := range ids {
-		k := id.Kind()
-		if _, ok := r.done[id]; ok || k == "" {
-			continue
-		}
-		if r.pending == nil {
-			r.pending = map[Kind]map[ID]struct{}{}
-		}
-		if r.pending[k] == nil {
-			r.pending[k] = map[ID]struct{}{}
-		}
-		r.pending[k][id] = struct{}{}
-	}
-}
-
-// read returns a document if it was read already.
-func (r *reads) read(id ID) (doc entity, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	doc, ok = r.done[id]
-	return doc, ok
-}
-
-// lock returns the lock under which documents of a kind are loaded.
-func (r *reads) lock(k Kind) *sync.Mutex {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.loading == nil {
-		r.loading = map[Kind]*sync.Mutex{}
-	}
-	if r.loading[k] == nil {
-		r.loading[k] = new(sync.Mutex)
-	}
-	return r.loading[k]
-}
-
-// take returns what is pending of id's kind, id first, at most MaxValues.
-func (r *reads) take(id ID) []any {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	pending := r.pending[id.Kind()]
-	batch := append(make([]any, 0, len(pending)+1), string(id))
-	for p := range pending {
-		if p != id && len(batch) < MaxValues {
-			batch = append(batch, string(p))
-		}
-	}
-	return batch
-}
-
-// keep publishes what was loaded together with what it refers to: whoever
-// sees one of the documents and asks for its references finds those of all
-// of them pending.
-func (r *reads) keep(batch []any, docs []entity) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.done == nil {
-		r.done = map[ID]entity{}
-	}
-	for _, b := range batch {
-		id := ID(b.(string))
-		r.done[id] = nil
-		delete(r.pending[id.Kind()], id)
-	}
-	for _, doc := range docs {
-		r.done[doc.meta().ID] = doc
-	}
-	for _, doc := range docs {
-		r.note(doc.refs())
-	}
-}
-
-// forget makes a document be read anew.
-func (r *reads) forget(id ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.done, id)
-}
-
-// together notes that documents are of one page.
-func (r *reads) together(ids []ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.groups == nil {
-		r.groups = map[ID][]ID{}
-	}
-	for _, id := range ids {
-		if _, ok := r.groups[id]; !ok {
-			r.groups[id] = ids
-		}
-	}
-}
-
-// siblings are the documents that were loaded together with id, itself included.
-func (r *reads) siblings(id ID) []ID {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if g := r.groups[id]; g != nil {
-		return g
-	}
-	return []ID{id}
-}
-
-// readsOf are the reads of the context's request; of this call alone where
-// there is none.
-func readsOf(ctx context.Context) *reads {
-	if rq := requestOf(ctx); rq != nil {
-		return &rq.reads
-	}
-	return new(reads)
 }
 
 // load returns the visible documents of the ids, in their order, nil where
@@ -236,6 +129,16 @@ func byIDs(ids []any) Query {
 
 // fetch reads the documents of a query and hands over those that the viewer may see.
 func (m *Market) fetch(ctx context.Context, kind Kind, q Query, each func(entity)) error {
+	return m.fetchAll(ctx, kind, q, func(doc entity, _ string, seen bool) {
+		if seen {
+			each(doc)
+		}
+	})
+}
+
+// fetchAll reads the documents of a query and hands over each with its
+// position and whether the viewer may see it.
+func (m *Market) fetchAll(ctx context.Context, kind Kind, q Query, each func(doc entity, position string, seen bool)) error {
 	docs, err := m.store.Find(ctx, kind, q)
 	if err != nil {
 		return err
@@ -245,9 +148,7 @@ func (m *Market) fetch(ctx context.Context, kind Kind, q Query, each func(entity
 		if err != nil {
 			return err
 		}
-		if visible(ctx, doc) {
-			each(doc)
-		}
+		each(doc, d.Position, visible(ctx, doc))
 	}
 	return nil
 }
@@ -357,11 +258,13 @@ func update[P entity](ctx context.Context, m *Market, may Permission, id ID, ver
 			return none, err
 		}
 		if version != 0 && version != p.meta().Version() {
-			return none, ErrStale
+			return none, &ConflictError{Current: p}
 		}
+		before := originals(doc)
 		if err := change(p); err != nil {
 			return none, err
 		}
+		noteOutdated(doc, before)
 		if err := may.check(ctx, doc); err != nil {
 			return none, err
 		}
@@ -377,19 +280,38 @@ func update[P entity](ctx context.Context, m *Market, may Permission, id ID, ver
 	return none, fmt.Errorf("marketplace: %s is being changed all the time: %w", id, ErrUnavailable)
 }
 
-// put validates and writes a document whose change was permitted.
+// put validates and writes a document whose change was permitted, and leaves
+// a mark of the command in it.
 func (m *Market) put(ctx context.Context, doc entity) error {
 	meta := doc.meta()
 	meta.UpdatedAt = m.clock()
 	if err := check(doc); err != nil {
 		return err
 	}
-	rev, err := m.store.Put(ctx, Write{
-		Kind: doc.kind(), ID: string(meta.ID), Rev: meta.rev, Value: doc,
-		Claims: append([]string{"slug:" + meta.Slug}, doc.claims()...),
-	})
+	marks := meta.Marks
+	if mark, ok := markOf(ctx, doc, meta.UpdatedAt); ok {
+		if len(marks) >= maxMarks {
+			if err := m.settle(ctx, doc); err != nil {
+				return err
+			}
+			meta.Marks = nil
+		}
+		meta.Marks = append(slices.Clip(meta.Marks), mark)
+	}
+	var claims []string
+	if !meta.IsDeleted {
+		claims = doc.claims()
+		if meta.Slug != "" {
+			claims = append(claims, "slug:"+meta.Slug)
+		}
+	}
+	rev, err := m.store.Put(ctx, Write{Kind: doc.kind(), ID: string(meta.ID), Rev: meta.rev, Value: doc, Claims: claims})
+	if err != nil {
+		meta.Marks = marks
+	}
 	if taken := (*TakenError)(nil); errors.As(err, &taken) {
-		return invalid("slug", "TAKEN", fmt.Sprintf("%q is taken already", taken.Claim))
+		path, value, _ := strings.Cut(taken.Claim, ":")
+		return invalid(path, "TAKEN", fmt.Sprintf("%q is taken already", value))
 	}
 	if err != nil {
 		return err
@@ -398,13 +320,36 @@ func (m *Market) put(ctx context.Context, doc entity) error {
 	if rq := requestOf(ctx); rq != nil {
 		rq.reads.forget(meta.ID)
 	}
-	if ctx.Value(bulkKey{}) == nil {
+	if ctx.Value(bulkKey{}) == nil && kinds[doc.kind()].named {
 		wait, cancel := context.WithTimeout(ctx, m.wait)
 		defer cancel()
 		// The write is done; a search that lags is no reason to say otherwise.
 		_ = m.finder.Wait(wait, doc.kind(), string(meta.ID), rev)
 	}
 	return nil
+}
+
+// settle writes the marks of a document into the audit log. Marks that are
+// there already are left, so it may be repeated.
+func (m *Market) settle(ctx context.Context, doc entity) error {
+	for _, e := range auditEntries(doc) {
+		_, err := m.store.Put(ctx, Write{Kind: KindAudit, ID: string(e.ID), Value: e})
+		if err != nil && !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+	return nil
+}
+
+// erase makes the store forget a document that was deleted and settled, or a
+// record that has served its time.
+func (m *Market) erase(ctx context.Context, doc entity) error {
+	meta := doc.meta()
+	_, err := m.store.Put(ctx, Write{Kind: doc.kind(), ID: string(meta.ID), Rev: meta.rev})
+	if errors.Is(err, ErrStale) || errors.Is(err, ErrNotFound) {
+		return nil // somebody else was faster, or it came back
+	}
+	return err
 }
 
 // several returns the visible documents of the ids in their order, without
@@ -474,74 +419,4 @@ func (m *Market) checkRefs(ctx context.Context, p *problems, ids []ID, path func
 func (m *Market) Ping(ctx context.Context) error {
 	_, err := m.store.Find(ctx, KindTopic, Query{Limit: 1})
 	return err
-}
-
-// maxRelated bounds the titles that Entries remembers: some 200 bytes each.
-const maxRelated = 50_000
-
-// Entries returns the function by which an index turns changes into entries;
-// it is false for what is deleted or not to be found. The titles of what a
-// document refers to (its company, its topics in all their languages) are
-// found with it, so a change costs one read of the store where it refers to
-// something that was not seen lately. When a title changes, documents that
-// refer to it are found by the new one once they change themselves. The
-// function is for one goroutine.
-func Entries(store Store) func(context.Context, Change) (Entry, bool, error) {
-	titles := map[ID]Text{}
-	return func(ctx context.Context, c Change) (Entry, bool, error) {
-		delete(titles, ID(c.ID))
-		if c.Deleted {
-			return Entry{}, false, nil
-		}
-		doc, err := decode(c.Kind, c.Document)
-		if err != nil {
-			return Entry{}, false, err
-		}
-		e, found := entryOf(doc)
-		if !found {
-			return Entry{}, false, nil
-		}
-		refs := doc.refs()
-		if err := readTitles(ctx, store, titles, refs); err != nil {
-			return Entry{}, false, err
-		}
-		for _, id := range refs {
-			e.About = append(e.About, titles[id])
-		}
-		return e, true, nil
-	}
-}
-
-// readTitles reads the titles that are missing. What not everybody may see
-// has none, since it would be found by those who may not see it.
-func readTitles(ctx context.Context, store Store, titles map[ID]Text, ids []ID) error {
-	missing := map[Kind][]any{}
-	for _, id := range ids {
-		if _, ok := titles[id]; !ok && id.Kind() != "" {
-			missing[id.Kind()] = append(missing[id.Kind()], string(id))
-		}
-	}
-	for kind, batch := range missing {
-		if len(titles)+len(batch) > maxRelated {
-			clear(titles)
-			return readTitles(ctx, store, titles, ids)
-		}
-		docs, err := store.Find(ctx, kind, byIDs(batch))
-		if err != nil {
-			return err
-		}
-		for _, id := range batch {
-			titles[ID(id.(string))] = nil
-		}
-		for _, d := range docs {
-			doc, err := decode(kind, d)
-			if err != nil {
-				return err
-			}
-			if slices.Contains(doc.audience(), Everyone) {
-				titles[ID(d.ID)] = doc.texts()[0].Text
-			}
-		}
-	}
-	return nil
 }

@@ -48,6 +48,19 @@ func (m *Market) UpdateInstitution(ctx context.Context, id ID, version int, chan
 	return update(ctx, m, MayEditMember, id, version, change)
 }
 
+var networkInstitutionContent = []string{"type"}
+
+// CreateInstitution adds an institution to the network.
+func (m *Market) CreateInstitution(ctx context.Context, in CreateMemberInput) (*Institution, error) {
+	i := &Institution{}
+	return createMember(ctx, m, in, i, &i.Organisation, networkInstitutionContent, m.AddInstitution)
+}
+
+// EditInstitution changes what an institution's page says.
+func (m *Market) EditInstitution(ctx context.Context, in EditMemberInput) (*Institution, error) {
+	return editMember(ctx, m, in, nil, networkInstitutionContent, func(*Institution) error { return nil })
+}
+
 // Institution returns an institution, or ErrNotFound.
 func (m *Market) Institution(ctx context.Context, id ID) (*Institution, error) {
 	return get[*Institution](ctx, m, id)

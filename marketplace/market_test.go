@@ -27,8 +27,8 @@ func newMarket(t *testing.T) *Market {
 
 func fill(t *testing.T, store Store) *Market {
 	t.Helper()
-	m := New(store, nil)
-	ctx := as(secretariat)
+	m := New(store, nil, Options{})
+	ctx := as(System)
 	must(t, m.AddTopic(ctx, &Topic{Meta: Meta{ID: "topic_mobility", Slug: "mobility"}, Label: english("Mobility")}))
 	must(t, m.AddTopic(ctx, &Topic{Meta: Meta{ID: "topic_parking", Slug: "parking"}, Label: english("Parking"), Parent: "topic_mobility"}))
 	city := &City{Meta: Meta{ID: "city_oslo", Slug: "oslo"}, TimeZone: "Europe/Oslo"}
@@ -43,12 +43,16 @@ func fill(t *testing.T, store Store) *Market {
 }
 
 var (
-	secretariat = Actor{Secretariat: true}
+	secretariat = Actor{User: "user_officer", Secretariat: SecretariatOfficer, Via: "session_test"}
 	visitor     = Actor{}
-	acme        = Actor{Members: []ID{"company_acme"}}
-	rival       = Actor{Members: []ID{"company_rival"}}
-	oslo        = Actor{Members: []ID{"city_oslo"}}
+	acme        = editorOf("company_acme")
+	rival       = editorOf("company_rival")
+	oslo        = editorOf("city_oslo")
 )
+
+func editorOf(member ID) Actor {
+	return Actor{User: "user_of-" + ID(strings.ReplaceAll(string(member), "_", "-")), Memberships: []Membership{{Member: member, Role: RoleEditor}}, Via: "session_test"}
+}
 
 func as(a Actor) context.Context {
 	return InBulk(WithViewer(context.Background(), Viewer{Actor: a}))
@@ -90,15 +94,15 @@ func TestWhoMayDoWhatWithASolution(t *testing.T) {
 			return err
 		}, SolutionPublished},
 		{"submit", "acme secretariat", func(ctx context.Context, id ID) error {
-			_, err := m.MoveSolution(ctx, id, 0, SolutionInReview)
+			_, err := m.MoveSolution(ctx, MoveSolutionInput{ID: id, Move: "SUBMIT"})
 			return err
 		}, SolutionDraft},
 		{"publish", "secretariat", func(ctx context.Context, id ID) error {
-			_, err := m.MoveSolution(ctx, id, 0, SolutionPublished)
+			_, err := m.MoveSolution(ctx, MoveSolutionInput{ID: id, Move: "APPROVE"})
 			return err
 		}, SolutionInReview},
 		{"archive", "acme secretariat", func(ctx context.Context, id ID) error {
-			_, err := m.MoveSolution(ctx, id, 0, SolutionArchived)
+			_, err := m.MoveSolution(ctx, MoveSolutionInput{ID: id, Move: "ARCHIVE"})
 			return err
 		}, SolutionPublished},
 		{"give it to another company", "secretariat", func(ctx context.Context, id ID) error {
@@ -130,14 +134,14 @@ func TestStatesFollowTheTable(t *testing.T) {
 	ctx := as(secretariat)
 	must(t, m.AddSolution(ctx, s))
 	for _, step := range []struct {
-		to SolutionStatus
-		ok bool
-	}{{SolutionPublished, false}, {SolutionInReview, true}, {SolutionArchived, false}, {SolutionPublished, true}, {SolutionInReview, false}, {SolutionArchived, true}, {SolutionPublished, false}, {SolutionDraft, true}} {
-		got, err := m.MoveSolution(ctx, s.ID, 0, step.to)
+		move SolutionMove
+		ok   bool
+	}{{"APPROVE", false}, {"SUBMIT", true}, {"ARCHIVE", false}, {"APPROVE", true}, {"SUBMIT", false}, {"ARCHIVE", true}, {"PUBLISH", false}, {"RESTORE", true}, {"VANISH", false}} {
+		got, err := m.MoveSolution(ctx, MoveSolutionInput{ID: s.ID, Move: step.move})
 		if step.ok != (err == nil) || err != nil && !errors.Is(err, ErrInvalid) {
-			t.Fatalf("to %s: %v", step.to, err)
+			t.Fatalf("%s: %v", step.move, err)
 		}
-		if err == nil && step.to == SolutionArchived && got.PublishedAt == nil {
+		if err == nil && step.move == "ARCHIVE" && got.PublishedAt == nil {
 			t.Error("the day of publication was lost")
 		}
 	}
@@ -146,10 +150,10 @@ func TestStatesFollowTheTable(t *testing.T) {
 	if p.Country != "NO" || p.Region != Europe || p.TimeZone != "Europe/Oslo" {
 		t.Errorf("the city's place was not kept: %s %s %s", p.Country, p.Region, p.TimeZone)
 	}
-	if _, err := m.MoveProposal(as(oslo), p.ID, 0, ProposalClosed); !errors.Is(err, ErrInvalid) {
+	if _, err := m.MoveProposal(as(oslo), MoveProposalInput{ID: p.ID, Move: "CLOSE"}); !errors.Is(err, ErrInvalid) {
 		t.Errorf("a draft was closed: %v", err)
 	}
-	if _, err := m.MoveProposal(as(oslo), p.ID, 0, ProposalPublished); err != nil {
+	if _, err := m.MoveProposal(as(oslo), MoveProposalInput{ID: p.ID, Move: "PUBLISH"}); err != nil {
 		t.Error(err)
 	}
 	if _, err := m.Proposal(as(visitor), p.ID); err != nil {
@@ -168,7 +172,7 @@ func TestMistakesAreNamed(t *testing.T) {
 	s.Topics = []ID{"topic_parking", "topic_parking", "city_oslo"}
 	s.SDGs = []SDG{18}
 	s.Countries = []Country{"XX"}
-	s.Deployments = []Deployment{{Place: "", Country: "NO", Year: 3000, Link: "javascript:alert(1)", Member: "company_acme"}}
+	s.Deployments = []Deployment{{Place: "", Country: "NO", Year: 3000, Link: "javascript:alert(1)", City: "company_acme"}}
 	s.PriceBand = "CHEAP"
 	err := m.AddSolution(as(acme), s)
 	var invalid *InvalidError
@@ -176,7 +180,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Topics = []ID{"topic_parking", "topic_parking"}
-	s.Deployments[0].Member = "city_oslo"
+	s.Deployments[0].City = "city_oslo"
 	err = m.AddSolution(as(acme), s)
 	if !errors.As(err, &invalid) {
 		t.Fatal(err)
@@ -273,7 +277,7 @@ func TestEntriesKnowWhatTheyAreAbout(t *testing.T) {
 		found[e.ID] = e
 	}
 	e := found[string(s.ID)]
-	if got := fmt.Sprint(e.About); got != "[[{en acme}] [{en Parking}]]" {
+	if got := fmt.Sprint(e.About); got != "[[{en acme false}] [{en Parking false}]]" {
 		t.Errorf("about %s", got)
 	}
 	if got := fmt.Sprint(e.Keywords[FieldTopic]); got != "[topic_parking topic_mobility]" {

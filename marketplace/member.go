@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -79,7 +80,7 @@ func (m *Organisation) check(p *problems) {
 }
 
 func (m *Organisation) texts() []NamedText {
-	return []NamedText{{"name", m.Name}, {"profile", m.Profile}}
+	return []NamedText{{"name", &m.Name}, {"profile", &m.Profile}}
 }
 
 func (m *Organisation) entry(id ID, e *Entry) {
@@ -101,6 +102,73 @@ func (m *Organisation) entry(id ID, e *Entry) {
 	e.Keywords[FieldCountry] = []string{string(m.Country)}
 	e.Keywords[FieldRegion] = []string{string(m.Region)}
 	e.Keywords[FieldLanguage] = keywords(m.Languages)
+}
+
+// What a member's owners may say of it themselves, and what is left to the
+// secretariat, since the network's lists and searches rest on it.
+var (
+	ownMemberContent     = []string{"profile", "website", "languages", "otherNames", "abbreviation"}
+	networkMemberContent = []string{"name", "formerNames", "country", "region", "joinedYear"}
+)
+
+// CreateMemberInput is what CreateCity, CreateCompany and CreateInstitution take.
+type CreateMemberInput struct {
+	Content Patch
+	Key     *string // a word of the client's own: the same word makes no second one
+}
+
+// EditMemberInput is what EditCity, EditCompany and EditInstitution take.
+type EditMemberInput struct {
+	ID      ID
+	Version *int // that was read; nil: any
+	Content Patch
+}
+
+// editMember changes a member's content by a patch: the fields of its kind
+// that its owners may change, and for those who may add members all others.
+func editMember[P entity](ctx context.Context, m *Market, in EditMemberInput, own, network []string, check func(P) error) (P, error) {
+	allowed := append(slices.Clone(ownMemberContent), own...)
+	if MayAddMember.checkFor(ctx) == nil {
+		allowed = append(append(allowed, networkMemberContent...), network...)
+	}
+	return update(ctx, m, MayEditMember, in.ID, versionOf(in.Version), func(doc P) error {
+		doc.meta().mark("EDIT", in.Content.fields())
+		if err := in.Content.apply(doc, allowed); err != nil {
+			return err
+		}
+		return check(doc)
+	})
+}
+
+// createMember adds a member from a patch.
+func createMember[P entity](ctx context.Context, m *Market, in CreateMemberInput, doc P, o *Organisation, fields []string, add func(context.Context, P) error) (P, error) {
+	if err := in.Content.apply(doc, append(append(slices.Clone(ownMemberContent), networkMemberContent...), fields...)); err != nil {
+		var none P
+		return none, err
+	}
+	if o.Region == "" {
+		o.Region = o.Country.Region()
+	}
+	return named(ctx, m, doc, o.Name, in.Key, add)
+}
+
+// MayEdit says whether the viewer may edit a member, and MayManage whether
+// they may say who its people are.
+type MemberPermissions struct {
+	Edit         bool
+	ManagePeople bool
+	AddContent   bool // solutions of a company, proposals of a city
+	ReadLog      bool
+}
+
+// MemberPermissions says what the viewer may do for a member.
+func MemberPermissionsOf(ctx context.Context, member entity) *MemberPermissions {
+	return &MemberPermissions{
+		Edit:         MayEditMember.allows(ctx, member),
+		ManagePeople: MayManageTeam.allows(ctx, member),
+		AddContent:   MayDraftSolution.allows(ctx, member),
+		ReadLog:      MayReadMemberLog.allows(ctx, member),
+	}
 }
 
 // Member returns a member of any kind, or ErrNotFound.

@@ -6,71 +6,164 @@ import (
 )
 
 // A role is what an actor is to a document.
-type role uint8
+type role uint16
 
 const (
-	visitor     role = 1 << iota // not signed in
-	member                       // acts for a member that the document does not belong to
-	own                          // acts for a member that the document belongs to
-	secretariat                  // runs the network
+	visitor        role = 1 << iota // not signed in
+	stranger                        // a user of no member
+	otherViewer                     // a viewer of a member that the document does not belong to
+	otherEditor                     // an editor of such a member
+	otherOwner                      // an owner of such a member
+	ownViewer                       // a viewer of a member that the document belongs to
+	ownEditor                       // an editor of such a member
+	ownOwner                        // an owner of such a member
+	self                            // the user whom the document is about
+	networkEditor                   // the secretariat's editor
+	networkOfficer                  // the secretariat's officer
+	networkAdmin                    // the secretariat's admin
 )
 
 var roles = []struct {
 	name string
 	role role
-}{{"visitor", visitor}, {"other member", member}, {"own member", own}, {"secretariat", secretariat}}
+}{
+	{"visitor", visitor}, {"stranger", stranger},
+	{"other viewer", otherViewer}, {"other editor", otherEditor}, {"other owner", otherOwner},
+	{"own viewer", ownViewer}, {"own editor", ownEditor}, {"own owner", ownOwner}, {"self", self},
+	{"sec. editor", networkEditor}, {"sec. officer", networkOfficer}, {"sec. admin", networkAdmin},
+}
+
+// Roles that often go together.
+const (
+	editors   = ownEditor | ownOwner
+	officers  = networkOfficer | networkAdmin
+	staff     = networkEditor | officers
+	members   = otherViewer | otherEditor | otherOwner | ownViewer | editors
+	users     = members | stranger | self | staff
+	everybody = users | visitor
+)
 
 // A Permission is something that actors of some roles may do. Who may read is
 // said by each document's audience; who may change is said here, a line for each.
 type Permission struct {
 	verb string // as in "you may not ..."
 	who  role
+	// of names the members that the permission is about, where it is not
+	// about all that the document belongs to.
+	of func(entity) []ID
+	// session asks for a session: a token will not do.
+	session bool
 }
 
 // Who may do what. The matrix in testdata/policy.txt shows it.
 var (
-	MayAddMember       = Permission{"add a member", secretariat}
-	MayEditMember      = Permission{"edit this member", own | secretariat}
-	MayEditVocabulary  = Permission{"edit the vocabulary", secretariat}
-	MayDraftSolution   = Permission{"add a solution for this company", own | secretariat}
-	MayEditSolution    = Permission{"edit this solution", own | secretariat}
-	MayPlaceSolution   = Permission{"add a solution that is not a draft", secretariat}
-	MayReviewSolution  = Permission{"review this solution", secretariat}
-	MayDraftProposal   = Permission{"add a proposal for this city", own | secretariat}
-	MayEditProposal    = Permission{"edit this proposal", own | secretariat}
-	MayPlaceProposal   = Permission{"add a proposal that is not a draft", secretariat}
-	MayPublishProposal = Permission{"publish this proposal", own | secretariat}
+	MayAddMember      = Permission{verb: "add a member", who: officers}
+	MayEditMember     = Permission{verb: "edit this member", who: ownOwner | officers}
+	MayEditVocabulary = Permission{verb: "edit the vocabulary", who: networkEditor | networkAdmin}
+	MayEditSettings   = Permission{verb: "change the network's settings", who: networkAdmin}
+
+	MayBeginSession      = Permission{verb: "sign in", who: everybody}
+	MayEndSession        = Permission{verb: "end this session", who: self}
+	MayEditUser          = Permission{verb: "edit this user", who: self | networkAdmin}
+	MayEditAccount       = Permission{verb: "change how this user signs in", who: self, session: true}
+	MayRecoverAccount    = Permission{verb: "recover an account by a secret link", who: everybody}
+	MaySuspendUser       = Permission{verb: "suspend this user", who: networkAdmin}
+	MayListUsers         = Permission{verb: "list all users", who: staff}
+	MayPlaceUser         = Permission{verb: "add a user without an invitation", who: networkAdmin}
+	MayManageTeam        = Permission{verb: "manage the people of this member", who: ownOwner | officers}
+	MayManageSecretariat = Permission{verb: "manage the people of the secretariat", who: networkAdmin}
+	MayJoinTeam          = Permission{verb: "join a team by an invitation", who: everybody}
+	MayLeaveTeam         = Permission{verb: "leave a team", who: editors | ownViewer | staff}
+
+	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff}
+	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff}
+
+	MayDraftSolution     = Permission{verb: "add a solution for this company", who: editors | officers}
+	MayEditSolution      = Permission{verb: "edit this solution", who: editors | officers}
+	MayPlaceSolution     = Permission{verb: "add a solution that is not a draft", who: officers}
+	MayPublishSolution   = Permission{verb: "publish this solution without a review", who: editors | officers} // where the network has none
+	MaySeeReview         = Permission{verb: "see the review of this solution", who: ownViewer | editors | staff}
+	MayReviewSolution    = Permission{verb: "review this solution", who: officers}
+	MayConfirmDeployment = Permission{verb: "confirm a deployment in this city", who: editors, of: deploymentCities}
+
+	MayDraftProposal   = Permission{verb: "add a proposal for this city", who: editors | officers}
+	MayEditProposal    = Permission{verb: "edit this proposal", who: editors | officers}
+	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
+	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
 )
 
 // permissions lists all of the above, for the matrix.
 var permissions = []Permission{
-	MayAddMember, MayEditMember, MayEditVocabulary,
-	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayReviewSolution,
+	MayAddMember, MayEditMember, MayEditVocabulary, MayEditSettings,
+	MayBeginSession, MayEndSession, MayEditUser, MayEditAccount, MayRecoverAccount, MaySuspendUser, MayListUsers, MayPlaceUser,
+	MayManageTeam, MayManageSecretariat, MayJoinTeam, MayLeaveTeam,
+	MayReadAuditLog, MayReadMemberLog,
+	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
 }
 
-// rolesOf says what the actor is to something that belongs to the parties.
+// rolesOf says what the actor is to something that belongs to the parties:
+// members, or the user whom it is about.
 func rolesOf(a Actor, parties []ID) role {
-	r := visitor
-	if len(a.Members) > 0 {
-		r = member
-	}
-	for _, p := range parties {
-		if slices.Contains(a.Members, p) {
-			r = own
+	var r role
+	for _, m := range a.Memberships {
+		own := slices.Contains(parties, m.Member)
+		switch {
+		case m.Role == RoleOwner && own:
+			r |= ownOwner
+		case m.Role == RoleOwner:
+			r |= otherOwner
+		case m.Role == RoleEditor && own:
+			r |= ownEditor
+		case m.Role == RoleEditor:
+			r |= otherEditor
+		case own:
+			r |= ownViewer
+		default:
+			r |= otherViewer
 		}
 	}
-	if a.Secretariat {
-		r |= secretariat
+	if a.User != "" && slices.Contains(parties, a.User) {
+		r |= self
 	}
-	return r
+	switch a.Secretariat {
+	case SecretariatAdmin:
+		r |= networkAdmin
+	case SecretariatOfficer:
+		r |= networkOfficer
+	case SecretariatEditor:
+		r |= networkEditor
+	}
+	switch {
+	case r != 0:
+		return r
+	case a.User != "":
+		return stranger
+	}
+	return visitor
 }
 
 // check returns a ForbiddenError unless the context's actor may do this to the document.
 func (may Permission) check(ctx context.Context, doc entity) error {
+	if may.of != nil {
+		return may.checkFor(ctx, may.of(doc)...)
+	}
+	return may.checkFor(ctx, doc.parties()...)
+}
+
+// checkFor is check for something that belongs to the parties.
+func (may Permission) checkFor(ctx context.Context, parties ...ID) error {
 	v := ViewerOf(ctx)
-	if rolesOf(v.Actor, doc.parties())&may.who == 0 {
+	switch {
+	case rolesOf(v.Actor, parties)&may.who == 0:
 		return &ForbiddenError{Verb: may.verb, Signed: v.IsSignedIn()}
+	case v.Actor.ReadOnly && v.Actor.Via != "":
+		return &ForbiddenError{Verb: may.verb + " with a token that may only read", Signed: true}
+	case may.session && v.Actor.Via.Kind() != KindSession:
+		return &ForbiddenError{Verb: may.verb + " with a token: sign in", Signed: true}
 	}
 	return nil
 }
+
+// allows says whether the context's actor may do this to the document.
+func (may Permission) allows(ctx context.Context, doc entity) bool { return may.check(ctx, doc) == nil }

@@ -20,13 +20,13 @@ var rewrite = flag.Bool("update", false, "write the golden files")
 func TestPolicyMatrix(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%-40s", "may")
+	fmt.Fprintf(&b, "%-46s", "may")
 	for _, r := range roles {
 		fmt.Fprintf(&b, " %-13s", r.name)
 	}
 	b.WriteString("\n")
 	for _, p := range permissions {
-		fmt.Fprintf(&b, "%-40s", p.verb)
+		fmt.Fprintf(&b, "%-46s", p.verb)
 		for _, r := range roles {
 			cell := "-"
 			if p.who&r.role != 0 {

@@ -3,6 +3,7 @@ package marketplace
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -34,10 +35,13 @@ type Proposal struct {
 	Partners         []Partner         `json:"partners,omitempty"`
 	Languages        []Language        `json:"languages,omitempty"` // in which answers can be given
 	Deadline         *Date             `json:"deadline,omitempty"`  // last day for answers, in the city's time zone
+
+	FollowUps []FollowUp `json:"followUps,omitempty"` // oldest first
 }
 
 // KindProposal is the kind of Proposal.
-var KindProposal = register("proposal", func() entity { return new(Proposal) })
+var KindProposal = register("proposal", func() entity { return new(Proposal) },
+	Index{Equal: []string{"city"}, Sort: "createdAt"})
 
 // A ProposalStatus is a state in the life of a proposal.
 type ProposalStatus string
@@ -49,11 +53,18 @@ const (
 	ProposalClosed    ProposalStatus = "CLOSED"    // seen by everybody; no longer answered
 )
 
-// proposalLife says which state may follow which.
-var proposalLife = map[ProposalStatus][]ProposalStatus{
-	ProposalDraft:     {ProposalPublished},
-	ProposalPublished: {ProposalClosed, ProposalDraft},
-	ProposalClosed:    {ProposalPublished},
+// ProposalStatuses are all of them.
+var ProposalStatuses = []ProposalStatus{ProposalDraft, ProposalPublished, ProposalClosed}
+
+// A ProposalMove is a step in the life of a proposal.
+type ProposalMove string
+
+// proposalMoves is the life of a proposal.
+var proposalMoves = moves[ProposalMove, ProposalStatus]{
+	{"PUBLISH", MayPublishProposal, []ProposalStatus{ProposalDraft}, ProposalPublished},
+	{"REVISE", MayPublishProposal, []ProposalStatus{ProposalPublished}, ProposalDraft},
+	{"CLOSE", MayPublishProposal, []ProposalStatus{ProposalPublished}, ProposalClosed},
+	{"REOPEN", MayPublishProposal, []ProposalStatus{ProposalClosed}, ProposalPublished},
 }
 
 // A Stage is how far a project has come.
@@ -61,6 +72,25 @@ type Stage string
 
 // Stages are all stages, in order.
 var Stages = []Stage{"NEED", "PLANNED", "FUNDED", "IN_DELIVERY", "COMPLETED"}
+
+// stageMoves says to which stage a project can come from which: on by one or
+// more, as money may come with the plan, and back while nothing is built yet.
+var stageMoves = map[Stage][]Stage{
+	"NEED":        {"PLANNED", "FUNDED"},
+	"PLANNED":     {"NEED", "FUNDED", "IN_DELIVERY"},
+	"FUNDED":      {"PLANNED", "IN_DELIVERY"},
+	"IN_DELIVERY": {"COMPLETED"},
+	"COMPLETED":   {},
+}
+
+// A FollowUp is what a city tells about its project later on.
+type FollowUp struct {
+	At   time.Time `json:"at"`
+	Text Text      `json:"text"`
+	Link string    `json:"link,omitempty"`
+}
+
+const maxFollowUps = 50
 
 // Funding is how much of a project's money is there.
 type Funding string
@@ -70,7 +100,7 @@ var Fundings = []Funding{"NONE", "SOUGHT", "PARTLY_SECURED", "SECURED"}
 
 // A Partner is somebody whom a city looks for.
 type Partner struct {
-	Type      PartnerType `json:"kind"`
+	Type      PartnerType `json:"type"`
 	Wanted    Text        `json:"wanted"` // what for
 	Regions   []Region    `json:"regions,omitempty"`
 	Countries []Country   `json:"countries,omitempty"`
@@ -98,9 +128,7 @@ func (r *Proposal) validate(p *problems) {
 	if r.City.Kind() != KindCity {
 		p.add("city", "INVALID", "must be the id of a city")
 	}
-	if proposalLife[r.Status] == nil {
-		p.add("status", "INVALID", "must be DRAFT, PUBLISHED or CLOSED")
-	}
+	checkOne(p, "status", r.Status, ProposalStatuses)
 	checkOne(p, "stage", r.Stage, Stages)
 	r.Title.check(p, "title", 160, true)
 	r.Problem.check(p, "problem", 10_000, true)
@@ -135,15 +163,24 @@ func (r *Proposal) validate(p *problems) {
 	}
 	checkLanguages(p, "languages", r.Languages)
 	r.Deadline.check(p, "deadline")
+	if p.max("followUps", len(r.FollowUps), maxFollowUps) {
+		for i, f := range r.FollowUps {
+			f.Text.check(p, index("followUps", i)+".text", 5000, true)
+			checkURL(p, index("followUps", i)+".link", f.Link, false)
+		}
+	}
 }
 
 func (r *Proposal) texts() []NamedText {
-	texts := []NamedText{{"title", r.Title}, {"problem", r.Problem}}
-	for i, a := range r.Asks {
-		texts = append(texts, NamedText{index("asks", i), a})
+	texts := []NamedText{{"title", &r.Title}, {"problem", &r.Problem}}
+	for i := range r.Asks {
+		texts = append(texts, NamedText{index("asks", i), &r.Asks[i]})
 	}
-	for i, w := range r.Partners {
-		texts = append(texts, NamedText{index("partners", i) + ".wanted", w.Wanted})
+	for i := range r.Partners {
+		texts = append(texts, NamedText{index("partners", i) + ".wanted", &r.Partners[i].Wanted})
+	}
+	for i := range r.FollowUps {
+		texts = append(texts, NamedText{index("followUps", i) + ".text", &r.FollowUps[i].Text})
 	}
 	return texts
 }
@@ -210,16 +247,168 @@ func (m *Market) UpdateProposal(ctx context.Context, id ID, version int, change 
 	})
 }
 
-// MoveProposal brings a proposal into another state of its life.
-func (m *Market) MoveProposal(ctx context.Context, id ID, version int, to ProposalStatus) (*Proposal, error) {
-	return update(ctx, m, MayPublishProposal, id, version, func(r *Proposal) error {
-		if !oneOf(proposalLife[r.Status])(to) {
-			return invalid("status", "INVALID", fmt.Sprintf("a proposal that is %s can become %v", r.Status, proposalLife[r.Status]))
+// proposalContent are the fields that a client may give.
+var proposalContent = []string{
+	"title", "problem", "asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute", "partners", "languages", "deadline",
+}
+
+// CreateProposalInput is what CreateProposal takes.
+type CreateProposalInput struct {
+	City    ID
+	Content Patch
+	Key     *string // a word of the client's own: the same word makes no second one
+}
+
+// CreateProposal drafts a proposal of a city: a title and two sentences will do.
+func (m *Market) CreateProposal(ctx context.Context, in CreateProposalInput) (*Proposal, error) {
+	r := &Proposal{City: in.City, Status: ProposalDraft, Stage: "NEED", Funding: "NONE", Topics: []ID{}, Domains: []ID{}}
+	if err := in.Content.apply(r, proposalContent); err != nil {
+		return nil, err
+	}
+	return named(ctx, m, r, r.Title, in.Key, m.AddProposal)
+}
+
+// EditProposalInput is what EditProposal takes.
+type EditProposalInput struct {
+	ID      ID
+	Version *int // that was read; nil: any
+	Content Patch
+}
+
+// EditProposal changes the content of a proposal.
+func (m *Market) EditProposal(ctx context.Context, in EditProposalInput) (*Proposal, error) {
+	return m.UpdateProposal(ctx, in.ID, versionOf(in.Version), func(r *Proposal) error {
+		r.mark("EDIT", in.Content.fields())
+		return in.Content.apply(r, proposalContent)
+	})
+}
+
+// MoveProposalInput is what MoveProposal takes.
+type MoveProposalInput struct {
+	ID      ID
+	Version *int
+	Move    ProposalMove
+	Note    *string // for the audit log
+}
+
+// MoveProposal takes a step in the life of a proposal.
+func (m *Market) MoveProposal(ctx context.Context, in MoveProposalInput) (*Proposal, error) {
+	step, err := proposalMoves.named(in.Move)
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, m, step.may, in.ID, versionOf(in.Version), func(r *Proposal) error {
+		if err := step.take(&r.Meta, &r.Status, text(in.Note)); err != nil {
+			return err
 		}
-		r.Status = to
+		if now := m.clock(); step.to == ProposalPublished && !r.isOpen(now) {
+			return invalid("deadline", "OUT_OF_RANGE", "has passed: change it first, so that companies can answer")
+		}
 		r.place(m.clock())
 		return nil
 	})
+}
+
+// isOpen says whether offers can be made: it is published, and the day of its
+// deadline has not ended in the city's time zone.
+func (r *Proposal) isOpen(now time.Time) bool {
+	if r.Status != ProposalPublished {
+		return false
+	}
+	if r.Deadline == nil {
+		return true
+	}
+	end, ok := r.Deadline.end(r.TimeZone)
+	return ok && now.Unix() <= end
+}
+
+// IsOpen says whether offers can be made now.
+func (m *Market) IsOpen(r *Proposal) bool { return r.isOpen(m.now()) }
+
+// DeadlineAt is the moment at which the deadline passes; nil where there is none.
+func (r *Proposal) DeadlineAt() *time.Time {
+	if r.Deadline == nil {
+		return nil
+	}
+	end, ok := r.Deadline.end(r.TimeZone)
+	if !ok {
+		return nil
+	}
+	return new(time.Unix(end+1, 0).UTC())
+}
+
+// SetStageInput is what SetStage takes.
+type SetStageInput struct {
+	ID      ID
+	Version *int
+	Stage   Stage
+}
+
+// SetStage notes how far a project has come.
+func (m *Market) SetStage(ctx context.Context, in SetStageInput) (*Proposal, error) {
+	return m.UpdateProposal(ctx, in.ID, versionOf(in.Version), func(r *Proposal) error {
+		if !slices.Contains(stageMoves[r.Stage], in.Stage) {
+			return invalid("stage", "INVALID", fmt.Sprintf("from %s a project can come to %v", r.Stage, stageMoves[r.Stage]))
+		}
+		r.mark("SET_STAGE", fmt.Sprintf("%s to %s", r.Stage, in.Stage))
+		r.Stage = in.Stage
+		return nil
+	})
+}
+
+// AddFollowUpInput is what AddFollowUp takes.
+type AddFollowUpInput struct {
+	Proposal ID
+	Content  Patch
+}
+
+// AddFollowUp tells what has become of a project.
+func (m *Market) AddFollowUp(ctx context.Context, in AddFollowUpInput) (*Proposal, error) {
+	return m.UpdateProposal(ctx, in.Proposal, 0, func(r *Proposal) error {
+		if r.PublishedAt == nil {
+			return invalid("proposal", "INVALID", "was never published, so there is nothing to follow up")
+		}
+		f := FollowUp{At: m.clock()}
+		if err := in.Content.apply(&f, []string{"text", "link"}); err != nil {
+			return err
+		}
+		r.mark("FOLLOW_UP", "")
+		r.FollowUps = append(r.FollowUps, f)
+		return nil
+	})
+}
+
+// DeleteProposal deletes a draft that was never published.
+func (m *Market) DeleteProposal(ctx context.Context, id ID, version *int) error {
+	_, err := update(ctx, m, MayEditProposal, id, versionOf(version), func(r *Proposal) error {
+		if !r.isDeletable() {
+			return invalid("id", "INVALID", "has been published: close it instead")
+		}
+		r.mark("DELETE", original(r.Title))
+		r.IsDeleted = true
+		return nil
+	})
+	return err
+}
+
+func (r *Proposal) isDeletable() bool { return r.Status == ProposalDraft && r.PublishedAt == nil }
+
+// ProposalPermissions are what a viewer may do with a proposal now.
+type ProposalPermissions struct {
+	Edit   bool
+	Delete bool
+	Moves  []ProposalMove
+	Stages []Stage // to which it can be brought
+}
+
+// ProposalPermissions says what the viewer may do with a proposal now.
+func (m *Market) ProposalPermissions(ctx context.Context, r *Proposal) *ProposalPermissions {
+	edit := MayEditProposal.allows(ctx, r)
+	p := &ProposalPermissions{Edit: edit, Delete: edit && r.isDeletable(), Moves: proposalMoves.open(ctx, r, r.Status), Stages: []Stage{}}
+	if edit {
+		p.Stages = append(p.Stages, stageMoves[r.Stage]...)
+	}
+	return p
 }
 
 // place notes the day of the first publication.

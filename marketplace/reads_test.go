@@ -40,7 +40,7 @@ func TestReferencesAreReadTogether(t *testing.T) {
 	t.Parallel()
 	for range 200 {
 		store := &finds{}
-		m := New(store, nil)
+		m := New(store, nil, Options{})
 		ctx := WithViewer(context.Background(), Viewer{})
 		ids := make([]ID, 20)
 		for i := range ids {

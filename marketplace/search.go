@@ -17,14 +17,23 @@ type Node interface {
 	IsNode()
 }
 
-// IsNode marks what implements Node.
-func (*Meta) IsNode() {}
-
 // A SearchResult is anything that search finds: a member, a solution or a proposal.
 type SearchResult interface {
 	Node
 	IsSearchResult()
 }
+
+// IsNode marks members as something with an id of its own.
+func (*Organisation) IsNode() {}
+
+// IsNode marks topics as something with an id of its own.
+func (*Topic) IsNode() {}
+
+// IsNode marks solutions as something with an id of its own.
+func (*Solution) IsNode() {}
+
+// IsNode marks proposals as something with an id of its own.
+func (*Proposal) IsNode() {}
 
 // IsSearchResult marks members as something that search finds.
 func (*Organisation) IsSearchResult() {}
@@ -409,7 +418,7 @@ func (m *Market) LabelOf(ctx context.Context, b *FacetBucket, wished []Language)
 		} else if err != nil {
 			return "", err
 		}
-		return Localize(ctx, doc.texts()[0].Text, wished).Text, nil
+		return Localize(ctx, *doc.texts()[0].Text, wished).Text, nil
 	case FieldCountry:
 		return CountryName(ctx, Country(b.Value), wished), nil
 	case FieldSDG:
@@ -488,7 +497,7 @@ func (e *Edge[P]) Explanation(ctx context.Context) ([]*Explanation, error) {
 // translations lists all translations of texts, and the field of each.
 func translations(named []NamedText) (fields []string, texts []Translation) {
 	for _, t := range named {
-		for _, tr := range t.Text {
+		for _, tr := range *t.Text {
 			fields, texts = append(fields, t.Field), append(texts, tr)
 		}
 	}
@@ -548,7 +557,7 @@ func (m *Market) Suggest(ctx context.Context, text string, kinds []Kind, first i
 	}
 	out := make([]*Suggestion, len(nodes))
 	for i, n := range nodes {
-		out[i] = &Suggestion{Text: n.texts()[0].Text, Node: n}
+		out[i] = &Suggestion{Text: *n.texts()[0].Text, Node: n}
 	}
 	return out, nil
 }

@@ -2,7 +2,9 @@ package marketplace
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,6 +14,7 @@ type Solution struct {
 
 	Company      ID             `json:"company"`
 	Status       SolutionStatus `json:"status"`
+	Review       *Review        `json:"review,omitempty"`      // the latest; for the company and the secretariat
 	PublishedAt  *time.Time     `json:"publishedAt,omitempty"` // when it was first published
 	Title        Text           `json:"title"`
 	Summary      Text           `json:"summary"`
@@ -50,27 +53,55 @@ const (
 	SolutionArchived  SolutionStatus = "ARCHIVED"  // no longer offered; seen as a draft is
 )
 
-// solutionLife says which state may follow which.
-var solutionLife = map[SolutionStatus][]SolutionStatus{
-	SolutionDraft:     {SolutionInReview, SolutionArchived},
-	SolutionInReview:  {SolutionDraft, SolutionPublished},
-	SolutionPublished: {SolutionArchived, SolutionDraft},
-	SolutionArchived:  {SolutionDraft},
+// SolutionStatuses are all of them.
+var SolutionStatuses = []SolutionStatus{SolutionDraft, SolutionInReview, SolutionPublished, SolutionArchived}
+
+// A SolutionMove is a step in the life of a solution.
+type SolutionMove string
+
+// solutionMoves is the life of a solution.
+var solutionMoves = moves[SolutionMove, SolutionStatus]{
+	{"SUBMIT", MayEditSolution, []SolutionStatus{SolutionDraft}, SolutionInReview},
+	{"WITHDRAW", MayEditSolution, []SolutionStatus{SolutionInReview}, SolutionDraft},
+	{"APPROVE", MayReviewSolution, []SolutionStatus{SolutionInReview}, SolutionPublished},
+	{"RETURN", MayReviewSolution, []SolutionStatus{SolutionInReview, SolutionPublished}, SolutionDraft},
+	{"PUBLISH", MayPublishSolution, []SolutionStatus{SolutionDraft}, SolutionPublished}, // where there is no review
+	{"REVISE", MayEditSolution, []SolutionStatus{SolutionPublished}, SolutionDraft},
+	{"ARCHIVE", MayEditSolution, []SolutionStatus{SolutionDraft, SolutionPublished}, SolutionArchived},
+	{"RESTORE", MayEditSolution, []SolutionStatus{SolutionArchived}, SolutionDraft},
 }
 
 // A Deployment is a solution in use somewhere: the evidence for it.
 type Deployment struct {
 	Place   string  `json:"place"`
 	Country Country `json:"country"`
-	Member  ID      `json:"member,omitempty"` // the city, where it is a member
-	Year    int     `json:"year"`             // in which it went into use
+	City    ID      `json:"city,omitempty"` // where it is a member
+	Year    int     `json:"year"`           // in which it went into use
 	Result  Text    `json:"result,omitempty"`
 	Link    string  `json:"link,omitempty"`
+	// Confirmation is the city's word that this is so; it goes when what was
+	// confirmed is changed.
+	Confirmation *Confirmation `json:"confirmation,omitempty"`
+}
+
+// A Confirmation is the word of a city that a deployment in it is real.
+type Confirmation struct {
+	By   ID        `json:"by"` // user
+	At   time.Time `json:"at"`
+	Note string    `json:"note,omitempty"`
+}
+
+// A Review is what the secretariat said of a solution when it last decided.
+type Review struct {
+	By         ID        `json:"by"` // user
+	At         time.Time `json:"at"`
+	IsApproved bool      `json:"isApproved"`
+	Note       string    `json:"note,omitempty"`
 }
 
 // Media is a link to a picture, a video or a document.
 type Media struct {
-	Type  MediaType `json:"kind"`
+	Type  MediaType `json:"type"`
 	URL   string    `json:"url"`
 	Title Text      `json:"title,omitempty"`
 }
@@ -95,8 +126,8 @@ func (s *Solution) audience() []Group {
 func (s *Solution) refs() []ID {
 	refs := append([]ID{s.Company}, s.Topics...)
 	for _, d := range s.Deployments {
-		if d.Member != "" {
-			refs = append(refs, d.Member)
+		if d.City != "" {
+			refs = append(refs, d.City)
 		}
 	}
 	return refs
@@ -106,8 +137,9 @@ func (s *Solution) validate(p *problems) {
 	if s.Company.Kind() != KindCompany {
 		p.add("company", "INVALID", "must be the id of a company")
 	}
-	if solutionLife[s.Status] == nil {
-		p.add("status", "INVALID", "must be DRAFT, IN_REVIEW, PUBLISHED or ARCHIVED")
+	checkOne(p, "status", s.Status, SolutionStatuses)
+	if s.Review != nil {
+		checkString(p, "note", s.Review.Note, 2000, false)
 	}
 	draft := s.Status == SolutionDraft
 	s.Title.check(p, "title", 160, true)
@@ -148,8 +180,8 @@ func (s *Solution) validate(p *problems) {
 func (d *Deployment) check(p *problems, path string) {
 	checkString(p, path+".place", d.Place, 200, true)
 	checkCountry(p, path+".country", d.Country)
-	if d.Member != "" && d.Member.Kind() != KindCity {
-		p.add(path+".member", "INVALID", "must be the id of a city")
+	if d.City != "" && d.City.Kind() != KindCity {
+		p.add(path+".city", "INVALID", "must be the id of a city")
 	}
 	checkYear(p, path+".year", &d.Year, time.Now())
 	d.Result.check(p, path+".result", 2000, false)
@@ -166,21 +198,22 @@ func checkStrings(p *problems, path string, list []string, max, length int) {
 
 func (s *Solution) texts() []NamedText {
 	texts := []NamedText{
-		{"title", s.Title}, {"summary", s.Summary}, {"description", s.Description},
+		{"title", &s.Title}, {"summary", &s.Summary}, {"description", &s.Description},
 		{"technologies", plain(s.Technologies)},
 	}
-	for i, d := range s.Deployments {
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
 		texts = append(texts, NamedText{fmt.Sprintf("deployments[%d].place", i), plain([]string{d.Place})})
-		texts = append(texts, NamedText{fmt.Sprintf("deployments[%d].result", i), d.Result})
+		texts = append(texts, NamedText{fmt.Sprintf("deployments[%d].result", i), &d.Result})
 	}
-	return append(texts, NamedText{"standards", plain(s.Standards)}, NamedText{"priceNote", s.PriceNote})
+	return append(texts, NamedText{"standards", plain(s.Standards)}, NamedText{"priceNote", &s.PriceNote})
 }
 
 // plain makes terms that are the same in every language a Text: they are
 // English where they are words at all.
-func plain(terms []string) Text {
+func plain(terms []string) *Text {
 	if len(terms) == 0 {
-		return nil
+		return new(Text)
 	}
 	t := Text{{Language: english}}
 	for i, s := range terms {
@@ -189,7 +222,7 @@ func plain(terms []string) Text {
 		}
 		t[0].Text += s
 	}
-	return t
+	return &t
 }
 
 func (s *Solution) entry(e *Entry) bool {
@@ -227,6 +260,74 @@ func (m *Market) AddSolution(ctx context.Context, s *Solution) error {
 	return create(ctx, m, MayDraftSolution, s)
 }
 
+// solutionContent are the fields that a client may give.
+var solutionContent = []string{
+	"title", "summary", "description", "topics", "sdgs", "technologies", "trl", "maturity", "priceModel", "priceBand", "priceNote",
+	"procurementRoutes", "regions", "countries", "supportLanguages", "deployments", "standards", "media",
+}
+
+// CreateSolutionInput is what CreateSolution takes.
+type CreateSolutionInput struct {
+	Company ID
+	Content Patch
+	Key     *string // a word of the client's own: the same word makes no second one
+}
+
+// CreateSolution drafts a solution for a company.
+func (m *Market) CreateSolution(ctx context.Context, in CreateSolutionInput) (*Solution, error) {
+	s := &Solution{Company: in.Company, Status: SolutionDraft, Maturity: "IDEA", PriceModel: "ON_REQUEST", PriceBand: "ON_REQUEST", Topics: []ID{}, Domains: []ID{}}
+	if err := in.Content.apply(s, solutionContent); err != nil {
+		return nil, err
+	}
+	s.keepConfirmations(nil)
+	return named(ctx, m, s, s.Title, in.Key, m.AddSolution)
+}
+
+// EditSolutionInput is what EditSolution takes.
+type EditSolutionInput struct {
+	ID      ID
+	Version *int // that was read; nil: any
+	Content Patch
+}
+
+// EditSolution changes the content of a solution.
+func (m *Market) EditSolution(ctx context.Context, in EditSolutionInput) (*Solution, error) {
+	return m.UpdateSolution(ctx, in.ID, versionOf(in.Version), func(s *Solution) error {
+		s.mark("EDIT", in.Content.fields())
+		before := s.Deployments
+		if err := in.Content.apply(s, solutionContent); err != nil {
+			return err
+		}
+		s.keepConfirmations(before)
+		return nil
+	})
+}
+
+// keepConfirmations gives deployments that say the same as before the
+// confirmations that they had, and no others.
+func (s *Solution) keepConfirmations(before []Deployment) {
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		d.Confirmation = nil
+		for _, old := range before {
+			if old.Confirmation != nil && old.says(d) {
+				d.Confirmation = old.Confirmation
+			}
+		}
+	}
+}
+
+// says compares what a city confirms.
+func (d *Deployment) says(o *Deployment) bool {
+	original := func(t Text) (tr Translation) {
+		if len(t) > 0 {
+			tr = Translation{Language: t[0].Language, Text: t[0].Text}
+		}
+		return tr
+	}
+	return d.Place == o.Place && d.Country == o.Country && d.City == o.City && d.Year == o.Year && d.Link == o.Link && original(d.Result) == original(o.Result)
+}
+
 // UpdateSolution changes the content of a solution by a function of its
 // present value, which may run more than once; version 0 accepts any present
 // version. The state is changed by MoveSolution only.
@@ -243,20 +344,172 @@ func (m *Market) UpdateSolution(ctx context.Context, id ID, version int, change 
 	})
 }
 
-// MoveSolution brings a solution into another state of its life.
-func (m *Market) MoveSolution(ctx context.Context, id ID, version int, to SolutionStatus) (*Solution, error) {
-	may := MayEditSolution
-	if to == SolutionPublished {
-		may = MayReviewSolution
+// MoveSolutionInput is what MoveSolution takes.
+type MoveSolutionInput struct {
+	ID      ID
+	Version *int
+	Move    SolutionMove
+	Note    *string // for the company, with APPROVE and RETURN
+}
+
+// MoveSolution takes a step in the life of a solution.
+func (m *Market) MoveSolution(ctx context.Context, in MoveSolutionInput) (*Solution, error) {
+	step, err := solutionMoves.named(in.Move)
+	if err != nil {
+		return nil, err
 	}
-	return update(ctx, m, may, id, version, func(s *Solution) error {
-		if !oneOf(solutionLife[s.Status])(to) {
-			return invalid("status", "INVALID", fmt.Sprintf("a solution that is %s can become %v", s.Status, solutionLife[s.Status]))
+	return update(ctx, m, step.may, in.ID, versionOf(in.Version), func(s *Solution) error {
+		if err := step.take(&s.Meta, &s.Status, text(in.Note)); err != nil {
+			return err
 		}
-		s.Status = to
+		if in.Move == "PUBLISH" {
+			if err := m.mayPublish(ctx, s); err != nil {
+				return err
+			}
+		}
+		if in.Move == "APPROVE" || in.Move == "RETURN" {
+			s.Review = &Review{By: actorOf(ctx).User, At: m.clock(), IsApproved: in.Move == "APPROVE", Note: text(in.Note)}
+		}
 		s.place(m.clock())
 		return nil
 	})
+}
+
+// mayPublish allows a company to publish by itself where the network has no review.
+func (m *Market) mayPublish(ctx context.Context, s *Solution) error {
+	settings, err := m.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	if settings.ReviewsSolutions {
+		return MayReviewSolution.check(ctx, s)
+	}
+	return nil
+}
+
+// DeleteSolution deletes a draft that was never published.
+func (m *Market) DeleteSolution(ctx context.Context, id ID, version *int) error {
+	_, err := update(ctx, m, MayEditSolution, id, versionOf(version), func(s *Solution) error {
+		if !s.isDeletable() {
+			return invalid("id", "INVALID", "has been published or is under review: archive it instead")
+		}
+		s.mark("DELETE", original(s.Title))
+		s.IsDeleted = true
+		return nil
+	})
+	return err
+}
+
+func (s *Solution) isDeletable() bool { return s.Status == SolutionDraft && s.PublishedAt == nil }
+
+// original is the text in the language that it was written in.
+func original(t Text) string {
+	if len(t) == 0 {
+		return ""
+	}
+	return t[0].Text
+}
+
+// DuplicateSolutionInput is what DuplicateSolution takes.
+type DuplicateSolutionInput struct {
+	ID  ID
+	Key *string
+}
+
+// DuplicateSolution drafts a solution with the content of another one of the
+// same company. What cities have confirmed is not taken over.
+func (m *Market) DuplicateSolution(ctx context.Context, in DuplicateSolutionInput) (*Solution, error) {
+	s, err := m.Solution(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	c := *s
+	c.Meta = Meta{IsSample: s.IsSample}
+	c.mark("DUPLICATE", string(s.ID))
+	c.Status, c.Review, c.PublishedAt = SolutionDraft, nil, nil
+	c.Deployments = slices.Clone(s.Deployments)
+	c.keepConfirmations(nil)
+	return named(ctx, m, &c, c.Title, in.Key, m.AddSolution)
+}
+
+// ConfirmDeploymentInput is what ConfirmDeployment takes.
+type ConfirmDeploymentInput struct {
+	Solution   ID
+	Version    int // that was read, since the number of a deployment holds for a version
+	Deployment int // its place in the list, from 0
+	Confirmed  bool
+	Note       *string
+}
+
+// ConfirmDeployment lets the city in which a deployment is said to be say
+// that it is so, or take that back.
+func (m *Market) ConfirmDeployment(ctx context.Context, in ConfirmDeploymentInput) (*Solution, error) {
+	if in.Version < 1 {
+		return nil, invalid("version", "REQUIRED", "must be the version that was read")
+	}
+	return update(ctx, m, MayConfirmDeployment, in.Solution, in.Version, func(s *Solution) error {
+		if in.Deployment < 0 || in.Deployment >= len(s.Deployments) {
+			return invalid("deployment", "NOT_FOUND", "there is no such deployment")
+		}
+		d := &s.Deployments[in.Deployment]
+		if err := MayConfirmDeployment.checkFor(ctx, d.City); err != nil {
+			return err
+		}
+		var p problems
+		checkString(&p, "note", text(in.Note), 500, false)
+		if !in.Confirmed {
+			s.mark("UNCONFIRM_DEPLOYMENT", d.Place, d.City)
+			d.Confirmation = nil
+			return p.err()
+		}
+		s.mark("CONFIRM_DEPLOYMENT", d.Place, d.City)
+		d.Confirmation = &Confirmation{By: actorOf(ctx).User, At: m.clock(), Note: text(in.Note)}
+		return p.err()
+	})
+}
+
+// deploymentCities are the member cities in which a solution is said to be in use.
+func deploymentCities(doc entity) []ID {
+	var cities []ID
+	if s, ok := doc.(*Solution); ok {
+		for _, d := range s.Deployments {
+			if d.City != "" {
+				cities = append(cities, d.City)
+			}
+		}
+	}
+	return cities
+}
+
+// SolutionPermissions are what a viewer may do with a solution now.
+type SolutionPermissions struct {
+	Edit      bool
+	Delete    bool
+	Duplicate bool
+	Moves     []SolutionMove
+}
+
+// SolutionPermissions says what the viewer may do with a solution now.
+func (m *Market) SolutionPermissions(ctx context.Context, s *Solution) (*SolutionPermissions, error) {
+	edit := MayEditSolution.allows(ctx, s)
+	p := &SolutionPermissions{Edit: edit, Delete: edit && s.isDeletable(), Duplicate: MayDraftSolution.allows(ctx, s), Moves: solutionMoves.open(ctx, s, s.Status)}
+	if !edit {
+		return p, nil
+	}
+	if err := m.mayPublish(ctx, s); errors.Is(err, ErrForbidden) {
+		p.Moves = slices.DeleteFunc(p.Moves, func(move SolutionMove) bool { return move == "PUBLISH" })
+	} else if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// VisibleReview is the latest review for those who may edit the solution; nil for others.
+func (s *Solution) VisibleReview(ctx context.Context) *Review {
+	if !MaySeeReview.allows(ctx, s) {
+		return nil
+	}
+	return s.Review
 }
 
 // place notes the day of the first publication.
@@ -280,9 +533,9 @@ func (m *Market) checkSolution(ctx context.Context, s *Solution) error {
 	}
 	ids := make([]ID, len(s.Deployments))
 	for i, d := range s.Deployments {
-		ids[i] = d.Member
+		ids[i] = d.City
 	}
-	if err := m.checkRefs(ctx, &p, ids, func(i int) string { return index("deployments", i) + ".member" }); err != nil {
+	if err := m.checkRefs(ctx, &p, ids, func(i int) string { return index("deployments", i) + ".city" }); err != nil {
 		return err
 	}
 	s.place(m.clock())

@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -51,6 +52,8 @@ func AcceptedLanguages(header string) []Language {
 type Translation struct {
 	Language Language `json:"language"`
 	Text     string   `json:"text"`
+	// IsOutdated says that the original was changed after this was written.
+	IsOutdated bool `json:"isOutdated,omitempty"`
 }
 
 // A Text is the same text in one or several languages, each at most once. The
@@ -189,4 +192,40 @@ func LocalizeAll(ctx context.Context, texts []Text, wished []Language) []*Locali
 		}
 	}
 	return out
+}
+
+// originals are the texts of an entity before a change, by field, as they
+// stand: a change that gives the field another Text leaves them alone.
+func originals(doc entity) map[string]Text {
+	texts := doc.texts()
+	if len(texts) == 0 {
+		return nil
+	}
+	before := make(map[string]Text, len(texts))
+	for _, t := range texts {
+		before[t.Field] = slices.Clone(*t.Text)
+	}
+	return before
+}
+
+// noteOutdated marks the translations that a change left as they were though
+// it changed the original, and takes the mark from those that it renewed.
+func noteOutdated(doc entity, before map[string]Text) {
+	for _, t := range doc.texts() {
+		old := before[t.Field]
+		if len(old) == 0 || len(*t.Text) == 0 {
+			continue
+		}
+		original := (*t.Text)[0] != old[0]
+		for i := range *t.Text {
+			now := &(*t.Text)[i]
+			j := slices.IndexFunc(old, func(o Translation) bool { return o.Language == now.Language })
+			switch {
+			case i == 0 || j < 0 || old[j].Text != now.Text:
+				now.IsOutdated = false
+			default:
+				now.IsOutdated = original || old[j].IsOutdated
+			}
+		}
+	}
 }

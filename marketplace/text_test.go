@@ -11,7 +11,7 @@ func TestTextIsReadInTheBestLanguage(t *testing.T) {
 	text := func(languages ...Language) Text {
 		var t Text
 		for _, l := range languages {
-			t = append(t, Translation{l, "in " + string(l)})
+			t = append(t, Translation{Language: l, Text: "in " + string(l)})
 		}
 		return t
 	}
@@ -84,7 +84,7 @@ func FuzzLanguages(f *testing.F) {
 			if again, ok := ParseLanguage(string(l)); !ok || again != l {
 				t.Errorf("%q is canonical as %q, that as %q", tag, l, again)
 			}
-			(Text{{l, "a"}, {"en", "b"}}).In(wished)
+			(Text{{Language: l, Text: "a"}, {Language: "en", Text: "b"}}).In(wished)
 		}
 	})
 }

@@ -22,7 +22,7 @@ func (*Topic) kind() Kind           { return KindTopic }
 func (*Topic) audience() []Group    { return []Group{Everyone} }
 func (*Topic) parties() []ID        { return nil }
 func (*Topic) claims() []string     { return nil }
-func (t *Topic) texts() []NamedText { return []NamedText{{"label", t.Label}} }
+func (t *Topic) texts() []NamedText { return []NamedText{{"label", &t.Label}} }
 func (*Topic) entry(*Entry) bool    { return false }
 
 func (t *Topic) refs() []ID {

@@ -134,7 +134,7 @@ func sampleIndex(t *testing.T) *search.Index {
 	t.Cleanup(func() { index.Close() })
 	// The sample is loaded before it is followed, so that the index sees it in
 	// the same order and few batches every time.
-	if err := seed.Load(t.Context(), marketplace.New(store, nil), seed.Options{Sample: true, Today: time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)}); err != nil {
+	if err := seed.Load(t.Context(), marketplace.New(store, nil, marketplace.Options{}), seed.Options{Sample: true, Today: time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -49,7 +49,7 @@ const writers = 64
 
 // act makes a context in which the loader is the secretariat and waits for no index.
 func act(ctx context.Context) context.Context {
-	return marketplace.InBulk(marketplace.WithViewer(ctx, marketplace.Viewer{Actor: marketplace.Actor{Secretariat: true}}))
+	return marketplace.InBulk(marketplace.WithViewer(ctx, marketplace.Viewer{Actor: marketplace.System}))
 }
 
 // Load brings in the network's members and vocabulary and, where asked for,

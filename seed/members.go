@@ -8,9 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 
 	"citymarket/marketplace"
 )
@@ -50,22 +47,7 @@ func table(name string) ([]map[string]string, error) {
 var (
 	parentheses = regexp.MustCompile(`\s*\(([^)]*)\)`)
 	seatID      = regexp.MustCompile(`\(GeoNames (\d+)\)`) // in the note, where the coordinates are the seat's
-	separators  = regexp.MustCompile(`[^a-z0-9]+`)
-	without     = strings.NewReplacer("ı", "i", "ø", "o", "ł", "l", "đ", "d")
 )
-
-// slugOf makes a readable name for addresses: what stands in parentheses and
-// accents are removed, runs of anything but letters and digits become hyphens.
-func slugOf(name string) string {
-	name = without.Replace(strings.ToLower(parentheses.ReplaceAllString(name, "")))
-	name = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return r
-	}, norm.NFD.String(name))
-	return strings.Trim(separators.ReplaceAllString(name, "-"), "-")
-}
 
 var regionNames = map[string]marketplace.Region{
 	"Africa": marketplace.Africa, "Europe": marketplace.Europe, "Middle East": marketplace.MiddleEast,
@@ -141,7 +123,7 @@ func cityOf(row map[string]string, local []marketplace.Translation) (*marketplac
 	no, full := row["member_no"], row["name_en"]
 	slug := "member-" + no
 	if full != "" {
-		slug = slugOf(full)
+		slug = marketplace.SlugOf(full)
 	}
 	c := &marketplace.City{
 		Meta:           marketplace.Meta{ID: marketplace.ID("city_" + slug), Slug: slug},
@@ -220,7 +202,7 @@ func institutions() ([]*marketplace.Institution, error) {
 	}
 	out := make([]*marketplace.Institution, 0, len(rows))
 	for _, row := range rows {
-		slug := slugOf(row["name_en"])
+		slug := marketplace.SlugOf(row["name_en"])
 		i := &marketplace.Institution{
 			Meta: marketplace.Meta{ID: marketplace.ID("institution_" + slug), Slug: slug},
 			Type: institutionTypes[row["type_guess"]],

@@ -30,7 +30,7 @@ type sampleSolution struct {
 
 type sampleDeployment struct {
 	marketplace.Deployment
-	Member string `json:"member"`
+	City string `json:"city"`
 }
 
 type sampleProposal struct {
@@ -95,8 +95,8 @@ func solutions(today time.Time) ([]*marketplace.Solution, error) {
 		s.Topics = topicIDs(list[i].Topics)
 		s.CreatedAt = enteredBefore(today, s.Slug)
 		for _, d := range list[i].Deployments {
-			if d.Member != "" {
-				d.Deployment.Member = marketplace.ID("city_" + d.Member)
+			if d.City != "" {
+				d.Deployment.City = marketplace.ID("city_" + d.City)
 			}
 			s.Deployments = append(s.Deployments, d.Deployment)
 		}

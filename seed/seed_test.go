@@ -22,7 +22,7 @@ func open(t testing.TB) (marketplace.Store, *marketplace.Market) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	return store, marketplace.New(store, nil)
+	return store, marketplace.New(store, nil, marketplace.Options{})
 }
 
 // everything reads all documents from the feed.
@@ -170,7 +170,7 @@ func TestLoadAgain(t *testing.T) {
 	if loaded, err := seed.Loaded(ctx, m); loaded || err != nil {
 		t.Fatalf("half loaded is loaded: %v %v", loaded, err)
 	}
-	secretariat := marketplace.InBulk(marketplace.WithViewer(ctx, marketplace.Viewer{Actor: marketplace.Actor{Secretariat: true}}))
+	secretariat := marketplace.InBulk(marketplace.WithViewer(ctx, marketplace.Viewer{Actor: marketplace.System}))
 	if _, err := m.UpdateCity(secretariat, "city_oslo-not-there", 0, nil); !errors.Is(err, marketplace.ErrNotFound) {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestGenerate(t *testing.T) {
 		languages[s.Title[0].Language]++
 		words += len(strings.Fields(s.Description[0].Text))
 	}
-	if got := h.Sum64(); got != 0xf8ac818ecd6452dc {
+	if got := h.Sum64(); got != 0xcbf24bfeb4a7df68 {
 		t.Errorf("not the solutions that measurements were made with: %#x", got)
 	}
 	if languages["en"] < 500 || languages["en"] > 600 || languages["zh"] < 100 || len(languages) != 7 || words < 50_000 {

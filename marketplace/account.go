@@ -1,0 +1,452 @@
+package marketplace
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// errCredentials is the same whatever was wrong, so that nobody learns who
+// has an account.
+var errCredentials = invalid("password", "CREDENTIALS", "e-mail address or password are not right")
+
+// SignInInput is what SignIn takes.
+type SignInInput struct {
+	Email    string
+	Password string
+	Code     *string // of the second factor, or a recovery code
+}
+
+// SignIn begins a session for whoever knows the password. Whether there is an
+// account cannot be told from the answer, nor from the time that it takes.
+func (m *Market) SignIn(ctx context.Context, in SignInInput) (*User, error) {
+	email := normalEmail(in.Email)
+	if err := m.limit(ctx, limitSignIn, email); err != nil {
+		return nil, err
+	}
+	u, err := m.userByEmail(ctx, email)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || u.Password == "" {
+		if err := wastePassword(ctx); err != nil {
+			return nil, err
+		}
+		return nil, errCredentials
+	}
+	ok, outdated, err := checkPassword(ctx, u.Password, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || u.IsSuspended || u.IsSample && !m.options.Demo {
+		return nil, errCredentials
+	}
+	if u.HasSecondFactor() {
+		if text(in.Code) == "" {
+			return nil, invalid("code", "REQUIRED", "a code of the second factor is needed")
+		}
+		if u, err = m.useCode(ctx, u.ID, *in.Code); err != nil {
+			return nil, err
+		}
+	}
+	if outdated {
+		if hash, err := hashPassword(ctx, in.Password); err == nil {
+			// An old hash is as good as before if this fails.
+			_, _ = update(withSight(ctx), m, MayRecoverAccount, u.ID, u.Version(), func(u *User) error {
+				u.mark(unmarked, "")
+				u.Password = hash
+				return nil
+			})
+		}
+	}
+	return m.entered(ctx, u, "")
+}
+
+// entered begins the session of a user who has shown who they are.
+func (m *Market) entered(ctx context.Context, u *User, provider string) (*User, error) {
+	if err := m.begin(ctx, u, provider); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// useCode uses up a code of the second factor, or a recovery code.
+func (m *Market) useCode(ctx context.Context, id ID, code string) (*User, error) {
+	if err := m.limit(ctx, limitCode, string(id)); err != nil {
+		return nil, err
+	}
+	wrong := invalid("code", "CREDENTIALS", "is not right, or was used already")
+	return update(withSight(ctx), m, MayRecoverAccount, id, 0, func(u *User) error {
+		u.mark(unmarked, "")
+		if u.Factor == nil {
+			return wrong
+		}
+		secret, err := m.vault.open(factorPurpose(u.ID), u.Factor.Secret)
+		if err != nil {
+			return err
+		}
+		if step, ok := checkTOTP(secret, code, m.now(), u.Factor.LastStep); ok {
+			u.Factor.LastStep = step
+			return nil
+		}
+		i := slices.Index(u.Factor.Recovery, hashRecoveryCode(code))
+		if i < 0 || !u.Factor.IsConfirmed {
+			return wrong
+		}
+		u.did = Mark{Action: "USE_RECOVERY_CODE", By: u.ID}
+		u.Factor.Recovery = slices.Delete(u.Factor.Recovery, i, i+1)
+		return nil
+	})
+}
+
+func factorPurpose(user ID) string { return "second factor of " + string(user) }
+
+// prove asks the viewer, who is signed in, for their password once more. Who
+// has none, since another provider vouches for them, needs none.
+func (m *Market) prove(ctx context.Context, path string, password *string) (*User, error) {
+	u, err := m.ViewerUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if u == nil {
+		return nil, &ForbiddenError{Verb: MayEditAccount.verb}
+	}
+	if err := MayEditAccount.check(ctx, u); err != nil {
+		return nil, err
+	}
+	if u.Password == "" {
+		return u, nil
+	}
+	if err := m.limit(ctx, limitSignIn, u.Email); err != nil {
+		return nil, err
+	}
+	switch ok, _, err := checkPassword(ctx, u.Password, text(password)); {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, invalid(path, "CREDENTIALS", "is not right")
+	}
+	return u, nil
+}
+
+// ChangePasswordInput is what ChangePassword takes.
+type ChangePasswordInput struct {
+	Current  *string // not needed where there is none yet
+	Password string
+}
+
+// ChangePassword gives the viewer another password and ends all other sessions.
+func (m *Market) ChangePassword(ctx context.Context, in ChangePasswordInput) (*User, error) {
+	u, err := m.prove(ctx, "current", in.Current)
+	if err != nil {
+		return nil, err
+	}
+	u, err = m.setPassword(ctx, MayEditAccount, u, in.Password, u.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	return u, m.renew(ctx, u)
+}
+
+func (m *Market) setPassword(ctx context.Context, may Permission, u *User, password string, epoch int) (*User, error) {
+	var p problems
+	checkNewPassword(&p, "password", password, u.Email, u.Name)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	hash, err := hashPassword(ctx, password)
+	if err != nil {
+		return nil, err
+	}
+	return update(withSight(ctx), m, may, u.ID, 0, func(u *User) error {
+		if u.Epoch != epoch {
+			return invalid("link", "EXPIRED", "is not good any more: the account was changed in the meantime")
+		}
+		u.did = Mark{Action: "CHANGE_PASSWORD", By: u.ID}
+		u.Password = hash
+		u.Epoch++
+		return nil
+	})
+}
+
+// RequestReset sends a link for a new password to an address, if somebody has
+// an account with it. The answer and what is stored are the same if nobody does.
+func (m *Market) RequestReset(ctx context.Context, email string) error {
+	email = normalEmail(email)
+	var p problems
+	if checkEmail(&p, "email", email); p.err() != nil {
+		return p.err()
+	}
+	if err := m.limit(ctx, limitReset, email); err != nil {
+		return err
+	}
+	t := &Ticket{Purpose: TicketReset, State: TicketOpen, Email: email, ExpiresAt: m.clock().Add(resetLife), Languages: ViewerOf(ctx).Languages}
+	u, err := m.userByEmail(ctx, email)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err == nil && !u.IsSuspended {
+		t.User, t.Epoch, t.Languages = u.ID, u.Epoch, u.Languages
+	}
+	return create(withSight(ctx), m, MayRecoverAccount, t)
+}
+
+// ResetPasswordInput is what ResetPassword takes.
+type ResetPasswordInput struct {
+	Link     string
+	Password string
+}
+
+// ResetPassword gives whoever holds the link that was asked for a new
+// password. It ends all sessions and all earlier links.
+func (m *Market) ResetPassword(ctx context.Context, in ResetPasswordInput) error {
+	t, err := m.redeem(ctx, in.Link, TicketReset)
+	if err != nil {
+		return err
+	}
+	u, err := get[*User](withSight(ctx), m, t.User)
+	if err != nil {
+		return err
+	}
+	if _, err := m.setPassword(ctx, MayRecoverAccount, u, in.Password, t.Epoch); err != nil {
+		return err
+	}
+	return m.spend(ctx, t)
+}
+
+// RequestEmailInput is what RequestEmail takes.
+type RequestEmailInput struct {
+	Email    string
+	Password *string
+}
+
+// RequestEmail sends a link to the address that the viewer wants to have.
+func (m *Market) RequestEmail(ctx context.Context, in RequestEmailInput) error {
+	u, err := m.prove(ctx, "password", in.Password)
+	if err != nil {
+		return err
+	}
+	if err := m.limit(ctx, limitReset, string(u.ID)); err != nil {
+		return err
+	}
+	t := &Ticket{Purpose: TicketEmail, State: TicketOpen, Email: normalEmail(in.Email), ExpiresAt: m.clock().Add(resetLife),
+		Languages: u.Languages, User: u.ID, Epoch: u.Epoch}
+	t.mark("REQUEST_EMAIL", t.Email)
+	return create(withSight(ctx), m, MayRecoverAccount, t)
+}
+
+// ConfirmEmail gives the user who asked for it the address to which the link was sent.
+func (m *Market) ConfirmEmail(ctx context.Context, link string) error {
+	t, err := m.redeem(ctx, link, TicketEmail)
+	if err != nil {
+		return err
+	}
+	u, err := update(withSight(ctx), m, MayRecoverAccount, t.User, 0, func(u *User) error {
+		if u.Epoch != t.Epoch {
+			return invalid("link", "EXPIRED", "is not good any more: the account was changed in the meantime")
+		}
+		u.did = Mark{Action: "CHANGE_EMAIL", By: u.ID, Note: u.Email + " to " + t.Email}
+		u.Email = t.Email
+		u.Epoch++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if actorOf(ctx).User == u.ID {
+		if err := m.renew(ctx, u); err != nil {
+			return err
+		}
+	}
+	return m.spend(ctx, t)
+}
+
+// A NewFactor is what an authenticator needs. It is shown once.
+type NewFactor struct {
+	Secret string // base32
+	URI    string // otpauth://, for a QR code
+}
+
+// SetUpFactor makes the secret of a second factor. It counts once a code has
+// confirmed it.
+func (m *Market) SetUpFactor(ctx context.Context, password *string) (*NewFactor, error) {
+	u, err := m.prove(ctx, "password", password)
+	if err != nil {
+		return nil, err
+	}
+	secret := newTOTPSecret()
+	sealed, err := m.vault.seal(factorPurpose(u.ID), secret)
+	if err != nil {
+		return nil, err
+	}
+	_, err = update(ctx, m, MayEditAccount, u.ID, 0, func(u *User) error {
+		if u.HasSecondFactor() {
+			return invalid("password", "INVALID", "there is a second factor already: remove it first")
+		}
+		u.mark("SET_UP_FACTOR", "")
+		u.Factor = &Factor{Secret: sealed}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &NewFactor{Secret: secret, URI: totpURI(secret, "Citymarket", u.Email)}, nil
+}
+
+// ConfirmFactor turns the second factor on by a first code, and returns
+// recovery codes, of which each can be used once in place of a code.
+func (m *Market) ConfirmFactor(ctx context.Context, code string) ([]string, error) {
+	u, err := m.ViewerUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if u == nil {
+		return nil, &ForbiddenError{Verb: MayEditAccount.verb}
+	}
+	if _, err := m.useCode(ctx, u.ID, code); err != nil {
+		return nil, err
+	}
+	codes, hashes := newRecoveryCodes()
+	_, err = update(ctx, m, MayEditAccount, u.ID, 0, func(u *User) error {
+		if u.Factor == nil {
+			return invalid("code", "INVALID", "there is nothing to confirm")
+		}
+		u.mark("TURN_ON_FACTOR", "")
+		u.Factor.IsConfirmed, u.Factor.Recovery = true, hashes
+		return nil
+	})
+	return codes, err
+}
+
+// RemoveFactorInput is what RemoveFactor takes.
+type RemoveFactorInput struct {
+	Password *string
+	Code     string
+}
+
+// RemoveFactor turns the second factor off.
+func (m *Market) RemoveFactor(ctx context.Context, in RemoveFactorInput) (*User, error) {
+	u, err := m.prove(ctx, "password", in.Password)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.useCode(ctx, u.ID, in.Code); err != nil {
+		return nil, err
+	}
+	return update(ctx, m, MayEditAccount, u.ID, 0, func(u *User) error {
+		u.mark("TURN_OFF_FACTOR", "")
+		u.Factor = nil
+		return nil
+	})
+}
+
+// SignInWithIdentity begins a session for the user whom another provider
+// knows by this identity. An address alone makes nobody known: who has no
+// account with the identity signs in otherwise once and adds it.
+func (m *Market) SignInWithIdentity(ctx context.Context, i Identity) (*User, error) {
+	u, err := only[*User](ctx, m, KindUser, Condition{Field: "identities.subject", Op: Has, Value: i.Subject})
+	if errors.Is(err, ErrNotFound) || err == nil && !slices.ContainsFunc(u.Identities, i.same) {
+		return nil, invalid("identity", "NOT_FOUND", "is of no user here: sign in otherwise, then add it to your account")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if u.IsSuspended || u.IsSample && !m.options.Demo {
+		return nil, errCredentials
+	}
+	return m.entered(ctx, u, i.Issuer)
+}
+
+func (i Identity) same(o Identity) bool { return i.Issuer == o.Issuer && i.Subject == o.Subject }
+
+// AddIdentity lets the viewer sign in by another provider from now on.
+func (m *Market) AddIdentity(ctx context.Context, i Identity) (*User, error) {
+	return update(ctx, m, MayEditAccount, actorOf(ctx).User, 0, func(u *User) error {
+		if slices.ContainsFunc(u.Identities, i.same) {
+			return nil
+		}
+		u.mark("ADD_IDENTITY", i.Issuer)
+		u.Identities = append(u.Identities, i)
+		return nil
+	})
+}
+
+// RemoveIdentityInput is what RemoveIdentity takes.
+type RemoveIdentityInput struct {
+	Issuer  string
+	Subject string
+}
+
+// RemoveIdentity takes away a way to sign in, unless it is the last one.
+func (m *Market) RemoveIdentity(ctx context.Context, in RemoveIdentityInput) (*User, error) {
+	return update(ctx, m, MayEditAccount, actorOf(ctx).User, 0, func(u *User) error {
+		u.mark("REMOVE_IDENTITY", in.Issuer)
+		u.Identities = slices.DeleteFunc(u.Identities, Identity{Issuer: in.Issuer, Subject: in.Subject}.same)
+		if len(u.Identities) == 0 && u.Password == "" {
+			return invalid("subject", "LAST", "is the last way to sign in: set a password first")
+		}
+		return nil
+	})
+}
+
+// AcceptWithIdentity accepts an invitation with an account at another
+// provider in place of a password.
+func (m *Market) AcceptWithIdentity(ctx context.Context, link, name string, i Identity) (*User, error) {
+	t, err := m.redeem(ctx, link, TicketInvitation)
+	if err != nil {
+		return nil, err
+	}
+	u := &User{Meta: Meta{ID: newID(KindUser, m.now())}, Name: name, Email: t.Email, Identities: []Identity{i}, Joining: t.ID}
+	if u.Email == "" {
+		u.Email = normalEmail(i.Email)
+	}
+	u.did = Mark{Action: "JOIN", By: u.ID}
+	if err := create(withSight(ctx), m, MayRecoverAccount, u); err != nil {
+		return nil, err
+	}
+	if err := m.enter(ctx, t, u.ID); err != nil {
+		return nil, err
+	}
+	return m.entered(ctx, u, i.Issuer)
+}
+
+// What is limited, since it can be guessed or sends letters.
+type limited struct {
+	name string
+	// account is for each account, pair for each account and address, and
+	// address for each network address. So one address cannot try many
+	// accounts, many addresses cannot try one account fast, and nobody
+	// can keep the owner of an account out from the owner's own address
+	// without sending from many.
+	account, pair, address throttleLimit
+}
+
+var (
+	limitSignIn = limited{"sign in", throttleLimit{100, time.Minute}, throttleLimit{10, time.Minute}, throttleLimit{50, 10 * time.Second}}
+	limitCode   = limited{"second factor", throttleLimit{10, 5 * time.Minute}, throttleLimit{5, time.Minute}, throttleLimit{50, 10 * time.Second}}
+	limitReset  = limited{"reset", throttleLimit{3, 10 * time.Minute}, throttleLimit{3, 10 * time.Minute}, throttleLimit{20, time.Minute}}
+	limitTicket = limited{"link", throttleLimit{}, throttleLimit{}, throttleLimit{50, 10 * time.Second}}
+	limitInvite = limited{"invite", throttleLimit{100, time.Minute}, throttleLimit{}, throttleLimit{}}
+)
+
+// limit takes one try from what an account and the viewer's address have left.
+func (m *Market) limit(ctx context.Context, what limited, account string) error {
+	now, address := m.now(), network(ViewerOf(ctx).Address)
+	for _, l := range []struct {
+		key   string
+		limit throttleLimit
+	}{
+		{what.name + "\x00a\x00" + address, what.address},
+		{what.name + "\x00p\x00" + address + "\x00" + account, what.pair},
+		{what.name + "\x00u\x00" + account, what.account},
+	} {
+		if l.limit == (throttleLimit{}) {
+			continue
+		}
+		if wait := m.throttle.take(l.key, l.limit, now); wait > 0 {
+			return &RateLimitedError{Wait: wait}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package marketplace
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// A Page is one page of a list that the store itself keeps in order, for
+// lists that need no search: messages, notifications, the audit log.
+type Page[P entity] struct {
+	Edges    []*PageEdge[P]
+	PageInfo PageInfo
+}
+
+// A PageEdge is an entry of a Page.
+type PageEdge[P entity] struct {
+	Node   P
+	Cursor string
+}
+
+// Nodes are the things of the page without their edges.
+func (p *Page[P]) Nodes() []P {
+	nodes := make([]P, len(p.Edges))
+	for i, e := range p.Edges {
+		nodes[i] = e.Node
+	}
+	return nodes
+}
+
+// page reads the part of a query's order that the slice asks for with one
+// store operation. What the viewer may not see is left out after that, so the
+// queries of lists are made such that it is the exception.
+func page[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice) (*Page[P], error) {
+	var p problems
+	var f FinderQuery
+	s.into(&p, &f)
+	if s.After != nil && s.Before != nil {
+		p.add("before", "INVALID", "cannot be given together with after")
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	backward := f.Last || f.Before != ""
+	q.After = f.After
+	if backward {
+		q.After, q.Descending = f.Before, !q.Descending
+	}
+	if f.Last && f.After != "" || !f.Last && f.Before != "" && s.First != nil {
+		return nil, invalid("after", "INVALID", "goes with first, and before with last")
+	}
+	q.Limit = f.Size + 1
+	out := &Page[P]{Edges: []*PageEdge[P]{}}
+	var ids, refs []ID
+	n := 0
+	err := m.fetchAll(ctx, kind, q, func(doc entity, position string, seen bool) {
+		if n++; n <= f.Size && seen {
+			out.Edges = append(out.Edges, &PageEdge[P]{Node: doc.(P), Cursor: position})
+			ids, refs = append(ids, doc.meta().ID), append(refs, doc.refs()...)
+		}
+	})
+	if errors.Is(err, ErrCursor) {
+		return nil, ErrBadCursor
+	} else if err != nil {
+		return nil, err
+	}
+	more := n > f.Size
+	if backward {
+		slices.Reverse(out.Edges)
+		out.PageInfo.HasPreviousPage, out.PageInfo.HasNextPage = more, q.After != ""
+	} else {
+		out.PageInfo.HasNextPage, out.PageInfo.HasPreviousPage = more, q.After != ""
+	}
+	if k := len(out.Edges); k > 0 {
+		out.PageInfo.StartCursor, out.PageInfo.EndCursor = &out.Edges[0].Cursor, &out.Edges[k-1].Cursor
+	}
+	r := readsOf(ctx)
+	r.expect(refs)
+	r.together(ids)
+	return out, nil
+}

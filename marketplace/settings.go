@@ -1,0 +1,74 @@
+package marketplace
+
+import (
+	"context"
+	"errors"
+)
+
+// Settings are what the network has decided about itself. There is one such
+// document; before it is written for the first time, the defaults hold.
+type Settings struct {
+	Meta     `json:",inline"`
+	unlisted `json:"-"`
+
+	// ReviewsSolutions says that solutions are published by the secretariat
+	// after a review; otherwise companies publish them themselves.
+	ReviewsSolutions bool `json:"reviewsSolutions"`
+	// SecretariatNeedsCode gives the secretariat's rights only to those who
+	// have set up a second factor.
+	SecretariatNeedsCode bool `json:"secretariatNeedsCode"`
+}
+
+// KindSettings is the kind of Settings.
+var KindSettings = registerRecord("settings", func() entity { return new(Settings) })
+
+const settingsID = ID("settings_network")
+
+var settingsContent = []string{"reviewsSolutions", "secretariatNeedsCode"}
+
+func (*Settings) kind() Kind         { return KindSettings }
+func (*Settings) validate(*problems) {}
+func (*Settings) audience() []Group  { return []Group{Everyone} }
+func (*Settings) parties() []ID      { return nil }
+
+// Settings returns what the network has decided. It is read once in a request.
+func (m *Market) Settings(ctx context.Context) (*Settings, error) {
+	return once(ctx, "settings", func() (*Settings, error) {
+		s, err := get[*Settings](ctx, m, settingsID)
+		if errors.Is(err, ErrNotFound) {
+			return &Settings{Meta: Meta{ID: settingsID}, ReviewsSolutions: true}, nil
+		}
+		return s, err
+	})
+}
+
+// EditSettingsInput is what EditSettings takes.
+type EditSettingsInput struct {
+	Version *int // that was read; nil: any
+	Content Patch
+}
+
+// EditSettings changes the network's settings.
+func (m *Market) EditSettings(ctx context.Context, in EditSettingsInput) (*Settings, error) {
+	change := func(s *Settings) error {
+		s.mark("EDIT", in.Content.fields())
+		return in.Content.apply(s, settingsContent)
+	}
+	s, err := update(ctx, m, MayEditSettings, settingsID, versionOf(in.Version), change)
+	if !errors.Is(err, ErrNotFound) {
+		return s, err
+	}
+	s = &Settings{Meta: Meta{ID: settingsID}, ReviewsSolutions: true}
+	if err := change(s); err != nil {
+		return nil, err
+	}
+	return s, create(ctx, m, MayEditSettings, s)
+}
+
+// versionOf is the version that an input names; 0, which accepts any, where it names none.
+func versionOf(v *int) int {
+	if v == nil {
+		return 0
+	}
+	return *v
+}

@@ -1,0 +1,81 @@
+package marketplace
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+var (
+	slugParentheses = regexp.MustCompile(`\s*\(([^)]*)\)`)
+	slugSeparators  = regexp.MustCompile(`[^a-z0-9]+`)
+	slugLetters     = strings.NewReplacer("ı", "i", "ø", "o", "ł", "l", "đ", "d", "ß", "ss", "æ", "ae", "œ", "oe", "þ", "th")
+)
+
+// SlugOf makes a readable name for addresses: what stands in parentheses and
+// accents are removed, runs of anything but letters and digits become
+// hyphens. It is empty for a text without Latin letters or digits.
+func SlugOf(name string) string {
+	name = slugLetters.Replace(strings.ToLower(slugParentheses.ReplaceAllString(name, "")))
+	name = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFD.String(name))
+	return strings.Trim(slugSeparators.ReplaceAllString(name, "-"), "-")
+}
+
+// maxTitleSlug leaves room for what makes a slug unique.
+const maxTitleSlug = 60
+
+// named adds a document with a slug from its title, and with one that nobody
+// can have where that is taken. A key makes its id, so that a client that
+// does not know whether it was added can ask for it again: the same user and
+// key get the document that is there.
+func named[P entity](ctx context.Context, m *Market, doc P, title Text, key *string, add func(context.Context, P) error) (P, error) {
+	var none P
+	meta := doc.meta()
+	meta.ID = newID(doc.kind(), m.now())
+	if key != nil {
+		var p problems
+		if checkString(&p, "key", *key, 200, true); p.err() != nil {
+			return none, p.err()
+		}
+		meta.ID = keyedID(doc.kind(), actorOf(ctx).User, *key)
+	}
+	tail := string(meta.ID)[len(meta.ID)-8:]
+	for _, t := range title {
+		if meta.Slug = SlugOf(t.Text); meta.Slug != "" {
+			break
+		}
+	}
+	if len(meta.Slug) > maxTitleSlug {
+		meta.Slug = strings.TrimRight(meta.Slug[:maxTitleSlug], "-")
+	}
+	if meta.Slug == "" {
+		meta.Slug = string(doc.kind()) + "-" + tail
+	}
+	did := meta.did
+	err := add(ctx, doc)
+	if taken(err, "slug") {
+		meta.Slug += "-" + tail
+		meta.did = did
+		err = add(ctx, doc)
+	}
+	if key != nil && taken(err, "id") {
+		return get[P](ctx, m, meta.ID)
+	}
+	if err != nil {
+		return none, err
+	}
+	return doc, nil
+}
+
+// keyedID is the id of what a user adds under a key of their own.
+func keyedID(kind Kind, user ID, key string) ID {
+	return ID(string(kind) + "_" + hashed(string(user) + "\x00" + key)[:26])
+}
