@@ -22,6 +22,9 @@ type CityResolver interface {
 
 	Profile(ctx context.Context, obj *marketplace.City, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
+	Team(ctx context.Context, obj *marketplace.City) (*marketplace.Team, error)
+	ViewerCan(ctx context.Context, obj *marketplace.City) (*marketplace.MemberPermissions, error)
+
 	Within(ctx context.Context, obj *marketplace.City) (*marketplace.City, error)
 
 	Proposals(ctx context.Context, obj *marketplace.City, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) (*marketplace.Results[*marketplace.Proposal], error)
@@ -31,12 +34,18 @@ type CompanyResolver interface {
 
 	Profile(ctx context.Context, obj *marketplace.Company, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
+	Team(ctx context.Context, obj *marketplace.Company) (*marketplace.Team, error)
+	ViewerCan(ctx context.Context, obj *marketplace.Company) (*marketplace.MemberPermissions, error)
+
 	Solutions(ctx context.Context, obj *marketplace.Company, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) (*marketplace.Results[*marketplace.Solution], error)
 }
 type InstitutionResolver interface {
 	Name(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	Profile(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error)
+
+	Team(ctx context.Context, obj *marketplace.Institution) (*marketplace.Team, error)
+	ViewerCan(ctx context.Context, obj *marketplace.Institution) (*marketplace.MemberPermissions, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -790,6 +799,70 @@ func (ec *executionContext) fieldContext_City_version(_ context.Context, field g
 	return graphql.NewScalarFieldContext("City", field, true, false, "Int")
 }
 
+func (ec *executionContext) _City_team(ctx context.Context, field graphql.CollectedField, obj *marketplace.City) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_City_team(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.City().Team(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Team) graphql.Marshaler {
+			return ec.marshalOTeam2ᚖcitymarketᚋmarketplaceᚐTeam(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_City_team(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "City",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Team(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _City_viewerCan(ctx context.Context, field graphql.CollectedField, obj *marketplace.City) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_City_viewerCan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.City().ViewerCan(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.MemberPermissions) graphql.Marshaler {
+			return ec.marshalNMemberPermissions2ᚖcitymarketᚋmarketplaceᚐMemberPermissions(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_City_viewerCan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "City",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberPermissions(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _City_level(ctx context.Context, field graphql.CollectedField, obj *marketplace.City) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1327,6 +1400,70 @@ func (ec *executionContext) fieldContext_CityEdge_explanation(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _CityPayload_city(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.City]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CityPayload_city(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.City) graphql.Marshaler {
+			return ec.marshalOCity2ᚖcitymarketᚋmarketplaceᚐCity(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CityPayload_city(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CityPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_City(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CityPayload_errors(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.City]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CityPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕcitymarketᚋmarketplaceᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CityPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CityPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Company_id(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1794,6 +1931,70 @@ func (ec *executionContext) _Company_version(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_Company_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Company", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Company_team(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Company_team(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Company().Team(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Team) graphql.Marshaler {
+			return ec.marshalOTeam2ᚖcitymarketᚋmarketplaceᚐTeam(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Company_team(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Company",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Team(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Company_viewerCan(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Company_viewerCan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Company().ViewerCan(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.MemberPermissions) graphql.Marshaler {
+			return ec.marshalNMemberPermissions2ᚖcitymarketᚋmarketplaceᚐMemberPermissions(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Company_viewerCan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Company",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberPermissions(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Company_size(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
@@ -2310,6 +2511,70 @@ func (ec *executionContext) fieldContext_CompanyEdge_explanation(_ context.Conte
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Explanation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CompanyPayload_company(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Company]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompanyPayload_company(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Company) graphql.Marshaler {
+			return ec.marshalOCompany2ᚖcitymarketᚋmarketplaceᚐCompany(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompanyPayload_company(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompanyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Company(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CompanyPayload_errors(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Company]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompanyPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕcitymarketᚋmarketplaceᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CompanyPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompanyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -2876,6 +3141,70 @@ func (ec *executionContext) fieldContext_Institution_version(_ context.Context, 
 	return graphql.NewScalarFieldContext("Institution", field, true, false, "Int")
 }
 
+func (ec *executionContext) _Institution_team(ctx context.Context, field graphql.CollectedField, obj *marketplace.Institution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Institution_team(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Institution().Team(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Team) graphql.Marshaler {
+			return ec.marshalOTeam2ᚖcitymarketᚋmarketplaceᚐTeam(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Institution_team(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Institution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Team(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Institution_viewerCan(ctx context.Context, field graphql.CollectedField, obj *marketplace.Institution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Institution_viewerCan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Institution().ViewerCan(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.MemberPermissions) graphql.Marshaler {
+			return ec.marshalNMemberPermissions2ᚖcitymarketᚋmarketplaceᚐMemberPermissions(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Institution_viewerCan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Institution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MemberPermissions(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Institution_type(ctx context.Context, field graphql.CollectedField, obj *marketplace.Institution) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3227,6 +3556,162 @@ func (ec *executionContext) fieldContext_InstitutionEdge_explanation(_ context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _InstitutionPayload_institution(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Institution]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstitutionPayload_institution(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Institution) graphql.Marshaler {
+			return ec.marshalOInstitution2ᚖcitymarketᚋmarketplaceᚐInstitution(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_InstitutionPayload_institution(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstitutionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Institution(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InstitutionPayload_errors(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Institution]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstitutionPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕcitymarketᚋmarketplaceᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstitutionPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstitutionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _MemberPermissions_edit(ctx context.Context, field graphql.CollectedField, obj *marketplace.MemberPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberPermissions_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberPermissions_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MemberPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _MemberPermissions_managePeople(ctx context.Context, field graphql.CollectedField, obj *marketplace.MemberPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberPermissions_managePeople(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ManagePeople, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberPermissions_managePeople(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MemberPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _MemberPermissions_addContent(ctx context.Context, field graphql.CollectedField, obj *marketplace.MemberPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberPermissions_addContent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AddContent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberPermissions_addContent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MemberPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _MemberPermissions_readLog(ctx context.Context, field graphql.CollectedField, obj *marketplace.MemberPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MemberPermissions_readLog(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReadLog, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MemberPermissions_readLog(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MemberPermissions", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Population_number(ctx context.Context, field graphql.CollectedField, obj *marketplace.Population) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3418,6 +3903,837 @@ func UnmarshalBy(ctx context.Context, raw any) (By, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCityContentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "website", "joinedYear", "level", "timeZone", "coordinates", "population", "within"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "otherNames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("otherNames"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["otherNames"] = data
+		case "formerNames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("formerNames"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["formerNames"] = data
+		case "abbreviation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("abbreviation"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["abbreviation"] = data
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["country"] = data
+		case "region":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("region"))
+			data, err := ec.unmarshalORegion2ᚖcitymarketᚋmarketplaceᚐRegion(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["region"] = data
+		case "languages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("languages"))
+			data, err := ec.unmarshalOLanguage2ᚕcitymarketᚋmarketplaceᚐLanguageᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["languages"] = data
+		case "profile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profile"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["profile"] = data
+		case "website":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("website"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["website"] = data
+		case "joinedYear":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("joinedYear"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["joinedYear"] = data
+		case "level":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("level"))
+			data, err := ec.unmarshalOCityLevel2ᚖcitymarketᚋmarketplaceᚐCityLevel(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["level"] = data
+		case "timeZone":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("timeZone"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["timeZone"] = data
+		case "coordinates":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("coordinates"))
+			data, err := ec.unmarshalOCoordinatesInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["coordinates"] = data
+		case "population":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("population"))
+			data, err := ec.unmarshalOPopulationInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["population"] = data
+		case "within":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("within"))
+			data, err := ec.unmarshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["within"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCityContentInput unmarshals raw into the CityContentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCityContentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CityContentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCompanyContentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "website", "joinedYear", "size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "otherNames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("otherNames"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["otherNames"] = data
+		case "formerNames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("formerNames"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["formerNames"] = data
+		case "abbreviation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("abbreviation"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["abbreviation"] = data
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["country"] = data
+		case "region":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("region"))
+			data, err := ec.unmarshalORegion2ᚖcitymarketᚋmarketplaceᚐRegion(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["region"] = data
+		case "languages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("languages"))
+			data, err := ec.unmarshalOLanguage2ᚕcitymarketᚋmarketplaceᚐLanguageᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["languages"] = data
+		case "profile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profile"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["profile"] = data
+		case "website":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("website"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["website"] = data
+		case "joinedYear":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("joinedYear"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["joinedYear"] = data
+		case "size":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("size"))
+			data, err := ec.unmarshalOCompanySize2ᚖcitymarketᚋmarketplaceᚐCompanySize(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["size"] = data
+		case "staff":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("staff"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["staff"] = data
+		case "founded":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("founded"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["founded"] = data
+		case "regionsServed":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("regionsServed"))
+			data, err := ec.unmarshalORegion2ᚕcitymarketᚋmarketplaceᚐRegionᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["regionsServed"] = data
+		case "countriesServed":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("countriesServed"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["countriesServed"] = data
+		case "contactPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contactPolicy"))
+			data, err := ec.unmarshalOContactPolicy2ᚖcitymarketᚋmarketplaceᚐContactPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["contactPolicy"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCompanyContentInput unmarshals raw into the CompanyContentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCompanyContentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CompanyContentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCoordinatesInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"latitude", "longitude", "ofSeat", "source"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "latitude":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("latitude"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["latitude"] = data
+		case "longitude":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("longitude"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["longitude"] = data
+		case "ofSeat":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ofSeat"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["ofSeat"] = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["source"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCoordinatesInput unmarshals raw into the CoordinatesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCoordinatesInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CoordinatesInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateCityInput(ctx context.Context, obj any) (marketplace.CreateMemberInput, error) {
+	var it marketplace.CreateMemberInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"content", "key"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNCityContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateCityInput unmarshals raw into the CreateCityInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateCityInput(ctx context.Context, raw any) (marketplace.CreateMemberInput, error) {
+	var out marketplace.CreateMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateCityInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateCompanyInput(ctx context.Context, obj any) (marketplace.CreateMemberInput, error) {
+	var it marketplace.CreateMemberInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"content", "key"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNCompanyContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateCompanyInput unmarshals raw into the CreateCompanyInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateCompanyInput(ctx context.Context, raw any) (marketplace.CreateMemberInput, error) {
+	var out marketplace.CreateMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateCompanyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateInstitutionInput(ctx context.Context, obj any) (marketplace.CreateMemberInput, error) {
+	var it marketplace.CreateMemberInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"content", "key"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNInstitutionContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateInstitutionInput unmarshals raw into the CreateInstitutionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateInstitutionInput(ctx context.Context, raw any) (marketplace.CreateMemberInput, error) {
+	var out marketplace.CreateMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateInstitutionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputEditCityInput(ctx context.Context, obj any) (marketplace.EditMemberInput, error) {
+	var it marketplace.EditMemberInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "content"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNCityContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEditCityInput unmarshals raw into the EditCityInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEditCityInput(ctx context.Context, raw any) (marketplace.EditMemberInput, error) {
+	var out marketplace.EditMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EditCityInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputEditCompanyInput(ctx context.Context, obj any) (marketplace.EditMemberInput, error) {
+	var it marketplace.EditMemberInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "content"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNCompanyContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEditCompanyInput unmarshals raw into the EditCompanyInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEditCompanyInput(ctx context.Context, raw any) (marketplace.EditMemberInput, error) {
+	var out marketplace.EditMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EditCompanyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputEditInstitutionInput(ctx context.Context, obj any) (marketplace.EditMemberInput, error) {
+	var it marketplace.EditMemberInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "content"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNInstitutionContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEditInstitutionInput unmarshals raw into the EditInstitutionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEditInstitutionInput(ctx context.Context, raw any) (marketplace.EditMemberInput, error) {
+	var out marketplace.EditMemberInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EditInstitutionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputInstitutionContentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "website", "joinedYear", "type"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "otherNames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("otherNames"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["otherNames"] = data
+		case "formerNames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("formerNames"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["formerNames"] = data
+		case "abbreviation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("abbreviation"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["abbreviation"] = data
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["country"] = data
+		case "region":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("region"))
+			data, err := ec.unmarshalORegion2ᚖcitymarketᚋmarketplaceᚐRegion(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["region"] = data
+		case "languages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("languages"))
+			data, err := ec.unmarshalOLanguage2ᚕcitymarketᚋmarketplaceᚐLanguageᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["languages"] = data
+		case "profile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profile"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["profile"] = data
+		case "website":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("website"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["website"] = data
+		case "joinedYear":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("joinedYear"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["joinedYear"] = data
+		case "type":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("type"))
+			data, err := ec.unmarshalOInstitutionType2ᚖcitymarketᚋmarketplaceᚐInstitutionType(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["type"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalInstitutionContentInput unmarshals raw into the InstitutionContentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalInstitutionContentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "InstitutionContentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPopulationInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"number", "source"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "number":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("number"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["number"] = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["source"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPopulationInput unmarshals raw into the PopulationInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPopulationInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PopulationInput", raw, &out)
+	return out, err
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -3552,6 +4868,18 @@ func (ec *executionContext) _City(ctx context.Context, sel ast.SelectionSet, obj
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "team":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._City_team(ctx, field, obj)
+				})
+		case "viewerCan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._City_viewerCan(ctx, field, obj)
+				})
 		case "level":
 			out.Values[i] = ec._City_level(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -3720,6 +5048,44 @@ func (ec *executionContext) _CityEdge(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var cityPayloadImplementors = []string{"CityPayload"}
+
+func (ec *executionContext) _CityPayload(ctx context.Context, sel ast.SelectionSet, obj *Payload[*marketplace.City]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cityPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CityPayload")
+		case "city":
+			out.Values[i] = ec._CityPayload_city(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._CityPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var companyImplementors = []string{"Company", "Node", "Member", "SearchResult"}
 
 func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, obj *marketplace.Company) graphql.Marshaler {
@@ -3818,6 +5184,18 @@ func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "team":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Company_team(ctx, field, obj)
+				})
+		case "viewerCan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Company_viewerCan(ctx, field, obj)
+				})
 		case "size":
 			out.Values[i] = ec._Company_size(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -3985,6 +5363,44 @@ func (ec *executionContext) _CompanyEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var companyPayloadImplementors = []string{"CompanyPayload"}
+
+func (ec *executionContext) _CompanyPayload(ctx context.Context, sel ast.SelectionSet, obj *Payload[*marketplace.Company]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, companyPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CompanyPayload")
+		case "company":
+			out.Values[i] = ec._CompanyPayload_company(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._CompanyPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var coordinatesImplementors = []string{"Coordinates"}
 
 func (ec *executionContext) _Coordinates(ctx context.Context, sel ast.SelectionSet, obj *marketplace.Coordinates) graphql.Marshaler {
@@ -4131,6 +5547,18 @@ func (ec *executionContext) _Institution(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "team":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Institution_team(ctx, field, obj)
+				})
+		case "viewerCan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Institution_viewerCan(ctx, field, obj)
+				})
 		case "type":
 			out.Values[i] = ec._Institution_type(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -4250,6 +5678,92 @@ func (ec *executionContext) _InstitutionEdge(ctx context.Context, sel ast.Select
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._InstitutionEdge_explanation(ctx, field, obj)
 				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var institutionPayloadImplementors = []string{"InstitutionPayload"}
+
+func (ec *executionContext) _InstitutionPayload(ctx context.Context, sel ast.SelectionSet, obj *Payload[*marketplace.Institution]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, institutionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InstitutionPayload")
+		case "institution":
+			out.Values[i] = ec._InstitutionPayload_institution(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._InstitutionPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var memberPermissionsImplementors = []string{"MemberPermissions"}
+
+func (ec *executionContext) _MemberPermissions(ctx context.Context, sel ast.SelectionSet, obj *marketplace.MemberPermissions) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, memberPermissionsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MemberPermissions")
+		case "edit":
+			out.Values[i] = ec._MemberPermissions_edit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "managePeople":
+			out.Values[i] = ec._MemberPermissions_managePeople(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "addContent":
+			out.Values[i] = ec._MemberPermissions_addContent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "readLog":
+			out.Values[i] = ec._MemberPermissions_readLog(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -4394,6 +5908,11 @@ func (ec *executionContext) marshalNCityConnection2ᚖcitymarketᚋmarketplace�
 	return ec._CityConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNCityContentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputCityContentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNCityEdge2ᚕᚖcitymarketᚋmarketplaceᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.Edge[*marketplace.City]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -4450,6 +5969,11 @@ func (ec *executionContext) marshalNCompanyConnection2ᚖcitymarketᚋmarketplac
 	return ec._CompanyConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNCompanyContentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputCompanyContentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNCompanyEdge2ᚕᚖcitymarketᚋmarketplaceᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.Edge[*marketplace.Company]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -4504,6 +6028,36 @@ func (ec *executionContext) marshalNContactPolicy2citymarketᚋmarketplaceᚐCon
 	return res
 }
 
+func (ec *executionContext) unmarshalNCreateCityInput2citymarketᚋmarketplaceᚐCreateMemberInput(ctx context.Context, v any) (marketplace.CreateMemberInput, error) {
+	res, err := ec.unmarshalInputCreateCityInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateCompanyInput2citymarketᚋmarketplaceᚐCreateMemberInput(ctx context.Context, v any) (marketplace.CreateMemberInput, error) {
+	res, err := ec.unmarshalInputCreateCompanyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateInstitutionInput2citymarketᚋmarketplaceᚐCreateMemberInput(ctx context.Context, v any) (marketplace.CreateMemberInput, error) {
+	res, err := ec.unmarshalInputCreateInstitutionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNEditCityInput2citymarketᚋmarketplaceᚐEditMemberInput(ctx context.Context, v any) (marketplace.EditMemberInput, error) {
+	res, err := ec.unmarshalInputEditCityInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNEditCompanyInput2citymarketᚋmarketplaceᚐEditMemberInput(ctx context.Context, v any) (marketplace.EditMemberInput, error) {
+	res, err := ec.unmarshalInputEditCompanyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNEditInstitutionInput2citymarketᚋmarketplaceᚐEditMemberInput(ctx context.Context, v any) (marketplace.EditMemberInput, error) {
+	res, err := ec.unmarshalInputEditInstitutionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNInstitution2ᚕᚖcitymarketᚋmarketplaceᚐInstitutionᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.Institution) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -4534,6 +6088,11 @@ func (ec *executionContext) marshalNInstitutionConnection2ᚖcitymarketᚋmarket
 		return graphql.Null
 	}
 	return ec._InstitutionConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNInstitutionContentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputInstitutionContentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNInstitutionEdge2ᚕᚖcitymarketᚋmarketplaceᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.Edge[*marketplace.Institution]) graphql.Marshaler {
@@ -4573,6 +6132,14 @@ func (ec *executionContext) marshalNInstitutionType2citymarketᚋmarketplaceᚐI
 		graphql.AddInvalidNullFromMarshaler(ctx, "InstitutionType!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNMemberPermissions2ᚖcitymarketᚋmarketplaceᚐMemberPermissions(ctx context.Context, sel ast.SelectionSet, v *marketplace.MemberPermissions) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "MemberPermissions!")
+		return graphql.Null
+	}
+	return ec._MemberPermissions(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRegion2citymarketᚋmarketplaceᚐRegion(ctx context.Context, v any) (marketplace.Region, error) {
@@ -4639,11 +6206,43 @@ func (ec *executionContext) marshalOCityLevel2citymarketᚋmarketplaceᚐCityLev
 	return res
 }
 
+func (ec *executionContext) unmarshalOCityLevel2ᚖcitymarketᚋmarketplaceᚐCityLevel(ctx context.Context, v any) (*marketplace.CityLevel, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := UnmarshalCityLevel(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCityLevel2ᚖcitymarketᚋmarketplaceᚐCityLevel(ctx context.Context, sel ast.SelectionSet, v *marketplace.CityLevel) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := MarshalCityLevel(*v)
+	return res
+}
+
+func (ec *executionContext) marshalOCityPayload2ᚖcitymarketᚋgraphᚐPayload(ctx context.Context, sel ast.SelectionSet, v *Payload[*marketplace.City]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CityPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCompany2ᚖcitymarketᚋmarketplaceᚐCompany(ctx context.Context, sel ast.SelectionSet, v *marketplace.Company) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Company(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCompanyPayload2ᚖcitymarketᚋgraphᚐPayload(ctx context.Context, sel ast.SelectionSet, v *Payload[*marketplace.Company]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CompanyPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOCompanySize2ᚕcitymarketᚋmarketplaceᚐCompanySizeᚄ(ctx context.Context, v any) ([]marketplace.CompanySize, error) {
@@ -4682,11 +6281,57 @@ func (ec *executionContext) marshalOCompanySize2ᚕcitymarketᚋmarketplaceᚐCo
 	return ret
 }
 
+func (ec *executionContext) unmarshalOCompanySize2ᚖcitymarketᚋmarketplaceᚐCompanySize(ctx context.Context, v any) (*marketplace.CompanySize, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.CompanySize(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCompanySize2ᚖcitymarketᚋmarketplaceᚐCompanySize(ctx context.Context, sel ast.SelectionSet, v *marketplace.CompanySize) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOContactPolicy2ᚖcitymarketᚋmarketplaceᚐContactPolicy(ctx context.Context, v any) (*marketplace.ContactPolicy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.ContactPolicy(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOContactPolicy2ᚖcitymarketᚋmarketplaceᚐContactPolicy(ctx context.Context, sel ast.SelectionSet, v *marketplace.ContactPolicy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) marshalOCoordinates2ᚖcitymarketᚋmarketplaceᚐCoordinates(ctx context.Context, sel ast.SelectionSet, v *marketplace.Coordinates) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Coordinates(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOCoordinatesInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCoordinatesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOIdentification2citymarketᚋmarketplaceᚐIdentification(ctx context.Context, v any) (marketplace.Identification, error) {
@@ -4706,6 +6351,13 @@ func (ec *executionContext) marshalOInstitution2ᚖcitymarketᚋmarketplaceᚐIn
 		return graphql.Null
 	}
 	return ec._Institution(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOInstitutionPayload2ᚖcitymarketᚋgraphᚐPayload(ctx context.Context, sel ast.SelectionSet, v *Payload[*marketplace.Institution]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._InstitutionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOInstitutionType2ᚕcitymarketᚋmarketplaceᚐInstitutionTypeᚄ(ctx context.Context, v any) ([]marketplace.InstitutionType, error) {
@@ -4744,11 +6396,45 @@ func (ec *executionContext) marshalOInstitutionType2ᚕcitymarketᚋmarketplace�
 	return ret
 }
 
+func (ec *executionContext) unmarshalOInstitutionType2ᚖcitymarketᚋmarketplaceᚐInstitutionType(ctx context.Context, v any) (*marketplace.InstitutionType, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.InstitutionType(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInstitutionType2ᚖcitymarketᚋmarketplaceᚐInstitutionType(ctx context.Context, sel ast.SelectionSet, v *marketplace.InstitutionType) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOMember2citymarketᚋmarketplaceᚐMember(ctx context.Context, sel ast.SelectionSet, v marketplace.Member) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Member(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOPopulation2ᚖcitymarketᚋmarketplaceᚐPopulation(ctx context.Context, sel ast.SelectionSet, v *marketplace.Population) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Population(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOPopulationInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPopulationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOPrinted2ᚖcitymarketᚋmarketplaceᚐPrinted(ctx context.Context, sel ast.SelectionSet, v *marketplace.Printed) graphql.Marshaler {
@@ -4792,6 +6478,25 @@ func (ec *executionContext) marshalORegion2ᚕcitymarketᚋmarketplaceᚐRegion�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalORegion2ᚖcitymarketᚋmarketplaceᚐRegion(ctx context.Context, v any) (*marketplace.Region, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.Region(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORegion2ᚖcitymarketᚋmarketplaceᚐRegion(ctx context.Context, sel ast.SelectionSet, v *marketplace.Region) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -18,6 +18,14 @@ func (r *cityResolver) Profile(ctx context.Context, obj *marketplace.City, langu
 	return marketplace.Localize(ctx, obj.Profile, languages), nil
 }
 
+func (r *cityResolver) Team(ctx context.Context, obj *marketplace.City) (*marketplace.Team, error) {
+	return optional(r.Market.Team(ctx, obj.ID))
+}
+
+func (r *cityResolver) ViewerCan(ctx context.Context, obj *marketplace.City) (*marketplace.MemberPermissions, error) {
+	return marketplace.MemberPermissionsOf(ctx, obj), nil
+}
+
 func (r *cityResolver) Within(ctx context.Context, obj *marketplace.City) (*marketplace.City, error) {
 	return optional(r.Market.City(ctx, obj.Within))
 }
@@ -34,6 +42,14 @@ func (r *companyResolver) Profile(ctx context.Context, obj *marketplace.Company,
 	return marketplace.Localize(ctx, obj.Profile, languages), nil
 }
 
+func (r *companyResolver) Team(ctx context.Context, obj *marketplace.Company) (*marketplace.Team, error) {
+	return optional(r.Market.Team(ctx, obj.ID))
+}
+
+func (r *companyResolver) ViewerCan(ctx context.Context, obj *marketplace.Company) (*marketplace.MemberPermissions, error) {
+	return marketplace.MemberPermissionsOf(ctx, obj), nil
+}
+
 func (r *companyResolver) Solutions(ctx context.Context, obj *marketplace.Company, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) (*marketplace.Results[*marketplace.Solution], error) {
 	return r.Market.SolutionsOf(ctx, obj.ID, listing(ctx, text, filter, sort, first, after, last, before))
 }
@@ -44,6 +60,38 @@ func (r *institutionResolver) Name(ctx context.Context, obj *marketplace.Institu
 
 func (r *institutionResolver) Profile(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.Profile, languages), nil
+}
+
+func (r *institutionResolver) Team(ctx context.Context, obj *marketplace.Institution) (*marketplace.Team, error) {
+	return optional(r.Market.Team(ctx, obj.ID))
+}
+
+func (r *institutionResolver) ViewerCan(ctx context.Context, obj *marketplace.Institution) (*marketplace.MemberPermissions, error) {
+	return marketplace.MemberPermissionsOf(ctx, obj), nil
+}
+
+func (r *mutationResolver) CreateCity(ctx context.Context, input marketplace.CreateMemberInput) (*Payload[*marketplace.City], error) {
+	return payload(r.Market.CreateCity(ctx, input))
+}
+
+func (r *mutationResolver) EditCity(ctx context.Context, input marketplace.EditMemberInput) (*Payload[*marketplace.City], error) {
+	return payload(r.Market.EditCity(ctx, input))
+}
+
+func (r *mutationResolver) CreateCompany(ctx context.Context, input marketplace.CreateMemberInput) (*Payload[*marketplace.Company], error) {
+	return payload(r.Market.CreateCompany(ctx, input))
+}
+
+func (r *mutationResolver) EditCompany(ctx context.Context, input marketplace.EditMemberInput) (*Payload[*marketplace.Company], error) {
+	return payload(r.Market.EditCompany(ctx, input))
+}
+
+func (r *mutationResolver) CreateInstitution(ctx context.Context, input marketplace.CreateMemberInput) (*Payload[*marketplace.Institution], error) {
+	return payload(r.Market.CreateInstitution(ctx, input))
+}
+
+func (r *mutationResolver) EditInstitution(ctx context.Context, input marketplace.EditMemberInput) (*Payload[*marketplace.Institution], error) {
+	return payload(r.Market.EditInstitution(ctx, input))
 }
 
 func (r *queryResolver) City(ctx context.Context, by By) (*marketplace.City, error) {

@@ -16,6 +16,9 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
+type FollowUpResolver interface {
+	Text(ctx context.Context, obj *marketplace.FollowUp, languages []marketplace.Language) (*marketplace.LocalizedText, error)
+}
 type PartnerResolver interface {
 	Wanted(ctx context.Context, obj *marketplace.Partner, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 }
@@ -26,11 +29,29 @@ type ProposalResolver interface {
 	Problem(ctx context.Context, obj *marketplace.Proposal, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 	Asks(ctx context.Context, obj *marketplace.Proposal, languages []marketplace.Language) ([]*marketplace.LocalizedText, error)
 	Topics(ctx context.Context, obj *marketplace.Proposal) ([]*marketplace.Topic, error)
+
+	IsOpen(ctx context.Context, obj *marketplace.Proposal) (bool, error)
+
+	ViewerCan(ctx context.Context, obj *marketplace.Proposal) (*marketplace.ProposalPermissions, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
+
+func (ec *executionContext) field_FollowUp_text_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "languages",
+		func(ctx context.Context, v any) ([]marketplace.Language, error) {
+			return ec.unmarshalOLanguage2ᚕcitymarketᚋmarketplaceᚐLanguageᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["languages"] = arg0
+	return args, nil
+}
 
 func (ec *executionContext) field_Partner_wanted_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
@@ -113,6 +134,96 @@ func (ec *executionContext) field_Proposal_title_args(ctx context.Context, rawAr
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _FollowUp_at(ctx context.Context, field graphql.CollectedField, obj *marketplace.FollowUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FollowUp_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FollowUp_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FollowUp", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _FollowUp_text(ctx context.Context, field graphql.CollectedField, obj *marketplace.FollowUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FollowUp_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.FollowUp().Text(ctx, obj, fc.Args["languages"].([]marketplace.Language))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.LocalizedText) graphql.Marshaler {
+			return ec.marshalNLocalizedText2ᚖcitymarketᚋmarketplaceᚐLocalizedText(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FollowUp_text(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FollowUp",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LocalizedText(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_FollowUp_text_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FollowUp_link(ctx context.Context, field graphql.CollectedField, obj *marketplace.FollowUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FollowUp_link(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Link, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOURL2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FollowUp_link(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FollowUp", field, false, false, "URL")
+}
 
 func (ec *executionContext) _Partner_type(ctx context.Context, field graphql.CollectedField, obj *marketplace.Partner) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -758,6 +869,116 @@ func (ec *executionContext) fieldContext_Proposal_deadline(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Proposal", field, false, false, "Date")
 }
 
+func (ec *executionContext) _Proposal_deadlineAt(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_deadlineAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeadlineAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_deadlineAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Proposal", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _Proposal_isOpen(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_isOpen(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Proposal().IsOpen(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_isOpen(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Proposal", field, true, true, "Boolean")
+}
+
+func (ec *executionContext) _Proposal_followUps(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_followUps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FollowUps, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.FollowUp) graphql.Marshaler {
+			return ec.marshalNFollowUp2ᚕcitymarketᚋmarketplaceᚐFollowUpᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_followUps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Proposal",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FollowUp(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Proposal_viewerCan(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_viewerCan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Proposal().ViewerCan(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.ProposalPermissions) graphql.Marshaler {
+			return ec.marshalNProposalPermissions2ᚖcitymarketᚋmarketplaceᚐProposalPermissions(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_viewerCan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Proposal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProposalPermissions(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Proposal_isSample(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1201,9 +1422,743 @@ func (ec *executionContext) fieldContext_ProposalEdge_explanation(_ context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _ProposalPayload_proposal(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Proposal]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPayload_proposal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Proposal) graphql.Marshaler {
+			return ec.marshalOProposal2ᚖcitymarketᚋmarketplaceᚐProposal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPayload_proposal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProposalPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Proposal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProposalPayload_errors(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Proposal]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕcitymarketᚋmarketplaceᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProposalPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProposalPermissions_edit(ctx context.Context, field graphql.CollectedField, obj *marketplace.ProposalPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPermissions_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPermissions_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProposalPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ProposalPermissions_delete(ctx context.Context, field graphql.CollectedField, obj *marketplace.ProposalPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPermissions_delete(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delete, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPermissions_delete(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProposalPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ProposalPermissions_moves(ctx context.Context, field graphql.CollectedField, obj *marketplace.ProposalPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPermissions_moves(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Moves, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.ProposalMove) graphql.Marshaler {
+			return ec.marshalNProposalMove2ᚕcitymarketᚋmarketplaceᚐProposalMoveᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPermissions_moves(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProposalPermissions", field, false, false, "ProposalMove")
+}
+
+func (ec *executionContext) _ProposalPermissions_stages(ctx context.Context, field graphql.CollectedField, obj *marketplace.ProposalPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPermissions_stages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.Stage) graphql.Marshaler {
+			return ec.marshalNStage2ᚕcitymarketᚋmarketplaceᚐStageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPermissions_stages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProposalPermissions", field, false, false, "Stage")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func (ec *executionContext) unmarshalInputAddFollowUpInput(ctx context.Context, obj any) (marketplace.AddFollowUpInput, error) {
+	var it marketplace.AddFollowUpInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"proposal", "content"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "proposal":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("proposal"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Proposal = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNFollowUpContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAddFollowUpInput unmarshals raw into the AddFollowUpInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAddFollowUpInput(ctx context.Context, raw any) (marketplace.AddFollowUpInput, error) {
+	var out marketplace.AddFollowUpInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddFollowUpInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateProposalInput(ctx context.Context, obj any) (marketplace.CreateProposalInput, error) {
+	var it marketplace.CreateProposalInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"city", "content", "key"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "city":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("city"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.City = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNProposalContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateProposalInput unmarshals raw into the CreateProposalInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateProposalInput(ctx context.Context, raw any) (marketplace.CreateProposalInput, error) {
+	var out marketplace.CreateProposalInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateProposalInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputEditProposalInput(ctx context.Context, obj any) (marketplace.EditProposalInput, error) {
+	var it marketplace.EditProposalInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "content"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNProposalContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEditProposalInput unmarshals raw into the EditProposalInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEditProposalInput(ctx context.Context, raw any) (marketplace.EditProposalInput, error) {
+	var out marketplace.EditProposalInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EditProposalInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputFollowUpContentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"text", "link"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "text":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("text"))
+			data, err := ec.unmarshalNTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["text"] = data
+		case "link":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("link"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["link"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalFollowUpContentInput unmarshals raw into the FollowUpContentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalFollowUpContentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "FollowUpContentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputMoneyRangeInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"currency", "min", "max"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "currency":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("currency"))
+			data, err := ec.unmarshalNCurrency2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["currency"] = data
+		case "min":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("min"))
+			data, err := ec.unmarshalNDecimal2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["min"] = data
+		case "max":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("max"))
+			data, err := ec.unmarshalNDecimal2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["max"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalMoneyRangeInput unmarshals raw into the MoneyRangeInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalMoneyRangeInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "MoneyRangeInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputMoveProposalInput(ctx context.Context, obj any) (marketplace.MoveProposalInput, error) {
+	var it marketplace.MoveProposalInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "move", "note"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "move":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("move"))
+			data, err := ec.unmarshalNProposalMove2citymarketᚋmarketplaceᚐProposalMove(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Move = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalMoveProposalInput unmarshals raw into the MoveProposalInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalMoveProposalInput(ctx context.Context, raw any) (marketplace.MoveProposalInput, error) {
+	var out marketplace.MoveProposalInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "MoveProposalInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPartnerInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"type", "wanted", "regions", "countries"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "type":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("type"))
+			data, err := ec.unmarshalNPartnerType2citymarketᚋmarketplaceᚐPartnerType(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["type"] = data
+		case "wanted":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wanted"))
+			data, err := ec.unmarshalNTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["wanted"] = data
+		case "regions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("regions"))
+			data, err := ec.unmarshalORegion2ᚕcitymarketᚋmarketplaceᚐRegionᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["regions"] = data
+		case "countries":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("countries"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["countries"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPartnerInput unmarshals raw into the PartnerInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPartnerInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PartnerInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputProposalContentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"title", "problem", "asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute", "partners", "languages", "deadline"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "problem":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("problem"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["problem"] = data
+		case "asks":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("asks"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["asks"] = data
+		case "topics":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("topics"))
+			data, err := ec.unmarshalOID2ᚕcitymarketᚋmarketplaceᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["topics"] = data
+		case "sdgs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sdgs"))
+			data, err := ec.unmarshalOInt2ᚕintᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sdgs"] = data
+		case "budget":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("budget"))
+			data, err := ec.unmarshalOMoneyRangeInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["budget"] = data
+		case "funding":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("funding"))
+			data, err := ec.unmarshalOFunding2ᚖcitymarketᚋmarketplaceᚐFunding(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["funding"] = data
+		case "startDate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startDate"))
+			data, err := ec.unmarshalODate2ᚖcitymarketᚋmarketplaceᚐDate(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["startDate"] = data
+		case "endDate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endDate"))
+			data, err := ec.unmarshalODate2ᚖcitymarketᚋmarketplaceᚐDate(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["endDate"] = data
+		case "procurementRoute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("procurementRoute"))
+			data, err := ec.unmarshalOProcurementRoute2ᚖcitymarketᚋmarketplaceᚐProcurementRoute(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["procurementRoute"] = data
+		case "partners":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("partners"))
+			data, err := ec.unmarshalOPartnerInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["partners"] = data
+		case "languages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("languages"))
+			data, err := ec.unmarshalOLanguage2ᚕcitymarketᚋmarketplaceᚐLanguageᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["languages"] = data
+		case "deadline":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deadline"))
+			data, err := ec.unmarshalODate2ᚖcitymarketᚋmarketplaceᚐDate(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["deadline"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalProposalContentInput unmarshals raw into the ProposalContentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalProposalContentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ProposalContentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetStageInput(ctx context.Context, obj any) (marketplace.SetStageInput, error) {
+	var it marketplace.SetStageInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "stage"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "stage":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("stage"))
+			data, err := ec.unmarshalNStage2citymarketᚋmarketplaceᚐStage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Stage = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetStageInput unmarshals raw into the SetStageInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetStageInput(ctx context.Context, raw any) (marketplace.SetStageInput, error) {
+	var out marketplace.SetStageInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetStageInput", raw, &out)
+	return out, err
+}
 
 // endregion **************************** input.gotpl *****************************
 
@@ -1212,6 +2167,50 @@ func (ec *executionContext) fieldContext_ProposalEdge_explanation(_ context.Cont
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var followUpImplementors = []string{"FollowUp"}
+
+func (ec *executionContext) _FollowUp(ctx context.Context, sel ast.SelectionSet, obj *marketplace.FollowUp) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, followUpImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FollowUp")
+		case "at":
+			out.Values[i] = ec._FollowUp_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "text":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._FollowUp_text(ctx, field, obj)
+				})
+		case "link":
+			out.Values[i] = ec._FollowUp_link(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var partnerImplementors = []string{"Partner"}
 
@@ -1368,6 +2367,28 @@ func (ec *executionContext) _Proposal(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "deadlineAt":
+			out.Values[i] = ec._Proposal_deadlineAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "isOpen":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Proposal_isOpen(ctx, field, obj)
+				})
+		case "followUps":
+			out.Values[i] = ec._Proposal_followUps(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "viewerCan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Proposal_viewerCan(ctx, field, obj)
+				})
 		case "isSample":
 			out.Values[i] = ec._Proposal_isSample(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1524,9 +2545,135 @@ func (ec *executionContext) _ProposalEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var proposalPayloadImplementors = []string{"ProposalPayload"}
+
+func (ec *executionContext) _ProposalPayload(ctx context.Context, sel ast.SelectionSet, obj *Payload[*marketplace.Proposal]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, proposalPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ProposalPayload")
+		case "proposal":
+			out.Values[i] = ec._ProposalPayload_proposal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._ProposalPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var proposalPermissionsImplementors = []string{"ProposalPermissions"}
+
+func (ec *executionContext) _ProposalPermissions(ctx context.Context, sel ast.SelectionSet, obj *marketplace.ProposalPermissions) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, proposalPermissionsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ProposalPermissions")
+		case "edit":
+			out.Values[i] = ec._ProposalPermissions_edit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delete":
+			out.Values[i] = ec._ProposalPermissions_delete(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "moves":
+			out.Values[i] = ec._ProposalPermissions_moves(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "stages":
+			out.Values[i] = ec._ProposalPermissions_stages(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
+
+func (ec *executionContext) unmarshalNAddFollowUpInput2citymarketᚋmarketplaceᚐAddFollowUpInput(ctx context.Context, v any) (marketplace.AddFollowUpInput, error) {
+	res, err := ec.unmarshalInputAddFollowUpInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateProposalInput2citymarketᚋmarketplaceᚐCreateProposalInput(ctx context.Context, v any) (marketplace.CreateProposalInput, error) {
+	res, err := ec.unmarshalInputCreateProposalInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNEditProposalInput2citymarketᚋmarketplaceᚐEditProposalInput(ctx context.Context, v any) (marketplace.EditProposalInput, error) {
+	res, err := ec.unmarshalInputEditProposalInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFollowUp2citymarketᚋmarketplaceᚐFollowUp(ctx context.Context, sel ast.SelectionSet, v marketplace.FollowUp) graphql.Marshaler {
+	return ec._FollowUp(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNFollowUp2ᚕcitymarketᚋmarketplaceᚐFollowUpᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.FollowUp) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFollowUp2citymarketᚋmarketplaceᚐFollowUp(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNFollowUpContentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputFollowUpContentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
 
 func (ec *executionContext) unmarshalNFunding2citymarketᚋmarketplaceᚐFunding(ctx context.Context, v any) (marketplace.Funding, error) {
 	tmp, err := graphql.UnmarshalString(v)
@@ -1541,6 +2688,11 @@ func (ec *executionContext) marshalNFunding2citymarketᚋmarketplaceᚐFunding(c
 		graphql.AddInvalidNullFromMarshaler(ctx, "Funding!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNMoveProposalInput2citymarketᚋmarketplaceᚐMoveProposalInput(ctx context.Context, v any) (marketplace.MoveProposalInput, error) {
+	res, err := ec.unmarshalInputMoveProposalInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNPartner2citymarketᚋmarketplaceᚐPartner(ctx context.Context, sel ast.SelectionSet, v marketplace.Partner) graphql.Marshaler {
@@ -1561,6 +2713,11 @@ func (ec *executionContext) marshalNPartner2ᚕcitymarketᚋmarketplaceᚐPartne
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNPartnerInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputPartnerInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNPartnerType2citymarketᚋmarketplaceᚐPartnerType(ctx context.Context, v any) (marketplace.PartnerType, error) {
@@ -1610,6 +2767,11 @@ func (ec *executionContext) marshalNProposalConnection2ᚖcitymarketᚋmarketpla
 	return ec._ProposalConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNProposalContentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputProposalContentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNProposalEdge2ᚕᚖcitymarketᚋmarketplaceᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.Edge[*marketplace.Proposal]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -1634,6 +2796,59 @@ func (ec *executionContext) marshalNProposalEdge2ᚖcitymarketᚋmarketplaceᚐE
 	return ec._ProposalEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNProposalMove2citymarketᚋmarketplaceᚐProposalMove(ctx context.Context, v any) (marketplace.ProposalMove, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.ProposalMove(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNProposalMove2citymarketᚋmarketplaceᚐProposalMove(ctx context.Context, sel ast.SelectionSet, v marketplace.ProposalMove) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ProposalMove!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNProposalMove2ᚕcitymarketᚋmarketplaceᚐProposalMoveᚄ(ctx context.Context, v any) ([]marketplace.ProposalMove, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.ProposalMove, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNProposalMove2citymarketᚋmarketplaceᚐProposalMove(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNProposalMove2ᚕcitymarketᚋmarketplaceᚐProposalMoveᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.ProposalMove) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNProposalMove2citymarketᚋmarketplaceᚐProposalMove(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNProposalPermissions2ᚖcitymarketᚋmarketplaceᚐProposalPermissions(ctx context.Context, sel ast.SelectionSet, v *marketplace.ProposalPermissions) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ProposalPermissions!")
+		return graphql.Null
+	}
+	return ec._ProposalPermissions(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNProposalStatus2citymarketᚋmarketplaceᚐProposalStatus(ctx context.Context, v any) (marketplace.ProposalStatus, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := marketplace.ProposalStatus(tmp)
@@ -1649,6 +2864,11 @@ func (ec *executionContext) marshalNProposalStatus2citymarketᚋmarketplaceᚐPr
 	return res
 }
 
+func (ec *executionContext) unmarshalNSetStageInput2citymarketᚋmarketplaceᚐSetStageInput(ctx context.Context, v any) (marketplace.SetStageInput, error) {
+	res, err := ec.unmarshalInputSetStageInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNStage2citymarketᚋmarketplaceᚐStage(ctx context.Context, v any) (marketplace.Stage, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := marketplace.Stage(tmp)
@@ -1662,6 +2882,36 @@ func (ec *executionContext) marshalNStage2citymarketᚋmarketplaceᚐStage(ctx c
 		graphql.AddInvalidNullFromMarshaler(ctx, "Stage!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNStage2ᚕcitymarketᚋmarketplaceᚐStageᚄ(ctx context.Context, v any) ([]marketplace.Stage, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.Stage, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNStage2citymarketᚋmarketplaceᚐStage(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNStage2ᚕcitymarketᚋmarketplaceᚐStageᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.Stage) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStage2citymarketᚋmarketplaceᚐStage(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOFunding2ᚕcitymarketᚋmarketplaceᚐFundingᚄ(ctx context.Context, v any) ([]marketplace.Funding, error) {
@@ -1700,11 +2950,62 @@ func (ec *executionContext) marshalOFunding2ᚕcitymarketᚋmarketplaceᚐFundin
 	return ret
 }
 
+func (ec *executionContext) unmarshalOFunding2ᚖcitymarketᚋmarketplaceᚐFunding(ctx context.Context, v any) (*marketplace.Funding, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.Funding(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOFunding2ᚖcitymarketᚋmarketplaceᚐFunding(ctx context.Context, sel ast.SelectionSet, v *marketplace.Funding) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOMoneyRangeInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputMoneyRangeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPartnerInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPartnerInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalOProposal2ᚖcitymarketᚋmarketplaceᚐProposal(ctx context.Context, sel ast.SelectionSet, v *marketplace.Proposal) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Proposal(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOProposalPayload2ᚖcitymarketᚋgraphᚐPayload(ctx context.Context, sel ast.SelectionSet, v *Payload[*marketplace.Proposal]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ProposalPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOStage2ᚕcitymarketᚋmarketplaceᚐStageᚄ(ctx context.Context, v any) ([]marketplace.Stage, error) {

@@ -10,6 +10,34 @@ import (
 	"context"
 )
 
+func (r *followUpResolver) Text(ctx context.Context, obj *marketplace.FollowUp, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
+	return marketplace.Localize(ctx, obj.Text, languages), nil
+}
+
+func (r *mutationResolver) CreateProposal(ctx context.Context, input marketplace.CreateProposalInput) (*Payload[*marketplace.Proposal], error) {
+	return payload(r.Market.CreateProposal(ctx, input))
+}
+
+func (r *mutationResolver) EditProposal(ctx context.Context, input marketplace.EditProposalInput) (*Payload[*marketplace.Proposal], error) {
+	return payload(r.Market.EditProposal(ctx, input))
+}
+
+func (r *mutationResolver) MoveProposal(ctx context.Context, input marketplace.MoveProposalInput) (*Payload[*marketplace.Proposal], error) {
+	return payload(r.Market.MoveProposal(ctx, input))
+}
+
+func (r *mutationResolver) SetStage(ctx context.Context, input marketplace.SetStageInput) (*Payload[*marketplace.Proposal], error) {
+	return payload(r.Market.SetStage(ctx, input))
+}
+
+func (r *mutationResolver) AddFollowUp(ctx context.Context, input marketplace.AddFollowUpInput) (*Payload[*marketplace.Proposal], error) {
+	return payload(r.Market.AddFollowUp(ctx, input))
+}
+
+func (r *mutationResolver) DeleteProposal(ctx context.Context, input DeleteInput) (*Payload[*marketplace.ID], error) {
+	return deleted(input.ID, r.Market.DeleteProposal(ctx, input.ID, input.Version))
+}
+
 func (r *partnerResolver) Wanted(ctx context.Context, obj *marketplace.Partner, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.Wanted, languages), nil
 }
@@ -34,6 +62,14 @@ func (r *proposalResolver) Topics(ctx context.Context, obj *marketplace.Proposal
 	return r.Market.TopicsOf(ctx, obj.Topics)
 }
 
+func (r *proposalResolver) IsOpen(ctx context.Context, obj *marketplace.Proposal) (bool, error) {
+	return r.Market.IsOpen(obj), nil
+}
+
+func (r *proposalResolver) ViewerCan(ctx context.Context, obj *marketplace.Proposal) (*marketplace.ProposalPermissions, error) {
+	return r.Market.ProposalPermissions(ctx, obj), nil
+}
+
 func (r *queryResolver) Proposal(ctx context.Context, by By) (*marketplace.Proposal, error) {
 	return one(ctx, by, r.Market.Proposal, r.Market.ProposalBySlug)
 }
@@ -42,11 +78,14 @@ func (r *queryResolver) Proposals(ctx context.Context, text *string, filter *mar
 	return r.Market.Proposals(ctx, listing(ctx, text, filter, sort, first, after, last, before))
 }
 
+func (r *Resolver) FollowUp() FollowUpResolver { return &followUpResolver{r} }
+
 func (r *Resolver) Partner() PartnerResolver { return &partnerResolver{r} }
 
 func (r *Resolver) Proposal() ProposalResolver { return &proposalResolver{r} }
 
 type (
+	followUpResolver struct{ *Resolver }
 	partnerResolver  struct{ *Resolver }
 	proposalResolver struct{ *Resolver }
 )

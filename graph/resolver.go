@@ -32,6 +32,15 @@ func optional[T any](v T, err error) (T, error) {
 	return v, err
 }
 
+// permitted makes what the viewer may not see null instead of an error.
+func permitted[T any](v T, err error) (T, error) {
+	if errors.Is(err, marketplace.ErrForbidden) {
+		var none T
+		return none, nil
+	}
+	return optional(v, err)
+}
+
 // one finds a thing by whatever names it.
 func one[T any](ctx context.Context, by By, id func(context.Context, marketplace.ID) (*T, error), slug func(context.Context, string) (*T, error)) (*T, error) {
 	switch {

@@ -23,30 +23,66 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	AuditEntry() AuditEntryResolver
 	City() CityResolver
 	Company() CompanyResolver
 	Country() CountryResolver
 	Deployment() DeploymentResolver
 	FacetBucket() FacetBucketResolver
+	FollowUp() FollowUpResolver
 	Institution() InstitutionResolver
+	Invitation() InvitationResolver
 	Media() MediaResolver
+	Membership() MembershipResolver
+	Mutation() MutationResolver
 	Partner() PartnerResolver
+	Person() PersonResolver
 	Proposal() ProposalResolver
 	Query() QueryResolver
 	Solution() SolutionResolver
 	Suggestion() SuggestionResolver
+	Team() TeamResolver
 	Topic() TopicResolver
+	Viewer() ViewerResolver
 }
 
 type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	AccountPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Attribution struct {
 		License func(childComplexity int) int
 		Name    func(childComplexity int) int
 		URL     func(childComplexity int) int
 		UsedFor func(childComplexity int) int
+	}
+
+	AuditEntry struct {
+		Action         func(childComplexity int) int
+		Actor          func(childComplexity int) int
+		At             func(childComplexity int) int
+		ByUser         func(childComplexity int) int
+		Comment        func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Node           func(childComplexity int) int
+		Subject        func(childComplexity int) int
+		VisibleAddress func(childComplexity int) int
+	}
+
+	AuditEntryConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	AuditEntryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	City struct {
@@ -69,9 +105,11 @@ type ComplexityRoot struct {
 		Proposals      func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Region         func(childComplexity int) int
 		Slug           func(childComplexity int) int
+		Team           func(childComplexity int) int
 		TimeZone       func(childComplexity int) int
 		UpdatedAt      func(childComplexity int) int
 		Version        func(childComplexity int) int
+		ViewerCan      func(childComplexity int) int
 		Website        func(childComplexity int) int
 		Within         func(childComplexity int) int
 	}
@@ -91,6 +129,11 @@ type ComplexityRoot struct {
 		Highlights  func(childComplexity int) int
 		Node        func(childComplexity int) int
 		Score       func(childComplexity int) int
+	}
+
+	CityPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
 	}
 
 	Company struct {
@@ -115,8 +158,10 @@ type ComplexityRoot struct {
 		Slug            func(childComplexity int) int
 		Solutions       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Staff           func(childComplexity int) int
+		Team            func(childComplexity int) int
 		UpdatedAt       func(childComplexity int) int
 		Version         func(childComplexity int) int
+		ViewerCan       func(childComplexity int) int
 		Website         func(childComplexity int) int
 	}
 
@@ -137,6 +182,16 @@ type ComplexityRoot struct {
 		Score       func(childComplexity int) int
 	}
 
+	CompanyPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	Confirmation struct {
+		At   func(childComplexity int) int
+		Note func(childComplexity int) int
+	}
+
 	Coordinates struct {
 		Latitude  func(childComplexity int) int
 		Longitude func(childComplexity int) int
@@ -150,13 +205,24 @@ type ComplexityRoot struct {
 		Region func(childComplexity int) int
 	}
 
+	DeletePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Deployment struct {
-		City    func(childComplexity int) int
-		Country func(childComplexity int) int
-		Link    func(childComplexity int) int
-		Place   func(childComplexity int) int
-		Result  func(childComplexity int, languages []marketplace.Language) int
-		Year    func(childComplexity int) int
+		City         func(childComplexity int) int
+		Confirmation func(childComplexity int) int
+		Country      func(childComplexity int) int
+		Link         func(childComplexity int) int
+		Place        func(childComplexity int) int
+		Result       func(childComplexity int, languages []marketplace.Language) int
+		Year         func(childComplexity int) int
+	}
+
+	DonePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
 	}
 
 	Explanation struct {
@@ -179,11 +245,28 @@ type ComplexityRoot struct {
 		Value      func(childComplexity int) int
 	}
 
+	FactorPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	FollowUp struct {
+		At   func(childComplexity int) int
+		Link func(childComplexity int) int
+		Text func(childComplexity int, languages []marketplace.Language) int
+	}
+
 	Highlight struct {
 		Field    func(childComplexity int) int
 		Language func(childComplexity int) int
 		Ranges   func(childComplexity int) int
 		Text     func(childComplexity int) int
+	}
+
+	Identity struct {
+		Email   func(childComplexity int) int
+		Issuer  func(childComplexity int) int
+		Subject func(childComplexity int) int
 	}
 
 	Institution struct {
@@ -201,9 +284,11 @@ type ComplexityRoot struct {
 		Profile      func(childComplexity int, languages []marketplace.Language) int
 		Region       func(childComplexity int) int
 		Slug         func(childComplexity int) int
+		Team         func(childComplexity int) int
 		Type         func(childComplexity int) int
 		UpdatedAt    func(childComplexity int) int
 		Version      func(childComplexity int) int
+		ViewerCan    func(childComplexity int) int
 		Website      func(childComplexity int) int
 	}
 
@@ -224,6 +309,38 @@ type ComplexityRoot struct {
 		Score       func(childComplexity int) int
 	}
 
+	InstitutionPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	Invitation struct {
+		CreatedAt func(childComplexity int) int
+		ExpiresAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Member    func(childComplexity int) int
+		Recipient func(childComplexity int) int
+		Role      func(childComplexity int) int
+		SentAt    func(childComplexity int) int
+		State     func(childComplexity int) int
+	}
+
+	InvitationConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	InvitationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	InvitationPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	LocalizedText struct {
 		IsOriginal   func(childComplexity int) int
 		Language     func(childComplexity int) int
@@ -237,10 +354,68 @@ type ComplexityRoot struct {
 		URL   func(childComplexity int) int
 	}
 
+	MemberPermissions struct {
+		AddContent   func(childComplexity int) int
+		Edit         func(childComplexity int) int
+		ManagePeople func(childComplexity int) int
+		ReadLog      func(childComplexity int) int
+	}
+
+	Membership struct {
+		Member func(childComplexity int) int
+		Role   func(childComplexity int) int
+		Since  func(childComplexity int) int
+	}
+
 	MoneyRange struct {
 		Currency func(childComplexity int) int
 		Max      func(childComplexity int) int
 		Min      func(childComplexity int) int
+	}
+
+	Mutation struct {
+		AcceptInvitation  func(childComplexity int, input marketplace.AcceptInvitationInput) int
+		AddFollowUp       func(childComplexity int, input marketplace.AddFollowUpInput) int
+		AddToken          func(childComplexity int, input marketplace.AddTokenInput) int
+		ChangePassword    func(childComplexity int, input marketplace.ChangePasswordInput) int
+		ConfirmDeployment func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
+		ConfirmEmail      func(childComplexity int, input LinkInput) int
+		ConfirmFactor     func(childComplexity int, input CodeInput) int
+		CreateCity        func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateCompany     func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateInstitution func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateProposal    func(childComplexity int, input marketplace.CreateProposalInput) int
+		CreateSolution    func(childComplexity int, input marketplace.CreateSolutionInput) int
+		DeleteProposal    func(childComplexity int, input DeleteInput) int
+		DeleteSolution    func(childComplexity int, input DeleteInput) int
+		DuplicateSolution func(childComplexity int, input marketplace.DuplicateSolutionInput) int
+		EditCity          func(childComplexity int, input marketplace.EditMemberInput) int
+		EditCompany       func(childComplexity int, input marketplace.EditMemberInput) int
+		EditInstitution   func(childComplexity int, input marketplace.EditMemberInput) int
+		EditProposal      func(childComplexity int, input marketplace.EditProposalInput) int
+		EditSettings      func(childComplexity int, input marketplace.EditSettingsInput) int
+		EditSolution      func(childComplexity int, input marketplace.EditSolutionInput) int
+		EditUser          func(childComplexity int, input marketplace.EditUserInput) int
+		EndOtherSessions  func(childComplexity int) int
+		EndSession        func(childComplexity int, input IDInput) int
+		Invite            func(childComplexity int, input marketplace.InviteInput) int
+		MoveProposal      func(childComplexity int, input marketplace.MoveProposalInput) int
+		MoveSolution      func(childComplexity int, input marketplace.MoveSolutionInput) int
+		RemoveFactor      func(childComplexity int, input marketplace.RemoveFactorInput) int
+		RemoveIdentity    func(childComplexity int, input marketplace.RemoveIdentityInput) int
+		RequestEmail      func(childComplexity int, input marketplace.RequestEmailInput) int
+		RequestReset      func(childComplexity int, input EmailInput) int
+		ResendInvitation  func(childComplexity int, input IDInput) int
+		ResetPassword     func(childComplexity int, input marketplace.ResetPasswordInput) int
+		RevokeInvitation  func(childComplexity int, input IDInput) int
+		RevokeToken       func(childComplexity int, input IDInput) int
+		SetRole           func(childComplexity int, input marketplace.SetRoleInput) int
+		SetStage          func(childComplexity int, input marketplace.SetStageInput) int
+		SetUpFactor       func(childComplexity int, input PasswordInput) int
+		SignIn            func(childComplexity int, input marketplace.SignInInput) int
+		SignOut           func(childComplexity int) int
+		SuspendUser       func(childComplexity int, input marketplace.SuspendUserInput) int
+		Translate         func(childComplexity int, input marketplace.TranslateInput) int
 	}
 
 	Network struct {
@@ -251,6 +426,11 @@ type ComplexityRoot struct {
 		MembersByRegion  func(childComplexity int) int
 		ProposalCount    func(childComplexity int) int
 		SolutionCount    func(childComplexity int) int
+	}
+
+	NewFactor struct {
+		Secret func(childComplexity int) int
+		URI    func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -265,6 +445,12 @@ type ComplexityRoot struct {
 		Regions   func(childComplexity int) int
 		Type      func(childComplexity int) int
 		Wanted    func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	Person struct {
+		Role  func(childComplexity int) int
+		Since func(childComplexity int) int
+		User  func(childComplexity int) int
 	}
 
 	Population struct {
@@ -285,9 +471,12 @@ type ComplexityRoot struct {
 		City             func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
 		Deadline         func(childComplexity int) int
+		DeadlineAt       func(childComplexity int) int
 		EndDate          func(childComplexity int) int
+		FollowUps        func(childComplexity int) int
 		Funding          func(childComplexity int) int
 		ID               func(childComplexity int) int
+		IsOpen           func(childComplexity int) int
 		IsSample         func(childComplexity int) int
 		Languages        func(childComplexity int) int
 		Partners         func(childComplexity int) int
@@ -303,6 +492,7 @@ type ComplexityRoot struct {
 		Topics           func(childComplexity int) int
 		UpdatedAt        func(childComplexity int) int
 		Version          func(childComplexity int) int
+		ViewerCan        func(childComplexity int) int
 	}
 
 	ProposalConnection struct {
@@ -322,13 +512,27 @@ type ComplexityRoot struct {
 		Score       func(childComplexity int) int
 	}
 
+	ProposalPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	ProposalPermissions struct {
+		Delete func(childComplexity int) int
+		Edit   func(childComplexity int) int
+		Moves  func(childComplexity int) int
+		Stages func(childComplexity int) int
+	}
+
 	Query struct {
+		AuditLog     func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Cities       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		City         func(childComplexity int, by By) int
 		Companies    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company      func(childComplexity int, by By) int
 		Institution  func(childComplexity int, by By) int
 		Institutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Invitation   func(childComplexity int, link string) int
 		Network      func(childComplexity int) int
 		Node         func(childComplexity int, id marketplace.ID) int
 		Nodes        func(childComplexity int, ids []marketplace.ID) int
@@ -336,12 +540,26 @@ type ComplexityRoot struct {
 		Proposals    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Sdgs         func(childComplexity int) int
 		Search       func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Secretariat  func(childComplexity int) int
+		Settings     func(childComplexity int) int
 		Solution     func(childComplexity int, by By) int
 		Solutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Suggest      func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
 		Topic        func(childComplexity int, by By) int
 		Topics       func(childComplexity int) int
+		Users        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Viewer       func(childComplexity int) int
+	}
+
+	RecoveryPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	Review struct {
+		At         func(childComplexity int) int
+		IsApproved func(childComplexity int) int
+		Note       func(childComplexity int) int
 	}
 
 	Sdg struct {
@@ -364,6 +582,28 @@ type ComplexityRoot struct {
 		Highlights  func(childComplexity int) int
 		Node        func(childComplexity int) int
 		Score       func(childComplexity int) int
+	}
+
+	Session struct {
+		Address    func(childComplexity int) int
+		Agent      func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		ExpiresAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		IsCurrent  func(childComplexity int) int
+		LastSeenAt func(childComplexity int) int
+		Provider   func(childComplexity int) int
+	}
+
+	Settings struct {
+		ReviewsSolutions     func(childComplexity int) int
+		SecretariatNeedsCode func(childComplexity int) int
+		Version              func(childComplexity int) int
+	}
+
+	SettingsPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
 	}
 
 	Solution struct {
@@ -394,6 +634,8 @@ type ComplexityRoot struct {
 		Topics            func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
 		Version           func(childComplexity int) int
+		ViewerCan         func(childComplexity int) int
+		VisibleReview     func(childComplexity int) int
 	}
 
 	SolutionConnection struct {
@@ -413,14 +655,52 @@ type ComplexityRoot struct {
 		Score       func(childComplexity int) int
 	}
 
+	SolutionPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	SolutionPermissions struct {
+		Delete    func(childComplexity int) int
+		Duplicate func(childComplexity int) int
+		Edit      func(childComplexity int) int
+		Moves     func(childComplexity int) int
+	}
+
 	Suggestion struct {
 		Node func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
 	}
 
+	Team struct {
+		Invitations func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Member      func(childComplexity int) int
+		People      func(childComplexity int) int
+	}
+
+	TeamPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	TextRange struct {
 		End   func(childComplexity int) int
 		Start func(childComplexity int) int
+	}
+
+	Token struct {
+		CreatedAt  func(childComplexity int) int
+		ExpiresAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		LastUsedAt func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Scope      func(childComplexity int) int
+	}
+
+	TokenPayload struct {
+		Errors func(childComplexity int) int
+		Secret func(childComplexity int) int
+		Token  func(childComplexity int) int
 	}
 
 	Topic struct {
@@ -433,14 +713,58 @@ type ComplexityRoot struct {
 		Solutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 	}
 
+	TranslatePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Translation struct {
-		Language func(childComplexity int) int
-		Text     func(childComplexity int) int
+		IsOutdated func(childComplexity int) int
+		Language   func(childComplexity int) int
+		Text       func(childComplexity int) int
+	}
+
+	User struct {
+		CreatedAt       func(childComplexity int) int
+		Email           func(childComplexity int) int
+		HasPassword     func(childComplexity int) int
+		HasSecondFactor func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Identities      func(childComplexity int) int
+		IsSample        func(childComplexity int) int
+		IsSuspended     func(childComplexity int) int
+		Languages       func(childComplexity int) int
+		Name            func(childComplexity int) int
+		TimeZone        func(childComplexity int) int
+		UpdatedAt       func(childComplexity int) int
+		Version         func(childComplexity int) int
+	}
+
+	UserConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	UserEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	UserError struct {
+		Code    func(childComplexity int) int
+		Message func(childComplexity int) int
+		Path    func(childComplexity int) int
 	}
 
 	Viewer struct {
-		IsSignedIn func(childComplexity int) int
-		Languages  func(childComplexity int) int
+		IsSignedIn  func(childComplexity int) int
+		Languages   func(childComplexity int) int
+		Memberships func(childComplexity int) int
+		Secretariat func(childComplexity int) int
+		Sessions    func(childComplexity int) int
+		Tokens      func(childComplexity int) int
+		User        func(childComplexity int) int
 	}
 }
 
@@ -457,6 +781,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	ec := newExecutionContext(nil, e, nil)
 	_ = ec
 	switch typeName + "." + field {
+
+	case "AccountPayload.errors":
+		if e.ComplexityRoot.AccountPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountPayload.Errors(childComplexity), true
+	case "AccountPayload.user":
+		if e.ComplexityRoot.AccountPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountPayload.Result(childComplexity), true
 
 	case "Attribution.license":
 		if e.ComplexityRoot.Attribution.License == nil {
@@ -482,6 +819,93 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Attribution.UsedFor(childComplexity), true
+
+	case "AuditEntry.action":
+		if e.ComplexityRoot.AuditEntry.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Action(childComplexity), true
+	case "AuditEntry.actor":
+		if e.ComplexityRoot.AuditEntry.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Actor(childComplexity), true
+	case "AuditEntry.at":
+		if e.ComplexityRoot.AuditEntry.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.At(childComplexity), true
+	case "AuditEntry.by":
+		if e.ComplexityRoot.AuditEntry.ByUser == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.ByUser(childComplexity), true
+	case "AuditEntry.note":
+		if e.ComplexityRoot.AuditEntry.Comment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Comment(childComplexity), true
+	case "AuditEntry.id":
+		if e.ComplexityRoot.AuditEntry.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.ID(childComplexity), true
+	case "AuditEntry.node":
+		if e.ComplexityRoot.AuditEntry.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Node(childComplexity), true
+	case "AuditEntry.subject":
+		if e.ComplexityRoot.AuditEntry.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.Subject(childComplexity), true
+	case "AuditEntry.address":
+		if e.ComplexityRoot.AuditEntry.VisibleAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntry.VisibleAddress(childComplexity), true
+
+	case "AuditEntryConnection.edges":
+		if e.ComplexityRoot.AuditEntryConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryConnection.Edges(childComplexity), true
+	case "AuditEntryConnection.nodes":
+		if e.ComplexityRoot.AuditEntryConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryConnection.Nodes(childComplexity), true
+	case "AuditEntryConnection.pageInfo":
+		if e.ComplexityRoot.AuditEntryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryConnection.PageInfo(childComplexity), true
+
+	case "AuditEntryEdge.cursor":
+		if e.ComplexityRoot.AuditEntryEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryEdge.Cursor(childComplexity), true
+	case "AuditEntryEdge.node":
+		if e.ComplexityRoot.AuditEntryEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AuditEntryEdge.Node(childComplexity), true
 
 	case "City.abbreviation":
 		if e.ComplexityRoot.City.Abbreviation == nil {
@@ -612,6 +1036,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.City.Slug(childComplexity), true
+	case "City.team":
+		if e.ComplexityRoot.City.Team == nil {
+			break
+		}
+
+		return e.ComplexityRoot.City.Team(childComplexity), true
 	case "City.timeZone":
 		if e.ComplexityRoot.City.TimeZone == nil {
 			break
@@ -630,6 +1060,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.City.Version(childComplexity), true
+	case "City.viewerCan":
+		if e.ComplexityRoot.City.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.City.ViewerCan(childComplexity), true
 	case "City.website":
 		if e.ComplexityRoot.City.Website == nil {
 			break
@@ -715,6 +1151,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CityEdge.Score(childComplexity), true
+
+	case "CityPayload.errors":
+		if e.ComplexityRoot.CityPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CityPayload.Errors(childComplexity), true
+	case "CityPayload.city":
+		if e.ComplexityRoot.CityPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CityPayload.Result(childComplexity), true
 
 	case "Company.abbreviation":
 		if e.ComplexityRoot.Company.Abbreviation == nil {
@@ -857,6 +1306,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Company.Staff(childComplexity), true
+	case "Company.team":
+		if e.ComplexityRoot.Company.Team == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.Team(childComplexity), true
 	case "Company.updatedAt":
 		if e.ComplexityRoot.Company.UpdatedAt == nil {
 			break
@@ -869,6 +1324,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Company.Version(childComplexity), true
+	case "Company.viewerCan":
+		if e.ComplexityRoot.Company.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.ViewerCan(childComplexity), true
 	case "Company.website":
 		if e.ComplexityRoot.Company.Website == nil {
 			break
@@ -949,6 +1410,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CompanyEdge.Score(childComplexity), true
 
+	case "CompanyPayload.errors":
+		if e.ComplexityRoot.CompanyPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompanyPayload.Errors(childComplexity), true
+	case "CompanyPayload.company":
+		if e.ComplexityRoot.CompanyPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompanyPayload.Result(childComplexity), true
+
+	case "Confirmation.at":
+		if e.ComplexityRoot.Confirmation.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Confirmation.At(childComplexity), true
+	case "Confirmation.note":
+		if e.ComplexityRoot.Confirmation.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Confirmation.Note(childComplexity), true
+
 	case "Coordinates.latitude":
 		if e.ComplexityRoot.Coordinates.Latitude == nil {
 			break
@@ -998,12 +1485,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Country.Region(childComplexity), true
 
+	case "DeletePayload.errors":
+		if e.ComplexityRoot.DeletePayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletePayload.Errors(childComplexity), true
+	case "DeletePayload.deletedId":
+		if e.ComplexityRoot.DeletePayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletePayload.Result(childComplexity), true
+
 	case "Deployment.city":
 		if e.ComplexityRoot.Deployment.City == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Deployment.City(childComplexity), true
+	case "Deployment.confirmation":
+		if e.ComplexityRoot.Deployment.Confirmation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Deployment.Confirmation(childComplexity), true
 	case "Deployment.country":
 		if e.ComplexityRoot.Deployment.Country == nil {
 			break
@@ -1039,6 +1545,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Deployment.Year(childComplexity), true
+
+	case "DonePayload.errors":
+		if e.ComplexityRoot.DonePayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DonePayload.Errors(childComplexity), true
+	case "DonePayload.done":
+		if e.ComplexityRoot.DonePayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DonePayload.Result(childComplexity), true
 
 	case "Explanation.field":
 		if e.ComplexityRoot.Explanation.Field == nil {
@@ -1114,6 +1633,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.FacetBucket.Value(childComplexity), true
 
+	case "FactorPayload.errors":
+		if e.ComplexityRoot.FactorPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FactorPayload.Errors(childComplexity), true
+	case "FactorPayload.factor":
+		if e.ComplexityRoot.FactorPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FactorPayload.Result(childComplexity), true
+
+	case "FollowUp.at":
+		if e.ComplexityRoot.FollowUp.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUp.At(childComplexity), true
+	case "FollowUp.link":
+		if e.ComplexityRoot.FollowUp.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUp.Link(childComplexity), true
+	case "FollowUp.text":
+		if e.ComplexityRoot.FollowUp.Text == nil {
+			break
+		}
+
+		args, err := ec.field_FollowUp_text_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.FollowUp.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+
 	case "Highlight.field":
 		if e.ComplexityRoot.Highlight.Field == nil {
 			break
@@ -1138,6 +1694,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Highlight.Text(childComplexity), true
+
+	case "Identity.email":
+		if e.ComplexityRoot.Identity.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Email(childComplexity), true
+	case "Identity.issuer":
+		if e.ComplexityRoot.Identity.Issuer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Issuer(childComplexity), true
+	case "Identity.subject":
+		if e.ComplexityRoot.Identity.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Subject(childComplexity), true
 
 	case "Institution.abbreviation":
 		if e.ComplexityRoot.Institution.Abbreviation == nil {
@@ -1233,6 +1808,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Institution.Slug(childComplexity), true
+	case "Institution.team":
+		if e.ComplexityRoot.Institution.Team == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Institution.Team(childComplexity), true
 	case "Institution.type":
 		if e.ComplexityRoot.Institution.Type == nil {
 			break
@@ -1251,6 +1832,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Institution.Version(childComplexity), true
+	case "Institution.viewerCan":
+		if e.ComplexityRoot.Institution.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Institution.ViewerCan(childComplexity), true
 	case "Institution.website":
 		if e.ComplexityRoot.Institution.Website == nil {
 			break
@@ -1331,6 +1918,113 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InstitutionEdge.Score(childComplexity), true
 
+	case "InstitutionPayload.errors":
+		if e.ComplexityRoot.InstitutionPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstitutionPayload.Errors(childComplexity), true
+	case "InstitutionPayload.institution":
+		if e.ComplexityRoot.InstitutionPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstitutionPayload.Result(childComplexity), true
+
+	case "Invitation.createdAt":
+		if e.ComplexityRoot.Invitation.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.CreatedAt(childComplexity), true
+	case "Invitation.expiresAt":
+		if e.ComplexityRoot.Invitation.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.ExpiresAt(childComplexity), true
+	case "Invitation.id":
+		if e.ComplexityRoot.Invitation.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.ID(childComplexity), true
+	case "Invitation.member":
+		if e.ComplexityRoot.Invitation.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Member(childComplexity), true
+	case "Invitation.email":
+		if e.ComplexityRoot.Invitation.Recipient == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Recipient(childComplexity), true
+	case "Invitation.role":
+		if e.ComplexityRoot.Invitation.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Role(childComplexity), true
+	case "Invitation.sentAt":
+		if e.ComplexityRoot.Invitation.SentAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.SentAt(childComplexity), true
+	case "Invitation.state":
+		if e.ComplexityRoot.Invitation.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.State(childComplexity), true
+
+	case "InvitationConnection.edges":
+		if e.ComplexityRoot.InvitationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Edges(childComplexity), true
+	case "InvitationConnection.nodes":
+		if e.ComplexityRoot.InvitationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Nodes(childComplexity), true
+	case "InvitationConnection.pageInfo":
+		if e.ComplexityRoot.InvitationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.PageInfo(childComplexity), true
+
+	case "InvitationEdge.cursor":
+		if e.ComplexityRoot.InvitationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Cursor(childComplexity), true
+	case "InvitationEdge.node":
+		if e.ComplexityRoot.InvitationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Node(childComplexity), true
+
+	case "InvitationPayload.errors":
+		if e.ComplexityRoot.InvitationPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationPayload.Errors(childComplexity), true
+	case "InvitationPayload.invitation":
+		if e.ComplexityRoot.InvitationPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationPayload.Result(childComplexity), true
+
 	case "LocalizedText.isOriginal":
 		if e.ComplexityRoot.LocalizedText.IsOriginal == nil {
 			break
@@ -1380,6 +2074,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Media.URL(childComplexity), true
 
+	case "MemberPermissions.addContent":
+		if e.ComplexityRoot.MemberPermissions.AddContent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPermissions.AddContent(childComplexity), true
+	case "MemberPermissions.edit":
+		if e.ComplexityRoot.MemberPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPermissions.Edit(childComplexity), true
+	case "MemberPermissions.managePeople":
+		if e.ComplexityRoot.MemberPermissions.ManagePeople == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPermissions.ManagePeople(childComplexity), true
+	case "MemberPermissions.readLog":
+		if e.ComplexityRoot.MemberPermissions.ReadLog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPermissions.ReadLog(childComplexity), true
+
+	case "Membership.member":
+		if e.ComplexityRoot.Membership.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Membership.Member(childComplexity), true
+	case "Membership.role":
+		if e.ComplexityRoot.Membership.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Membership.Role(childComplexity), true
+	case "Membership.since":
+		if e.ComplexityRoot.Membership.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Membership.Since(childComplexity), true
+
 	case "MoneyRange.currency":
 		if e.ComplexityRoot.MoneyRange.Currency == nil {
 			break
@@ -1398,6 +2136,459 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MoneyRange.Min(childComplexity), true
+
+	case "Mutation.acceptInvitation":
+		if e.ComplexityRoot.Mutation.AcceptInvitation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_acceptInvitation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AcceptInvitation(childComplexity, args["input"].(marketplace.AcceptInvitationInput)), true
+	case "Mutation.addFollowUp":
+		if e.ComplexityRoot.Mutation.AddFollowUp == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addFollowUp_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddFollowUp(childComplexity, args["input"].(marketplace.AddFollowUpInput)), true
+	case "Mutation.addToken":
+		if e.ComplexityRoot.Mutation.AddToken == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addToken_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddToken(childComplexity, args["input"].(marketplace.AddTokenInput)), true
+	case "Mutation.changePassword":
+		if e.ComplexityRoot.Mutation.ChangePassword == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_changePassword_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(marketplace.ChangePasswordInput)), true
+	case "Mutation.confirmDeployment":
+		if e.ComplexityRoot.Mutation.ConfirmDeployment == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmDeployment_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmDeployment(childComplexity, args["input"].(marketplace.ConfirmDeploymentInput)), true
+	case "Mutation.confirmEmail":
+		if e.ComplexityRoot.Mutation.ConfirmEmail == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmEmail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmEmail(childComplexity, args["input"].(LinkInput)), true
+	case "Mutation.confirmFactor":
+		if e.ComplexityRoot.Mutation.ConfirmFactor == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmFactor_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmFactor(childComplexity, args["input"].(CodeInput)), true
+	case "Mutation.createCity":
+		if e.ComplexityRoot.Mutation.CreateCity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createCity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateCity(childComplexity, args["input"].(marketplace.CreateMemberInput)), true
+	case "Mutation.createCompany":
+		if e.ComplexityRoot.Mutation.CreateCompany == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createCompany_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateCompany(childComplexity, args["input"].(marketplace.CreateMemberInput)), true
+	case "Mutation.createInstitution":
+		if e.ComplexityRoot.Mutation.CreateInstitution == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createInstitution_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateInstitution(childComplexity, args["input"].(marketplace.CreateMemberInput)), true
+	case "Mutation.createProposal":
+		if e.ComplexityRoot.Mutation.CreateProposal == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createProposal_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateProposal(childComplexity, args["input"].(marketplace.CreateProposalInput)), true
+	case "Mutation.createSolution":
+		if e.ComplexityRoot.Mutation.CreateSolution == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createSolution_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateSolution(childComplexity, args["input"].(marketplace.CreateSolutionInput)), true
+	case "Mutation.deleteProposal":
+		if e.ComplexityRoot.Mutation.DeleteProposal == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteProposal_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteProposal(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.deleteSolution":
+		if e.ComplexityRoot.Mutation.DeleteSolution == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteSolution_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteSolution(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.duplicateSolution":
+		if e.ComplexityRoot.Mutation.DuplicateSolution == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_duplicateSolution_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DuplicateSolution(childComplexity, args["input"].(marketplace.DuplicateSolutionInput)), true
+	case "Mutation.editCity":
+		if e.ComplexityRoot.Mutation.EditCity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editCity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditCity(childComplexity, args["input"].(marketplace.EditMemberInput)), true
+	case "Mutation.editCompany":
+		if e.ComplexityRoot.Mutation.EditCompany == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editCompany_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditCompany(childComplexity, args["input"].(marketplace.EditMemberInput)), true
+	case "Mutation.editInstitution":
+		if e.ComplexityRoot.Mutation.EditInstitution == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editInstitution_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditInstitution(childComplexity, args["input"].(marketplace.EditMemberInput)), true
+	case "Mutation.editProposal":
+		if e.ComplexityRoot.Mutation.EditProposal == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editProposal_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditProposal(childComplexity, args["input"].(marketplace.EditProposalInput)), true
+	case "Mutation.editSettings":
+		if e.ComplexityRoot.Mutation.EditSettings == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editSettings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditSettings(childComplexity, args["input"].(marketplace.EditSettingsInput)), true
+	case "Mutation.editSolution":
+		if e.ComplexityRoot.Mutation.EditSolution == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editSolution_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditSolution(childComplexity, args["input"].(marketplace.EditSolutionInput)), true
+	case "Mutation.editUser":
+		if e.ComplexityRoot.Mutation.EditUser == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editUser_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditUser(childComplexity, args["input"].(marketplace.EditUserInput)), true
+	case "Mutation.endOtherSessions":
+		if e.ComplexityRoot.Mutation.EndOtherSessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.EndOtherSessions(childComplexity), true
+	case "Mutation.endSession":
+		if e.ComplexityRoot.Mutation.EndSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_endSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EndSession(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.invite":
+		if e.ComplexityRoot.Mutation.Invite == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_invite_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.moveProposal":
+		if e.ComplexityRoot.Mutation.MoveProposal == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveProposal_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveProposal(childComplexity, args["input"].(marketplace.MoveProposalInput)), true
+	case "Mutation.moveSolution":
+		if e.ComplexityRoot.Mutation.MoveSolution == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveSolution_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveSolution(childComplexity, args["input"].(marketplace.MoveSolutionInput)), true
+	case "Mutation.removeFactor":
+		if e.ComplexityRoot.Mutation.RemoveFactor == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeFactor_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveFactor(childComplexity, args["input"].(marketplace.RemoveFactorInput)), true
+	case "Mutation.removeIdentity":
+		if e.ComplexityRoot.Mutation.RemoveIdentity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeIdentity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveIdentity(childComplexity, args["input"].(marketplace.RemoveIdentityInput)), true
+	case "Mutation.requestEmail":
+		if e.ComplexityRoot.Mutation.RequestEmail == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestEmail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestEmail(childComplexity, args["input"].(marketplace.RequestEmailInput)), true
+	case "Mutation.requestReset":
+		if e.ComplexityRoot.Mutation.RequestReset == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestReset_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestReset(childComplexity, args["input"].(EmailInput)), true
+	case "Mutation.resendInvitation":
+		if e.ComplexityRoot.Mutation.ResendInvitation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resendInvitation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResendInvitation(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.resetPassword":
+		if e.ComplexityRoot.Mutation.ResetPassword == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resetPassword_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResetPassword(childComplexity, args["input"].(marketplace.ResetPasswordInput)), true
+	case "Mutation.revokeInvitation":
+		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeInvitation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeInvitation(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.revokeToken":
+		if e.ComplexityRoot.Mutation.RevokeToken == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeToken_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeToken(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.setRole":
+		if e.ComplexityRoot.Mutation.SetRole == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setRole_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetRole(childComplexity, args["input"].(marketplace.SetRoleInput)), true
+	case "Mutation.setStage":
+		if e.ComplexityRoot.Mutation.SetStage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setStage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetStage(childComplexity, args["input"].(marketplace.SetStageInput)), true
+	case "Mutation.setUpFactor":
+		if e.ComplexityRoot.Mutation.SetUpFactor == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setUpFactor_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetUpFactor(childComplexity, args["input"].(PasswordInput)), true
+	case "Mutation.signIn":
+		if e.ComplexityRoot.Mutation.SignIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_signIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SignIn(childComplexity, args["input"].(marketplace.SignInInput)), true
+	case "Mutation.signOut":
+		if e.ComplexityRoot.Mutation.SignOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.suspendUser":
+		if e.ComplexityRoot.Mutation.SuspendUser == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_suspendUser_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SuspendUser(childComplexity, args["input"].(marketplace.SuspendUserInput)), true
+	case "Mutation.translate":
+		if e.ComplexityRoot.Mutation.Translate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_translate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Translate(childComplexity, args["input"].(marketplace.TranslateInput)), true
 
 	case "Network.attributions":
 		if e.ComplexityRoot.Network.Attributions == nil {
@@ -1441,6 +2632,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Network.SolutionCount(childComplexity), true
+
+	case "NewFactor.secret":
+		if e.ComplexityRoot.NewFactor.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NewFactor.Secret(childComplexity), true
+	case "NewFactor.uri":
+		if e.ComplexityRoot.NewFactor.URI == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NewFactor.URI(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -1496,6 +2700,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Partner.Wanted(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "Person.role":
+		if e.ComplexityRoot.Person.Role == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Person.Role(childComplexity), true
+	case "Person.since":
+		if e.ComplexityRoot.Person.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Person.Since(childComplexity), true
+	case "Person.user":
+		if e.ComplexityRoot.Person.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Person.User(childComplexity), true
 
 	case "Population.number":
 		if e.ComplexityRoot.Population.Number == nil {
@@ -1570,12 +2793,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.Deadline(childComplexity), true
+	case "Proposal.deadlineAt":
+		if e.ComplexityRoot.Proposal.DeadlineAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.DeadlineAt(childComplexity), true
 	case "Proposal.endDate":
 		if e.ComplexityRoot.Proposal.EndDate == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Proposal.EndDate(childComplexity), true
+	case "Proposal.followUps":
+		if e.ComplexityRoot.Proposal.FollowUps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.FollowUps(childComplexity), true
 	case "Proposal.funding":
 		if e.ComplexityRoot.Proposal.Funding == nil {
 			break
@@ -1588,6 +2823,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.ID(childComplexity), true
+	case "Proposal.isOpen":
+		if e.ComplexityRoot.Proposal.IsOpen == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.IsOpen(childComplexity), true
 	case "Proposal.isSample":
 		if e.ComplexityRoot.Proposal.IsSample == nil {
 			break
@@ -1688,6 +2929,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.Version(childComplexity), true
+	case "Proposal.viewerCan":
+		if e.ComplexityRoot.Proposal.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.ViewerCan(childComplexity), true
 
 	case "ProposalConnection.edges":
 		if e.ComplexityRoot.ProposalConnection.Edges == nil {
@@ -1762,6 +3009,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProposalEdge.Score(childComplexity), true
 
+	case "ProposalPayload.errors":
+		if e.ComplexityRoot.ProposalPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPayload.Errors(childComplexity), true
+	case "ProposalPayload.proposal":
+		if e.ComplexityRoot.ProposalPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPayload.Result(childComplexity), true
+
+	case "ProposalPermissions.delete":
+		if e.ComplexityRoot.ProposalPermissions.Delete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPermissions.Delete(childComplexity), true
+	case "ProposalPermissions.edit":
+		if e.ComplexityRoot.ProposalPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPermissions.Edit(childComplexity), true
+	case "ProposalPermissions.moves":
+		if e.ComplexityRoot.ProposalPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPermissions.Moves(childComplexity), true
+	case "ProposalPermissions.stages":
+		if e.ComplexityRoot.ProposalPermissions.Stages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPermissions.Stages(childComplexity), true
+
+	case "Query.auditLog":
+		if e.ComplexityRoot.Query.AuditLog == nil {
+			break
+		}
+
+		args, err := ec.field_Query_auditLog_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.AuditLog(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.cities":
 		if e.ComplexityRoot.Query.Cities == nil {
 			break
@@ -1829,6 +3125,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Institutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "Query.invitation":
+		if e.ComplexityRoot.Query.Invitation == nil {
+			break
+		}
+
+		args, err := ec.field_Query_invitation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Invitation(childComplexity, args["link"].(string)), true
 	case "Query.network":
 		if e.ComplexityRoot.Query.Network == nil {
 			break
@@ -1896,6 +3203,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Search(childComplexity, args["text"].(*string), args["kinds"].([]marketplace.Kind), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.secretariat":
+		if e.ComplexityRoot.Query.Secretariat == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Secretariat(childComplexity), true
+	case "Query.settings":
+		if e.ComplexityRoot.Query.Settings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Settings(childComplexity), true
 	case "Query.solution":
 		if e.ComplexityRoot.Query.Solution == nil {
 			break
@@ -1946,12 +3265,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Topics(childComplexity), true
+	case "Query.users":
+		if e.ComplexityRoot.Query.Users == nil {
+			break
+		}
+
+		args, err := ec.field_Query_users_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Users(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.viewer":
 		if e.ComplexityRoot.Query.Viewer == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "RecoveryPayload.errors":
+		if e.ComplexityRoot.RecoveryPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecoveryPayload.Errors(childComplexity), true
+	case "RecoveryPayload.codes":
+		if e.ComplexityRoot.RecoveryPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecoveryPayload.Result(childComplexity), true
+
+	case "Review.at":
+		if e.ComplexityRoot.Review.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.At(childComplexity), true
+	case "Review.isApproved":
+		if e.ComplexityRoot.Review.IsApproved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.IsApproved(childComplexity), true
+	case "Review.note":
+		if e.ComplexityRoot.Review.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Review.Note(childComplexity), true
 
 	case "Sdg.number":
 		if e.ComplexityRoot.Sdg.Number == nil {
@@ -2038,6 +3400,87 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SearchEdge.Score(childComplexity), true
+
+	case "Session.address":
+		if e.ComplexityRoot.Session.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Address(childComplexity), true
+	case "Session.agent":
+		if e.ComplexityRoot.Session.Agent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Agent(childComplexity), true
+	case "Session.createdAt":
+		if e.ComplexityRoot.Session.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.CreatedAt(childComplexity), true
+	case "Session.expiresAt":
+		if e.ComplexityRoot.Session.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.ExpiresAt(childComplexity), true
+	case "Session.id":
+		if e.ComplexityRoot.Session.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.ID(childComplexity), true
+	case "Session.isCurrent":
+		if e.ComplexityRoot.Session.IsCurrent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.IsCurrent(childComplexity), true
+	case "Session.lastSeenAt":
+		if e.ComplexityRoot.Session.LastSeenAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.LastSeenAt(childComplexity), true
+	case "Session.provider":
+		if e.ComplexityRoot.Session.Provider == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.Provider(childComplexity), true
+
+	case "Settings.reviewsSolutions":
+		if e.ComplexityRoot.Settings.ReviewsSolutions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.ReviewsSolutions(childComplexity), true
+	case "Settings.secretariatNeedsCode":
+		if e.ComplexityRoot.Settings.SecretariatNeedsCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.SecretariatNeedsCode(childComplexity), true
+	case "Settings.version":
+		if e.ComplexityRoot.Settings.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.Version(childComplexity), true
+
+	case "SettingsPayload.errors":
+		if e.ComplexityRoot.SettingsPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SettingsPayload.Errors(childComplexity), true
+	case "SettingsPayload.settings":
+		if e.ComplexityRoot.SettingsPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SettingsPayload.Result(childComplexity), true
 
 	case "Solution.company":
 		if e.ComplexityRoot.Solution.Company == nil {
@@ -2221,6 +3664,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Solution.Version(childComplexity), true
+	case "Solution.viewerCan":
+		if e.ComplexityRoot.Solution.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Solution.ViewerCan(childComplexity), true
+	case "Solution.review":
+		if e.ComplexityRoot.Solution.VisibleReview == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Solution.VisibleReview(childComplexity), true
 
 	case "SolutionConnection.edges":
 		if e.ComplexityRoot.SolutionConnection.Edges == nil {
@@ -2295,6 +3750,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SolutionEdge.Score(childComplexity), true
 
+	case "SolutionPayload.errors":
+		if e.ComplexityRoot.SolutionPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SolutionPayload.Errors(childComplexity), true
+	case "SolutionPayload.solution":
+		if e.ComplexityRoot.SolutionPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SolutionPayload.Result(childComplexity), true
+
+	case "SolutionPermissions.delete":
+		if e.ComplexityRoot.SolutionPermissions.Delete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SolutionPermissions.Delete(childComplexity), true
+	case "SolutionPermissions.duplicate":
+		if e.ComplexityRoot.SolutionPermissions.Duplicate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SolutionPermissions.Duplicate(childComplexity), true
+	case "SolutionPermissions.edit":
+		if e.ComplexityRoot.SolutionPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SolutionPermissions.Edit(childComplexity), true
+	case "SolutionPermissions.moves":
+		if e.ComplexityRoot.SolutionPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SolutionPermissions.Moves(childComplexity), true
+
 	case "Suggestion.node":
 		if e.ComplexityRoot.Suggestion.Node == nil {
 			break
@@ -2313,6 +3806,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Suggestion.Text(childComplexity, args["languages"].([]marketplace.Language)), true
 
+	case "Team.invitations":
+		if e.ComplexityRoot.Team.Invitations == nil {
+			break
+		}
+
+		args, err := ec.field_Team_invitations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Team.Invitations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Team.member":
+		if e.ComplexityRoot.Team.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Team.Member(childComplexity), true
+	case "Team.people":
+		if e.ComplexityRoot.Team.People == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Team.People(childComplexity), true
+
+	case "TeamPayload.errors":
+		if e.ComplexityRoot.TeamPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TeamPayload.Errors(childComplexity), true
+	case "TeamPayload.team":
+		if e.ComplexityRoot.TeamPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TeamPayload.Result(childComplexity), true
+
 	case "TextRange.end":
 		if e.ComplexityRoot.TextRange.End == nil {
 			break
@@ -2325,6 +3855,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TextRange.Start(childComplexity), true
+
+	case "Token.createdAt":
+		if e.ComplexityRoot.Token.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.CreatedAt(childComplexity), true
+	case "Token.expiresAt":
+		if e.ComplexityRoot.Token.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.ExpiresAt(childComplexity), true
+	case "Token.id":
+		if e.ComplexityRoot.Token.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.ID(childComplexity), true
+	case "Token.lastUsedAt":
+		if e.ComplexityRoot.Token.LastUsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.LastUsedAt(childComplexity), true
+	case "Token.name":
+		if e.ComplexityRoot.Token.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.Name(childComplexity), true
+	case "Token.scope":
+		if e.ComplexityRoot.Token.Scope == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.Scope(childComplexity), true
+
+	case "TokenPayload.errors":
+		if e.ComplexityRoot.TokenPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TokenPayload.Errors(childComplexity), true
+	case "TokenPayload.secret":
+		if e.ComplexityRoot.TokenPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TokenPayload.Secret(childComplexity), true
+	case "TokenPayload.token":
+		if e.ComplexityRoot.TokenPayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TokenPayload.Token(childComplexity), true
 
 	case "Topic.children":
 		if e.ComplexityRoot.Topic.Children == nil {
@@ -2384,6 +3970,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Topic.Solutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "TranslatePayload.errors":
+		if e.ComplexityRoot.TranslatePayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranslatePayload.Errors(childComplexity), true
+	case "TranslatePayload.node":
+		if e.ComplexityRoot.TranslatePayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TranslatePayload.Result(childComplexity), true
+
+	case "Translation.isOutdated":
+		if e.ComplexityRoot.Translation.IsOutdated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Translation.IsOutdated(childComplexity), true
 	case "Translation.language":
 		if e.ComplexityRoot.Translation.Language == nil {
 			break
@@ -2397,6 +4002,136 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Translation.Text(childComplexity), true
 
+	case "User.createdAt":
+		if e.ComplexityRoot.User.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.CreatedAt(childComplexity), true
+	case "User.email":
+		if e.ComplexityRoot.User.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Email(childComplexity), true
+	case "User.hasPassword":
+		if e.ComplexityRoot.User.HasPassword == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.HasPassword(childComplexity), true
+	case "User.hasSecondFactor":
+		if e.ComplexityRoot.User.HasSecondFactor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.HasSecondFactor(childComplexity), true
+	case "User.id":
+		if e.ComplexityRoot.User.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.ID(childComplexity), true
+	case "User.identities":
+		if e.ComplexityRoot.User.Identities == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Identities(childComplexity), true
+	case "User.isSample":
+		if e.ComplexityRoot.User.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.IsSample(childComplexity), true
+	case "User.isSuspended":
+		if e.ComplexityRoot.User.IsSuspended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.IsSuspended(childComplexity), true
+	case "User.languages":
+		if e.ComplexityRoot.User.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Languages(childComplexity), true
+	case "User.name":
+		if e.ComplexityRoot.User.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Name(childComplexity), true
+	case "User.timeZone":
+		if e.ComplexityRoot.User.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.TimeZone(childComplexity), true
+	case "User.updatedAt":
+		if e.ComplexityRoot.User.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.UpdatedAt(childComplexity), true
+	case "User.version":
+		if e.ComplexityRoot.User.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Version(childComplexity), true
+
+	case "UserConnection.edges":
+		if e.ComplexityRoot.UserConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserConnection.Edges(childComplexity), true
+	case "UserConnection.nodes":
+		if e.ComplexityRoot.UserConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserConnection.Nodes(childComplexity), true
+	case "UserConnection.pageInfo":
+		if e.ComplexityRoot.UserConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserConnection.PageInfo(childComplexity), true
+
+	case "UserEdge.cursor":
+		if e.ComplexityRoot.UserEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserEdge.Cursor(childComplexity), true
+	case "UserEdge.node":
+		if e.ComplexityRoot.UserEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserEdge.Node(childComplexity), true
+
+	case "UserError.code":
+		if e.ComplexityRoot.UserError.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserError.Code(childComplexity), true
+	case "UserError.message":
+		if e.ComplexityRoot.UserError.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserError.Message(childComplexity), true
+	case "UserError.path":
+		if e.ComplexityRoot.UserError.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserError.Path(childComplexity), true
+
 	case "Viewer.isSignedIn":
 		if e.ComplexityRoot.Viewer.IsSignedIn == nil {
 			break
@@ -2409,6 +4144,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Languages(childComplexity), true
+	case "Viewer.memberships":
+		if e.ComplexityRoot.Viewer.Memberships == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Memberships(childComplexity), true
+	case "Viewer.secretariat":
+		if e.ComplexityRoot.Viewer.Secretariat == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Secretariat(childComplexity), true
+	case "Viewer.sessions":
+		if e.ComplexityRoot.Viewer.Sessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Sessions(childComplexity), true
+	case "Viewer.tokens":
+		if e.ComplexityRoot.Viewer.Tokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Tokens(childComplexity), true
+	case "Viewer.user":
+		if e.ComplexityRoot.Viewer.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.User(childComplexity), true
 
 	}
 	return 0, false
@@ -2419,9 +4184,61 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
+			graphql.NewInputUnmarshaler("AcceptInvitationInput", ec.unmarshalInputAcceptInvitationInput),
+			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
+			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
+			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CityContentInput", ec.unmarshalInputCityContentInput),
+			graphql.NewInputUnmarshaler("CodeInput", ec.unmarshalInputCodeInput),
+			graphql.NewInputUnmarshaler("CompanyContentInput", ec.unmarshalInputCompanyContentInput),
+			graphql.NewInputUnmarshaler("ConfirmDeploymentInput", ec.unmarshalInputConfirmDeploymentInput),
+			graphql.NewInputUnmarshaler("CoordinatesInput", ec.unmarshalInputCoordinatesInput),
+			graphql.NewInputUnmarshaler("CreateCityInput", ec.unmarshalInputCreateCityInput),
+			graphql.NewInputUnmarshaler("CreateCompanyInput", ec.unmarshalInputCreateCompanyInput),
+			graphql.NewInputUnmarshaler("CreateInstitutionInput", ec.unmarshalInputCreateInstitutionInput),
+			graphql.NewInputUnmarshaler("CreateProposalInput", ec.unmarshalInputCreateProposalInput),
+			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
+			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
+			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
+			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
+			graphql.NewInputUnmarshaler("EditCityInput", ec.unmarshalInputEditCityInput),
+			graphql.NewInputUnmarshaler("EditCompanyInput", ec.unmarshalInputEditCompanyInput),
+			graphql.NewInputUnmarshaler("EditInstitutionInput", ec.unmarshalInputEditInstitutionInput),
+			graphql.NewInputUnmarshaler("EditProposalInput", ec.unmarshalInputEditProposalInput),
+			graphql.NewInputUnmarshaler("EditSettingsInput", ec.unmarshalInputEditSettingsInput),
+			graphql.NewInputUnmarshaler("EditSolutionInput", ec.unmarshalInputEditSolutionInput),
+			graphql.NewInputUnmarshaler("EditUserInput", ec.unmarshalInputEditUserInput),
+			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
+			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
+			graphql.NewInputUnmarshaler("IdInput", ec.unmarshalInputIdInput),
+			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
+			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
+			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
+			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
+			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
+			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
+			graphql.NewInputUnmarshaler("MoveSolutionInput", ec.unmarshalInputMoveSolutionInput),
+			graphql.NewInputUnmarshaler("PartnerInput", ec.unmarshalInputPartnerInput),
+			graphql.NewInputUnmarshaler("PasswordInput", ec.unmarshalInputPasswordInput),
+			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
+			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
+			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
+			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
+			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
+			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
+			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
+			graphql.NewInputUnmarshaler("SetStageInput", ec.unmarshalInputSetStageInput),
+			graphql.NewInputUnmarshaler("SettingsContentInput", ec.unmarshalInputSettingsContentInput),
+			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
+			graphql.NewInputUnmarshaler("SolutionContentInput", ec.unmarshalInputSolutionContentInput),
+			graphql.NewInputUnmarshaler("SuspendUserInput", ec.unmarshalInputSuspendUserInput),
+			graphql.NewInputUnmarshaler("TranslateInput", ec.unmarshalInputTranslateInput),
+			graphql.NewInputUnmarshaler("TranslatedTextInput", ec.unmarshalInputTranslatedTextInput),
+			graphql.NewInputUnmarshaler("TranslationInput", ec.unmarshalInputTranslationInput),
+			graphql.NewInputUnmarshaler("UserContentInput", ec.unmarshalInputUserContentInput),
 		)
 	}
 	first := true
@@ -2457,6 +4274,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 
 			return &response
 		}
+	case ast.Mutation:
+		return func(ctx context.Context) *graphql.Response {
+			if !first {
+				return nil
+			}
+			first = false
+			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
+			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
+			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -2482,7 +4314,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/member.graphqls" "schema/network.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/solution.graphqls" "schema/topic.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -2494,12 +4326,16 @@ func sourceData(filename string) string {
 }
 
 var sources = []*ast.Source{
+	{Name: "schema/account.graphqls", Input: sourceData("schema/account.graphqls"), BuiltIn: false},
+	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
 	{Name: "schema/proposal.graphqls", Input: sourceData("schema/proposal.graphqls"), BuiltIn: false},
 	{Name: "schema/schema.graphqls", Input: sourceData("schema/schema.graphqls"), BuiltIn: false},
 	{Name: "schema/search.graphqls", Input: sourceData("schema/search.graphqls"), BuiltIn: false},
+	{Name: "schema/settings.graphqls", Input: sourceData("schema/settings.graphqls"), BuiltIn: false},
 	{Name: "schema/solution.graphqls", Input: sourceData("schema/solution.graphqls"), BuiltIn: false},
+	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2507,6 +4343,16 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // childFields_* functions provide shared child field context lookups.
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
+
+func (ec *executionContext) childFields_AccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_AccountPayload_user(ctx, field)
+	case "errors":
+		return ec.fieldContext_AccountPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountPayload", field.Name)
+}
 
 func (ec *executionContext) childFields_Attribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
@@ -2520,6 +4366,52 @@ func (ec *executionContext) childFields_Attribution(ctx context.Context, field g
 		return ec.fieldContext_Attribution_usedFor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Attribution", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AuditEntry_id(ctx, field)
+	case "at":
+		return ec.fieldContext_AuditEntry_at(ctx, field)
+	case "by":
+		return ec.fieldContext_AuditEntry_by(ctx, field)
+	case "actor":
+		return ec.fieldContext_AuditEntry_actor(ctx, field)
+	case "subject":
+		return ec.fieldContext_AuditEntry_subject(ctx, field)
+	case "node":
+		return ec.fieldContext_AuditEntry_node(ctx, field)
+	case "action":
+		return ec.fieldContext_AuditEntry_action(ctx, field)
+	case "note":
+		return ec.fieldContext_AuditEntry_note(ctx, field)
+	case "address":
+		return ec.fieldContext_AuditEntry_address(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntry", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditEntryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AuditEntryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AuditEntryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AuditEntryConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditEntryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_AuditEntryEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_AuditEntryEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_City(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2558,6 +4450,10 @@ func (ec *executionContext) childFields_City(ctx context.Context, field graphql.
 		return ec.fieldContext_City_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_City_version(ctx, field)
+	case "team":
+		return ec.fieldContext_City_team(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_City_viewerCan(ctx, field)
 	case "level":
 		return ec.fieldContext_City_level(ctx, field)
 	case "timeZone":
@@ -2610,6 +4506,16 @@ func (ec *executionContext) childFields_CityEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type CityEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "city":
+		return ec.fieldContext_CityPayload_city(ctx, field)
+	case "errors":
+		return ec.fieldContext_CityPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CityPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Company(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2646,6 +4552,10 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Company_version(ctx, field)
+	case "team":
+		return ec.fieldContext_Company_team(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Company_viewerCan(ctx, field)
 	case "size":
 		return ec.fieldContext_Company_size(ctx, field)
 	case "staff":
@@ -2698,6 +4608,26 @@ func (ec *executionContext) childFields_CompanyEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type CompanyEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CompanyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "company":
+		return ec.fieldContext_CompanyPayload_company(ctx, field)
+	case "errors":
+		return ec.fieldContext_CompanyPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CompanyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Confirmation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_Confirmation_at(ctx, field)
+	case "note":
+		return ec.fieldContext_Confirmation_note(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Confirmation", field.Name)
+}
+
 func (ec *executionContext) childFields_Coordinates(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "latitude":
@@ -2724,6 +4654,16 @@ func (ec *executionContext) childFields_Country(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Country", field.Name)
 }
 
+func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeletePayload_deletedId(ctx, field)
+	case "errors":
+		return ec.fieldContext_DeletePayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeletePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Deployment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "place":
@@ -2738,8 +4678,20 @@ func (ec *executionContext) childFields_Deployment(ctx context.Context, field gr
 		return ec.fieldContext_Deployment_result(ctx, field)
 	case "link":
 		return ec.fieldContext_Deployment_link(ctx, field)
+	case "confirmation":
+		return ec.fieldContext_Deployment_confirmation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Deployment", field.Name)
+}
+
+func (ec *executionContext) childFields_DonePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "done":
+		return ec.fieldContext_DonePayload_done(ctx, field)
+	case "errors":
+		return ec.fieldContext_DonePayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DonePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Explanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2782,6 +4734,28 @@ func (ec *executionContext) childFields_FacetBucket(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type FacetBucket", field.Name)
 }
 
+func (ec *executionContext) childFields_FactorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "factor":
+		return ec.fieldContext_FactorPayload_factor(ctx, field)
+	case "errors":
+		return ec.fieldContext_FactorPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FactorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_FollowUp(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_FollowUp_at(ctx, field)
+	case "text":
+		return ec.fieldContext_FollowUp_text(ctx, field)
+	case "link":
+		return ec.fieldContext_FollowUp_link(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FollowUp", field.Name)
+}
+
 func (ec *executionContext) childFields_Highlight(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "field":
@@ -2794,6 +4768,18 @@ func (ec *executionContext) childFields_Highlight(ctx context.Context, field gra
 		return ec.fieldContext_Highlight_ranges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Highlight", field.Name)
+}
+
+func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "issuer":
+		return ec.fieldContext_Identity_issuer(ctx, field)
+	case "subject":
+		return ec.fieldContext_Identity_subject(ctx, field)
+	case "email":
+		return ec.fieldContext_Identity_email(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
 }
 
 func (ec *executionContext) childFields_Institution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2832,6 +4818,10 @@ func (ec *executionContext) childFields_Institution(ctx context.Context, field g
 		return ec.fieldContext_Institution_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Institution_version(ctx, field)
+	case "team":
+		return ec.fieldContext_Institution_team(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Institution_viewerCan(ctx, field)
 	case "type":
 		return ec.fieldContext_Institution_type(ctx, field)
 	}
@@ -2872,6 +4862,70 @@ func (ec *executionContext) childFields_InstitutionEdge(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type InstitutionEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_InstitutionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "institution":
+		return ec.fieldContext_InstitutionPayload_institution(ctx, field)
+	case "errors":
+		return ec.fieldContext_InstitutionPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InstitutionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Invitation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Invitation_id(ctx, field)
+	case "email":
+		return ec.fieldContext_Invitation_email(ctx, field)
+	case "member":
+		return ec.fieldContext_Invitation_member(ctx, field)
+	case "role":
+		return ec.fieldContext_Invitation_role(ctx, field)
+	case "state":
+		return ec.fieldContext_Invitation_state(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Invitation_createdAt(ctx, field)
+	case "sentAt":
+		return ec.fieldContext_Invitation_sentAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Invitation_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_InvitationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_InvitationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_InvitationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_InvitationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_InvitationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "invitation":
+		return ec.fieldContext_InvitationPayload_invitation(ctx, field)
+	case "errors":
+		return ec.fieldContext_InvitationPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_LocalizedText(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -2896,6 +4950,32 @@ func (ec *executionContext) childFields_Media(ctx context.Context, field graphql
 		return ec.fieldContext_Media_title(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Media", field.Name)
+}
+
+func (ec *executionContext) childFields_MemberPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_MemberPermissions_edit(ctx, field)
+	case "managePeople":
+		return ec.fieldContext_MemberPermissions_managePeople(ctx, field)
+	case "addContent":
+		return ec.fieldContext_MemberPermissions_addContent(ctx, field)
+	case "readLog":
+		return ec.fieldContext_MemberPermissions_readLog(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MemberPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_Membership(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_Membership_member(ctx, field)
+	case "role":
+		return ec.fieldContext_Membership_role(ctx, field)
+	case "since":
+		return ec.fieldContext_Membership_since(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Membership", field.Name)
 }
 
 func (ec *executionContext) childFields_MoneyRange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2930,6 +5010,16 @@ func (ec *executionContext) childFields_Network(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Network", field.Name)
 }
 
+func (ec *executionContext) childFields_NewFactor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "secret":
+		return ec.fieldContext_NewFactor_secret(ctx, field)
+	case "uri":
+		return ec.fieldContext_NewFactor_uri(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NewFactor", field.Name)
+}
+
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -2956,6 +5046,18 @@ func (ec *executionContext) childFields_Partner(ctx context.Context, field graph
 		return ec.fieldContext_Partner_countries(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Partner", field.Name)
+}
+
+func (ec *executionContext) childFields_Person(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_Person_user(ctx, field)
+	case "role":
+		return ec.fieldContext_Person_role(ctx, field)
+	case "since":
+		return ec.fieldContext_Person_since(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Person", field.Name)
 }
 
 func (ec *executionContext) childFields_Population(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3020,6 +5122,14 @@ func (ec *executionContext) childFields_Proposal(ctx context.Context, field grap
 		return ec.fieldContext_Proposal_languages(ctx, field)
 	case "deadline":
 		return ec.fieldContext_Proposal_deadline(ctx, field)
+	case "deadlineAt":
+		return ec.fieldContext_Proposal_deadlineAt(ctx, field)
+	case "isOpen":
+		return ec.fieldContext_Proposal_isOpen(ctx, field)
+	case "followUps":
+		return ec.fieldContext_Proposal_followUps(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Proposal_viewerCan(ctx, field)
 	case "isSample":
 		return ec.fieldContext_Proposal_isSample(ctx, field)
 	case "publishedAt":
@@ -3068,6 +5178,52 @@ func (ec *executionContext) childFields_ProposalEdge(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type ProposalEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ProposalPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "proposal":
+		return ec.fieldContext_ProposalPayload_proposal(ctx, field)
+	case "errors":
+		return ec.fieldContext_ProposalPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProposalPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ProposalPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_ProposalPermissions_edit(ctx, field)
+	case "delete":
+		return ec.fieldContext_ProposalPermissions_delete(ctx, field)
+	case "moves":
+		return ec.fieldContext_ProposalPermissions_moves(ctx, field)
+	case "stages":
+		return ec.fieldContext_ProposalPermissions_stages(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProposalPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "codes":
+		return ec.fieldContext_RecoveryPayload_codes(ctx, field)
+	case "errors":
+		return ec.fieldContext_RecoveryPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecoveryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Review(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "isApproved":
+		return ec.fieldContext_Review_isApproved(ctx, field)
+	case "note":
+		return ec.fieldContext_Review_note(ctx, field)
+	case "at":
+		return ec.fieldContext_Review_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Review", field.Name)
+}
+
 func (ec *executionContext) childFields_Sdg(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "number":
@@ -3110,6 +5266,50 @@ func (ec *executionContext) childFields_SearchEdge(ctx context.Context, field gr
 		return ec.fieldContext_SearchEdge_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SearchEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Session_id(ctx, field)
+	case "isCurrent":
+		return ec.fieldContext_Session_isCurrent(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Session_createdAt(ctx, field)
+	case "lastSeenAt":
+		return ec.fieldContext_Session_lastSeenAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Session_expiresAt(ctx, field)
+	case "address":
+		return ec.fieldContext_Session_address(ctx, field)
+	case "agent":
+		return ec.fieldContext_Session_agent(ctx, field)
+	case "provider":
+		return ec.fieldContext_Session_provider(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_Settings(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reviewsSolutions":
+		return ec.fieldContext_Settings_reviewsSolutions(ctx, field)
+	case "secretariatNeedsCode":
+		return ec.fieldContext_Settings_secretariatNeedsCode(ctx, field)
+	case "version":
+		return ec.fieldContext_Settings_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Settings", field.Name)
+}
+
+func (ec *executionContext) childFields_SettingsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "settings":
+		return ec.fieldContext_SettingsPayload_settings(ctx, field)
+	case "errors":
+		return ec.fieldContext_SettingsPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SettingsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Solution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3158,6 +5358,10 @@ func (ec *executionContext) childFields_Solution(ctx context.Context, field grap
 		return ec.fieldContext_Solution_standards(ctx, field)
 	case "media":
 		return ec.fieldContext_Solution_media(ctx, field)
+	case "review":
+		return ec.fieldContext_Solution_review(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Solution_viewerCan(ctx, field)
 	case "isSample":
 		return ec.fieldContext_Solution_isSample(ctx, field)
 	case "publishedAt":
@@ -3206,6 +5410,30 @@ func (ec *executionContext) childFields_SolutionEdge(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type SolutionEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_SolutionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "solution":
+		return ec.fieldContext_SolutionPayload_solution(ctx, field)
+	case "errors":
+		return ec.fieldContext_SolutionPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SolutionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SolutionPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_SolutionPermissions_edit(ctx, field)
+	case "delete":
+		return ec.fieldContext_SolutionPermissions_delete(ctx, field)
+	case "duplicate":
+		return ec.fieldContext_SolutionPermissions_duplicate(ctx, field)
+	case "moves":
+		return ec.fieldContext_SolutionPermissions_moves(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SolutionPermissions", field.Name)
+}
+
 func (ec *executionContext) childFields_Suggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -3216,6 +5444,28 @@ func (ec *executionContext) childFields_Suggestion(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Suggestion", field.Name)
 }
 
+func (ec *executionContext) childFields_Team(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_Team_member(ctx, field)
+	case "people":
+		return ec.fieldContext_Team_people(ctx, field)
+	case "invitations":
+		return ec.fieldContext_Team_invitations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Team", field.Name)
+}
+
+func (ec *executionContext) childFields_TeamPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "team":
+		return ec.fieldContext_TeamPayload_team(ctx, field)
+	case "errors":
+		return ec.fieldContext_TeamPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TeamPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_TextRange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "start":
@@ -3224,6 +5474,36 @@ func (ec *executionContext) childFields_TextRange(ctx context.Context, field gra
 		return ec.fieldContext_TextRange_end(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TextRange", field.Name)
+}
+
+func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Token_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Token_name(ctx, field)
+	case "scope":
+		return ec.fieldContext_Token_scope(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Token_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Token_expiresAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Token_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Token", field.Name)
+}
+
+func (ec *executionContext) childFields_TokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_TokenPayload_token(ctx, field)
+	case "secret":
+		return ec.fieldContext_TokenPayload_secret(ctx, field)
+	case "errors":
+		return ec.fieldContext_TokenPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TokenPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3246,8 +5526,20 @@ func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Topic", field.Name)
 }
 
+func (ec *executionContext) childFields_TranslatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_TranslatePayload_node(ctx, field)
+	case "errors":
+		return ec.fieldContext_TranslatePayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TranslatePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Translation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "isOutdated":
+		return ec.fieldContext_Translation_isOutdated(ctx, field)
 	case "language":
 		return ec.fieldContext_Translation_language(ctx, field)
 	case "text":
@@ -3256,12 +5548,88 @@ func (ec *executionContext) childFields_Translation(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type Translation", field.Name)
 }
 
+func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_User_id(ctx, field)
+	case "name":
+		return ec.fieldContext_User_name(ctx, field)
+	case "email":
+		return ec.fieldContext_User_email(ctx, field)
+	case "languages":
+		return ec.fieldContext_User_languages(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_User_timeZone(ctx, field)
+	case "hasPassword":
+		return ec.fieldContext_User_hasPassword(ctx, field)
+	case "hasSecondFactor":
+		return ec.fieldContext_User_hasSecondFactor(ctx, field)
+	case "identities":
+		return ec.fieldContext_User_identities(ctx, field)
+	case "isSuspended":
+		return ec.fieldContext_User_isSuspended(ctx, field)
+	case "isSample":
+		return ec.fieldContext_User_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_User_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_User_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_User_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
+}
+
+func (ec *executionContext) childFields_UserConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_UserConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_UserConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UserConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_UserEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_UserEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_UserEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "path":
+		return ec.fieldContext_UserError_path(ctx, field)
+	case "code":
+		return ec.fieldContext_UserError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_UserError_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
+}
+
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "isSignedIn":
 		return ec.fieldContext_Viewer_isSignedIn(ctx, field)
+	case "user":
+		return ec.fieldContext_Viewer_user(ctx, field)
+	case "memberships":
+		return ec.fieldContext_Viewer_memberships(ctx, field)
+	case "secretariat":
+		return ec.fieldContext_Viewer_secretariat(ctx, field)
 	case "languages":
 		return ec.fieldContext_Viewer_languages(ctx, field)
+	case "sessions":
+		return ec.fieldContext_Viewer_sessions(ctx, field)
+	case "tokens":
+		return ec.fieldContext_Viewer_tokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }

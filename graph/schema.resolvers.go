@@ -14,6 +14,10 @@ func (r *countryResolver) Name(ctx context.Context, obj *marketplace.Country, la
 	return marketplace.CountryName(ctx, *obj, languages), nil
 }
 
+func (r *mutationResolver) Translate(ctx context.Context, input marketplace.TranslateInput) (*Payload[marketplace.Node], error) {
+	return payload(r.Market.Translate(ctx, input))
+}
+
 func (r *queryResolver) Node(ctx context.Context, id marketplace.ID) (marketplace.Node, error) {
 	return optional(r.Market.Node(ctx, id))
 }
@@ -26,11 +30,29 @@ func (r *queryResolver) Viewer(ctx context.Context) (*marketplace.Viewer, error)
 	return new(marketplace.ViewerOf(ctx)), nil
 }
 
+func (r *viewerResolver) User(ctx context.Context, obj *marketplace.Viewer) (*marketplace.User, error) {
+	return r.Market.ViewerUser(ctx)
+}
+
+func (r *viewerResolver) Memberships(ctx context.Context, obj *marketplace.Viewer) ([]*marketplace.Membership, error) {
+	return marketplace.MembershipsOf(obj), nil
+}
+
+func (r *viewerResolver) Secretariat(ctx context.Context, obj *marketplace.Viewer) (*marketplace.TeamRole, error) {
+	return marketplace.SecretariatOf(obj), nil
+}
+
 func (r *Resolver) Country() CountryResolver { return &countryResolver{r} }
+
+func (r *Resolver) Mutation() MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() QueryResolver { return &queryResolver{r} }
 
+func (r *Resolver) Viewer() ViewerResolver { return &viewerResolver{r} }
+
 type (
-	countryResolver struct{ *Resolver }
-	queryResolver   struct{ *Resolver }
+	countryResolver  struct{ *Resolver }
+	mutationResolver struct{ *Resolver }
+	queryResolver    struct{ *Resolver }
+	viewerResolver   struct{ *Resolver }
 )

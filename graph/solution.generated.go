@@ -33,6 +33,8 @@ type SolutionResolver interface {
 	Topics(ctx context.Context, obj *marketplace.Solution) ([]*marketplace.Topic, error)
 
 	PriceNote(ctx context.Context, obj *marketplace.Solution, languages []marketplace.Language) (*marketplace.LocalizedText, error)
+
+	ViewerCan(ctx context.Context, obj *marketplace.Solution) (*marketplace.SolutionPermissions, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -148,6 +150,107 @@ func (ec *executionContext) field_Solution_title_args(ctx context.Context, rawAr
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _Confirmation_at(ctx context.Context, field graphql.CollectedField, obj *marketplace.Confirmation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Confirmation_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Confirmation_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Confirmation", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Confirmation_note(ctx context.Context, field graphql.CollectedField, obj *marketplace.Confirmation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Confirmation_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Confirmation_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Confirmation", field, false, false, "String")
+}
+
+func (ec *executionContext) _DeletePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.ID]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeletePayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeletePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeletePayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _DeletePayload_errors(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.ID]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeletePayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕcitymarketᚋmarketplaceᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeletePayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeletePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
 
 func (ec *executionContext) _Deployment_place(ctx context.Context, field graphql.CollectedField, obj *marketplace.Deployment) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -326,6 +429,38 @@ func (ec *executionContext) fieldContext_Deployment_link(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Deployment", field, false, false, "URL")
 }
 
+func (ec *executionContext) _Deployment_confirmation(ctx context.Context, field graphql.CollectedField, obj *marketplace.Deployment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Deployment_confirmation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Confirmation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Confirmation) graphql.Marshaler {
+			return ec.marshalOConfirmation2ᚖcitymarketᚋmarketplaceᚐConfirmation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Deployment_confirmation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Deployment",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Confirmation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Media_type(ctx context.Context, field graphql.CollectedField, obj *marketplace.Media) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -414,6 +549,75 @@ func (ec *executionContext) fieldContext_Media_title(ctx context.Context, field 
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Review_isApproved(ctx context.Context, field graphql.CollectedField, obj *marketplace.Review) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Review_isApproved(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IsApproved, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Review_isApproved(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Review", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Review_note(ctx context.Context, field graphql.CollectedField, obj *marketplace.Review) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Review_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Review_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Review", field, false, false, "String")
+}
+
+func (ec *executionContext) _Review_at(ctx context.Context, field graphql.CollectedField, obj *marketplace.Review) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Review_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Review_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Review", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Solution_id(ctx context.Context, field graphql.CollectedField, obj *marketplace.Solution) (ret graphql.Marshaler) {
@@ -1060,6 +1264,70 @@ func (ec *executionContext) fieldContext_Solution_media(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Solution_review(ctx context.Context, field graphql.CollectedField, obj *marketplace.Solution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Solution_review(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VisibleReview(ctx), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Review) graphql.Marshaler {
+			return ec.marshalOReview2ᚖcitymarketᚋmarketplaceᚐReview(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Solution_review(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Solution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Review(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Solution_viewerCan(ctx context.Context, field graphql.CollectedField, obj *marketplace.Solution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Solution_viewerCan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Solution().ViewerCan(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.SolutionPermissions) graphql.Marshaler {
+			return ec.marshalNSolutionPermissions2ᚖcitymarketᚋmarketplaceᚐSolutionPermissions(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Solution_viewerCan(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Solution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SolutionPermissions(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Solution_isSample(ctx context.Context, field graphql.CollectedField, obj *marketplace.Solution) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1503,9 +1771,805 @@ func (ec *executionContext) fieldContext_SolutionEdge_explanation(_ context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _SolutionPayload_solution(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Solution]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SolutionPayload_solution(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Solution) graphql.Marshaler {
+			return ec.marshalOSolution2ᚖcitymarketᚋmarketplaceᚐSolution(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SolutionPayload_solution(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SolutionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Solution(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SolutionPayload_errors(ctx context.Context, field graphql.CollectedField, obj *Payload[*marketplace.Solution]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SolutionPayload_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕcitymarketᚋmarketplaceᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SolutionPayload_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SolutionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SolutionPermissions_edit(ctx context.Context, field graphql.CollectedField, obj *marketplace.SolutionPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SolutionPermissions_edit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SolutionPermissions_edit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SolutionPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _SolutionPermissions_delete(ctx context.Context, field graphql.CollectedField, obj *marketplace.SolutionPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SolutionPermissions_delete(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delete, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SolutionPermissions_delete(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SolutionPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _SolutionPermissions_duplicate(ctx context.Context, field graphql.CollectedField, obj *marketplace.SolutionPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SolutionPermissions_duplicate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Duplicate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SolutionPermissions_duplicate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SolutionPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _SolutionPermissions_moves(ctx context.Context, field graphql.CollectedField, obj *marketplace.SolutionPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SolutionPermissions_moves(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Moves, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.SolutionMove) graphql.Marshaler {
+			return ec.marshalNSolutionMove2ᚕcitymarketᚋmarketplaceᚐSolutionMoveᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SolutionPermissions_moves(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SolutionPermissions", field, false, false, "SolutionMove")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func (ec *executionContext) unmarshalInputConfirmDeploymentInput(ctx context.Context, obj any) (marketplace.ConfirmDeploymentInput, error) {
+	var it marketplace.ConfirmDeploymentInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"solution", "version", "deployment", "confirmed", "note"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "solution":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("solution"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Solution = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "deployment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deployment"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Deployment = data
+		case "confirmed":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("confirmed"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Confirmed = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalConfirmDeploymentInput unmarshals raw into the ConfirmDeploymentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalConfirmDeploymentInput(ctx context.Context, raw any) (marketplace.ConfirmDeploymentInput, error) {
+	var out marketplace.ConfirmDeploymentInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ConfirmDeploymentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateSolutionInput(ctx context.Context, obj any) (marketplace.CreateSolutionInput, error) {
+	var it marketplace.CreateSolutionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"company", "content", "key"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "company":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("company"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Company = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNSolutionContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateSolutionInput unmarshals raw into the CreateSolutionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateSolutionInput(ctx context.Context, raw any) (marketplace.CreateSolutionInput, error) {
+	var out marketplace.CreateSolutionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateSolutionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteInput(ctx context.Context, obj any) (DeleteInput, error) {
+	var it DeleteInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteInput unmarshals raw into the DeleteInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteInput(ctx context.Context, raw any) (DeleteInput, error) {
+	var out DeleteInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeploymentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"place", "country", "city", "year", "result", "link"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "place":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("place"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["place"] = data
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["country"] = data
+		case "city":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("city"))
+			data, err := ec.unmarshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["city"] = data
+		case "year":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("year"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["year"] = data
+		case "result":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("result"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["result"] = data
+		case "link":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("link"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["link"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeploymentInput unmarshals raw into the DeploymentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeploymentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeploymentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDuplicateSolutionInput(ctx context.Context, obj any) (marketplace.DuplicateSolutionInput, error) {
+	var it marketplace.DuplicateSolutionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "key"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDuplicateSolutionInput unmarshals raw into the DuplicateSolutionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDuplicateSolutionInput(ctx context.Context, raw any) (marketplace.DuplicateSolutionInput, error) {
+	var out marketplace.DuplicateSolutionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DuplicateSolutionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputEditSolutionInput(ctx context.Context, obj any) (marketplace.EditSolutionInput, error) {
+	var it marketplace.EditSolutionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "content"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNSolutionContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEditSolutionInput unmarshals raw into the EditSolutionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEditSolutionInput(ctx context.Context, raw any) (marketplace.EditSolutionInput, error) {
+	var out marketplace.EditSolutionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EditSolutionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputMediaInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"type", "url", "title"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "type":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("type"))
+			data, err := ec.unmarshalNMediaType2citymarketᚋmarketplaceᚐMediaType(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["type"] = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["url"] = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalMediaInput unmarshals raw into the MediaInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalMediaInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "MediaInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputMoveSolutionInput(ctx context.Context, obj any) (marketplace.MoveSolutionInput, error) {
+	var it marketplace.MoveSolutionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "version", "move", "note"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "move":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("move"))
+			data, err := ec.unmarshalNSolutionMove2citymarketᚋmarketplaceᚐSolutionMove(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Move = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalMoveSolutionInput unmarshals raw into the MoveSolutionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalMoveSolutionInput(ctx context.Context, raw any) (marketplace.MoveSolutionInput, error) {
+	var out marketplace.MoveSolutionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "MoveSolutionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSolutionContentInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"title", "summary", "description", "topics", "sdgs", "technologies", "trl", "maturity", "priceModel", "priceBand", "priceNote", "procurementRoutes", "regions", "countries", "supportLanguages", "deployments", "standards", "media"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "summary":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("summary"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["summary"] = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["description"] = data
+		case "topics":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("topics"))
+			data, err := ec.unmarshalOID2ᚕcitymarketᚋmarketplaceᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["topics"] = data
+		case "sdgs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sdgs"))
+			data, err := ec.unmarshalOInt2ᚕintᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["sdgs"] = data
+		case "technologies":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("technologies"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["technologies"] = data
+		case "trl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("trl"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["trl"] = data
+		case "maturity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maturity"))
+			data, err := ec.unmarshalOMaturity2ᚖcitymarketᚋmarketplaceᚐMaturity(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["maturity"] = data
+		case "priceModel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("priceModel"))
+			data, err := ec.unmarshalOPriceModel2ᚖcitymarketᚋmarketplaceᚐPriceModel(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["priceModel"] = data
+		case "priceBand":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("priceBand"))
+			data, err := ec.unmarshalOPriceBand2ᚖcitymarketᚋmarketplaceᚐPriceBand(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["priceBand"] = data
+		case "priceNote":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("priceNote"))
+			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["priceNote"] = data
+		case "procurementRoutes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("procurementRoutes"))
+			data, err := ec.unmarshalOProcurementRoute2ᚕcitymarketᚋmarketplaceᚐProcurementRouteᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["procurementRoutes"] = data
+		case "regions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("regions"))
+			data, err := ec.unmarshalORegion2ᚕcitymarketᚋmarketplaceᚐRegionᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["regions"] = data
+		case "countries":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("countries"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["countries"] = data
+		case "supportLanguages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("supportLanguages"))
+			data, err := ec.unmarshalOLanguage2ᚕcitymarketᚋmarketplaceᚐLanguageᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["supportLanguages"] = data
+		case "deployments":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deployments"))
+			data, err := ec.unmarshalODeploymentInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["deployments"] = data
+		case "standards":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("standards"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["standards"] = data
+		case "media":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("media"))
+			data, err := ec.unmarshalOMediaInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["media"] = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSolutionContentInput unmarshals raw into the SolutionContentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSolutionContentInput(ctx context.Context, raw any) (map[string]any, error) {
+	var out map[string]any
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SolutionContentInput", raw, &out)
+	return out, err
+}
 
 // endregion **************************** input.gotpl *****************************
 
@@ -1514,6 +2578,82 @@ func (ec *executionContext) fieldContext_SolutionEdge_explanation(_ context.Cont
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var confirmationImplementors = []string{"Confirmation"}
+
+func (ec *executionContext) _Confirmation(ctx context.Context, sel ast.SelectionSet, obj *marketplace.Confirmation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, confirmationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Confirmation")
+		case "at":
+			out.Values[i] = ec._Confirmation_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "note":
+			out.Values[i] = ec._Confirmation_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deletePayloadImplementors = []string{"DeletePayload"}
+
+func (ec *executionContext) _DeletePayload(ctx context.Context, sel ast.SelectionSet, obj *Payload[*marketplace.ID]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deletePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeletePayload")
+		case "deletedId":
+			out.Values[i] = ec._DeletePayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._DeletePayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var deploymentImplementors = []string{"Deployment"}
 
@@ -1555,6 +2695,11 @@ func (ec *executionContext) _Deployment(ctx context.Context, sel ast.SelectionSe
 				})
 		case "link":
 			out.Values[i] = ec._Deployment_link(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "confirmation":
+			out.Values[i] = ec._Deployment_confirmation(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1602,6 +2747,49 @@ func (ec *executionContext) _Media(ctx context.Context, sel ast.SelectionSet, ob
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Media_title(ctx, field, obj)
 				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var reviewImplementors = []string{"Review"}
+
+func (ec *executionContext) _Review(ctx context.Context, sel ast.SelectionSet, obj *marketplace.Review) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reviewImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Review")
+		case "isApproved":
+			out.Values[i] = ec._Review_isApproved(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "note":
+			out.Values[i] = ec._Review_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._Review_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -1746,6 +2934,18 @@ func (ec *executionContext) _Solution(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "review":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Solution_review(ctx, field, obj)
+				})
+		case "viewerCan":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Solution_viewerCan(ctx, field, obj)
+				})
 		case "isSample":
 			out.Values[i] = ec._Solution_isSample(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1902,9 +3102,110 @@ func (ec *executionContext) _SolutionEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var solutionPayloadImplementors = []string{"SolutionPayload"}
+
+func (ec *executionContext) _SolutionPayload(ctx context.Context, sel ast.SelectionSet, obj *Payload[*marketplace.Solution]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, solutionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SolutionPayload")
+		case "solution":
+			out.Values[i] = ec._SolutionPayload_solution(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._SolutionPayload_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var solutionPermissionsImplementors = []string{"SolutionPermissions"}
+
+func (ec *executionContext) _SolutionPermissions(ctx context.Context, sel ast.SelectionSet, obj *marketplace.SolutionPermissions) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, solutionPermissionsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SolutionPermissions")
+		case "edit":
+			out.Values[i] = ec._SolutionPermissions_edit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delete":
+			out.Values[i] = ec._SolutionPermissions_delete(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "duplicate":
+			out.Values[i] = ec._SolutionPermissions_duplicate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "moves":
+			out.Values[i] = ec._SolutionPermissions_moves(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
+
+func (ec *executionContext) unmarshalNConfirmDeploymentInput2citymarketᚋmarketplaceᚐConfirmDeploymentInput(ctx context.Context, v any) (marketplace.ConfirmDeploymentInput, error) {
+	res, err := ec.unmarshalInputConfirmDeploymentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateSolutionInput2citymarketᚋmarketplaceᚐCreateSolutionInput(ctx context.Context, v any) (marketplace.CreateSolutionInput, error) {
+	res, err := ec.unmarshalInputCreateSolutionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteInput2citymarketᚋgraphᚐDeleteInput(ctx context.Context, v any) (DeleteInput, error) {
+	res, err := ec.unmarshalInputDeleteInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
 
 func (ec *executionContext) marshalNDeployment2citymarketᚋmarketplaceᚐDeployment(ctx context.Context, sel ast.SelectionSet, v marketplace.Deployment) graphql.Marshaler {
 	return ec._Deployment(ctx, sel, &v)
@@ -1924,6 +3225,21 @@ func (ec *executionContext) marshalNDeployment2ᚕcitymarketᚋmarketplaceᚐDep
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNDeploymentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputDeploymentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDuplicateSolutionInput2citymarketᚋmarketplaceᚐDuplicateSolutionInput(ctx context.Context, v any) (marketplace.DuplicateSolutionInput, error) {
+	res, err := ec.unmarshalInputDuplicateSolutionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNEditSolutionInput2citymarketᚋmarketplaceᚐEditSolutionInput(ctx context.Context, v any) (marketplace.EditSolutionInput, error) {
+	res, err := ec.unmarshalInputEditSolutionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNMaturity2citymarketᚋmarketplaceᚐMaturity(ctx context.Context, v any) (marketplace.Maturity, error) {
@@ -1961,6 +3277,11 @@ func (ec *executionContext) marshalNMedia2ᚕcitymarketᚋmarketplaceᚐMediaᚄ
 	return ret
 }
 
+func (ec *executionContext) unmarshalNMediaInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputMediaInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNMediaType2citymarketᚋmarketplaceᚐMediaType(ctx context.Context, v any) (marketplace.MediaType, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := marketplace.MediaType(tmp)
@@ -1974,6 +3295,11 @@ func (ec *executionContext) marshalNMediaType2citymarketᚋmarketplaceᚐMediaTy
 		graphql.AddInvalidNullFromMarshaler(ctx, "MediaType!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNMoveSolutionInput2citymarketᚋmarketplaceᚐMoveSolutionInput(ctx context.Context, v any) (marketplace.MoveSolutionInput, error) {
+	res, err := ec.unmarshalInputMoveSolutionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNPriceBand2citymarketᚋmarketplaceᚐPriceBand(ctx context.Context, v any) (marketplace.PriceBand, error) {
@@ -2083,6 +3409,11 @@ func (ec *executionContext) marshalNSolutionConnection2ᚖcitymarketᚋmarketpla
 	return ec._SolutionConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNSolutionContentInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputSolutionContentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNSolutionEdge2ᚕᚖcitymarketᚋmarketplaceᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.Edge[*marketplace.Solution]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -2107,6 +3438,59 @@ func (ec *executionContext) marshalNSolutionEdge2ᚖcitymarketᚋmarketplaceᚐE
 	return ec._SolutionEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNSolutionMove2citymarketᚋmarketplaceᚐSolutionMove(ctx context.Context, v any) (marketplace.SolutionMove, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.SolutionMove(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSolutionMove2citymarketᚋmarketplaceᚐSolutionMove(ctx context.Context, sel ast.SelectionSet, v marketplace.SolutionMove) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "SolutionMove!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNSolutionMove2ᚕcitymarketᚋmarketplaceᚐSolutionMoveᚄ(ctx context.Context, v any) ([]marketplace.SolutionMove, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.SolutionMove, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSolutionMove2citymarketᚋmarketplaceᚐSolutionMove(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNSolutionMove2ᚕcitymarketᚋmarketplaceᚐSolutionMoveᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.SolutionMove) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSolutionMove2citymarketᚋmarketplaceᚐSolutionMove(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSolutionPermissions2ᚖcitymarketᚋmarketplaceᚐSolutionPermissions(ctx context.Context, sel ast.SelectionSet, v *marketplace.SolutionPermissions) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SolutionPermissions!")
+		return graphql.Null
+	}
+	return ec._SolutionPermissions(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNSolutionStatus2citymarketᚋmarketplaceᚐSolutionStatus(ctx context.Context, v any) (marketplace.SolutionStatus, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := marketplace.SolutionStatus(tmp)
@@ -2120,6 +3504,37 @@ func (ec *executionContext) marshalNSolutionStatus2citymarketᚋmarketplaceᚐSo
 		graphql.AddInvalidNullFromMarshaler(ctx, "SolutionStatus!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalOConfirmation2ᚖcitymarketᚋmarketplaceᚐConfirmation(ctx context.Context, sel ast.SelectionSet, v *marketplace.Confirmation) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Confirmation(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeletePayload2ᚖcitymarketᚋgraphᚐPayload(ctx context.Context, sel ast.SelectionSet, v *Payload[*marketplace.ID]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeletePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalODeploymentInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNDeploymentInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) unmarshalOMaturity2ᚕcitymarketᚋmarketplaceᚐMaturityᚄ(ctx context.Context, v any) ([]marketplace.Maturity, error) {
@@ -2158,6 +3573,42 @@ func (ec *executionContext) marshalOMaturity2ᚕcitymarketᚋmarketplaceᚐMatur
 	return ret
 }
 
+func (ec *executionContext) unmarshalOMaturity2ᚖcitymarketᚋmarketplaceᚐMaturity(ctx context.Context, v any) (*marketplace.Maturity, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.Maturity(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOMaturity2ᚖcitymarketᚋmarketplaceᚐMaturity(ctx context.Context, sel ast.SelectionSet, v *marketplace.Maturity) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOMediaInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNMediaInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) unmarshalOPriceBand2ᚕcitymarketᚋmarketplaceᚐPriceBandᚄ(ctx context.Context, v any) ([]marketplace.PriceBand, error) {
 	if v == nil {
 		return nil, nil
@@ -2192,6 +3643,44 @@ func (ec *executionContext) marshalOPriceBand2ᚕcitymarketᚋmarketplaceᚐPric
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOPriceBand2ᚖcitymarketᚋmarketplaceᚐPriceBand(ctx context.Context, v any) (*marketplace.PriceBand, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.PriceBand(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPriceBand2ᚖcitymarketᚋmarketplaceᚐPriceBand(ctx context.Context, sel ast.SelectionSet, v *marketplace.PriceBand) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOPriceModel2ᚖcitymarketᚋmarketplaceᚐPriceModel(ctx context.Context, v any) (*marketplace.PriceModel, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := marketplace.PriceModel(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPriceModel2ᚖcitymarketᚋmarketplaceᚐPriceModel(ctx context.Context, sel ast.SelectionSet, v *marketplace.PriceModel) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOProcurementRoute2ᚕcitymarketᚋmarketplaceᚐProcurementRouteᚄ(ctx context.Context, v any) ([]marketplace.ProcurementRoute, error) {
@@ -2249,11 +3738,25 @@ func (ec *executionContext) marshalOProcurementRoute2ᚖcitymarketᚋmarketplace
 	return res
 }
 
+func (ec *executionContext) marshalOReview2ᚖcitymarketᚋmarketplaceᚐReview(ctx context.Context, sel ast.SelectionSet, v *marketplace.Review) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Review(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOSolution2ᚖcitymarketᚋmarketplaceᚐSolution(ctx context.Context, sel ast.SelectionSet, v *marketplace.Solution) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Solution(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSolutionPayload2ᚖcitymarketᚋgraphᚐPayload(ctx context.Context, sel ast.SelectionSet, v *Payload[*marketplace.Solution]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SolutionPayload(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

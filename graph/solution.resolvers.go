@@ -22,6 +22,30 @@ func (r *mediaResolver) Title(ctx context.Context, obj *marketplace.Media, langu
 	return marketplace.Localize(ctx, obj.Title, languages), nil
 }
 
+func (r *mutationResolver) CreateSolution(ctx context.Context, input marketplace.CreateSolutionInput) (*Payload[*marketplace.Solution], error) {
+	return payload(r.Market.CreateSolution(ctx, input))
+}
+
+func (r *mutationResolver) EditSolution(ctx context.Context, input marketplace.EditSolutionInput) (*Payload[*marketplace.Solution], error) {
+	return payload(r.Market.EditSolution(ctx, input))
+}
+
+func (r *mutationResolver) MoveSolution(ctx context.Context, input marketplace.MoveSolutionInput) (*Payload[*marketplace.Solution], error) {
+	return payload(r.Market.MoveSolution(ctx, input))
+}
+
+func (r *mutationResolver) DuplicateSolution(ctx context.Context, input marketplace.DuplicateSolutionInput) (*Payload[*marketplace.Solution], error) {
+	return payload(r.Market.DuplicateSolution(ctx, input))
+}
+
+func (r *mutationResolver) DeleteSolution(ctx context.Context, input DeleteInput) (*Payload[*marketplace.ID], error) {
+	return deleted(input.ID, r.Market.DeleteSolution(ctx, input.ID, input.Version))
+}
+
+func (r *mutationResolver) ConfirmDeployment(ctx context.Context, input marketplace.ConfirmDeploymentInput) (*Payload[*marketplace.Solution], error) {
+	return payload(r.Market.ConfirmDeployment(ctx, input))
+}
+
 func (r *queryResolver) Solution(ctx context.Context, by By) (*marketplace.Solution, error) {
 	return one(ctx, by, r.Market.Solution, r.Market.SolutionBySlug)
 }
@@ -52,6 +76,10 @@ func (r *solutionResolver) Topics(ctx context.Context, obj *marketplace.Solution
 
 func (r *solutionResolver) PriceNote(ctx context.Context, obj *marketplace.Solution, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.PriceNote, languages), nil
+}
+
+func (r *solutionResolver) ViewerCan(ctx context.Context, obj *marketplace.Solution) (*marketplace.SolutionPermissions, error) {
+	return r.Market.SolutionPermissions(ctx, obj)
 }
 
 func (r *Resolver) Deployment() DeploymentResolver { return &deploymentResolver{r} }

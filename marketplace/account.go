@@ -399,7 +399,7 @@ func (m *Market) AcceptWithIdentity(ctx context.Context, link, name string, i Id
 	}
 	u := &User{Meta: Meta{ID: newID(KindUser, m.now())}, Name: name, Email: t.Email, Identities: []Identity{i}, Joining: t.ID}
 	if u.Email == "" {
-		u.Email = normalEmail(i.Email)
+		u.Email = normalEmail(text(i.Email))
 	}
 	u.did = Mark{Action: "JOIN", By: u.ID}
 	if err := create(withSight(ctx), m, MayRecoverAccount, u); err != nil {

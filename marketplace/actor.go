@@ -153,3 +153,20 @@ func groupsOf(ctx context.Context) []Group {
 	}
 	return visitorGroups
 }
+
+// MembershipsOf are the viewer's memberships.
+func MembershipsOf(v *Viewer) []*Membership {
+	out := make([]*Membership, len(v.Actor.Memberships))
+	for i := range out {
+		out[i] = &v.Actor.Memberships[i]
+	}
+	return out
+}
+
+// SecretariatOf is the viewer's role in the secretariat; nil where they have none.
+func SecretariatOf(v *Viewer) *TeamRole {
+	if v.Actor.Secretariat == "" {
+		return nil
+	}
+	return new(TeamRole(v.Actor.Secretariat))
+}

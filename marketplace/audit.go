@@ -147,6 +147,17 @@ func (m *Market) AuditActor(ctx context.Context, e *AuditEntry) (*User, error) {
 	return get[*User](ctx, m, e.By)
 }
 
+// ByUser is who did it; nil where it was the network itself.
+func (e *AuditEntry) ByUser() *ID {
+	if e.By == "" {
+		return nil
+	}
+	return &e.By
+}
+
+// Comment is the note; nil where there is nothing to say.
+func (e *AuditEntry) Comment() *string { return maybe(e.Note) }
+
 // VisibleAddress is where it came from, for those who may know: the
 // secretariat, the user, and the owners of a member that the user acts for.
 func (e *AuditEntry) VisibleAddress(ctx context.Context) *string {

@@ -132,8 +132,8 @@ func editMember[P entity](ctx context.Context, m *Market, in EditMemberInput, ow
 		allowed = append(append(allowed, networkMemberContent...), network...)
 	}
 	return update(ctx, m, MayEditMember, in.ID, versionOf(in.Version), func(doc P) error {
-		doc.meta().mark("EDIT", in.Content.fields())
-		if err := in.Content.apply(doc, allowed); err != nil {
+		doc.meta().mark("EDIT", fieldsOf(in.Content))
+		if err := applyPatch(in.Content, doc, allowed); err != nil {
 			return err
 		}
 		return check(doc)
@@ -142,7 +142,7 @@ func editMember[P entity](ctx context.Context, m *Market, in EditMemberInput, ow
 
 // createMember adds a member from a patch.
 func createMember[P entity](ctx context.Context, m *Market, in CreateMemberInput, doc P, o *Organisation, fields []string, add func(context.Context, P) error) (P, error) {
-	if err := in.Content.apply(doc, append(append(slices.Clone(ownMemberContent), networkMemberContent...), fields...)); err != nil {
+	if err := applyPatch(in.Content, doc, append(append(slices.Clone(ownMemberContent), networkMemberContent...), fields...)); err != nil {
 		var none P
 		return none, err
 	}

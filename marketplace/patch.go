@@ -14,27 +14,17 @@ import (
 // is absent stays as it is, null empties, a value takes the place of what was
 // there. The names are those of the API and of the stored documents, which
 // are the same.
-type Patch map[string]any
+type Patch = map[string]any
 
-// UnmarshalGQL reads a patch from the arguments of an operation.
-func (p *Patch) UnmarshalGQL(v any) error {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return errors.New("must be an object")
-	}
-	*p = m
-	return nil
-}
-
-// fields names what a patch is about, in alphabetical order.
-func (p Patch) fields() string {
+// fieldsOf names what a patch is about, in alphabetical order.
+func fieldsOf(p Patch) string {
 	return strings.Join(slices.Sorted(maps.Keys(p)), ", ")
 }
 
-// apply changes the fields of a document; only those that are allowed. It
-// reports everything that has the wrong shape at once; the document may have
-// been changed by then.
-func (p Patch) apply(doc any, allowed []string) error {
+// applyPatch changes the fields of a document; only those that are allowed.
+// It reports everything that has the wrong shape at once; the document may
+// have been changed by then.
+func applyPatch(p Patch, doc any, allowed []string) error {
 	var problems problems
 	v := reflect.ValueOf(doc).Elem()
 	for _, name := range slices.Sorted(maps.Keys(p)) {

@@ -262,7 +262,7 @@ type CreateProposalInput struct {
 // CreateProposal drafts a proposal of a city: a title and two sentences will do.
 func (m *Market) CreateProposal(ctx context.Context, in CreateProposalInput) (*Proposal, error) {
 	r := &Proposal{City: in.City, Status: ProposalDraft, Stage: "NEED", Funding: "NONE", Topics: []ID{}, Domains: []ID{}}
-	if err := in.Content.apply(r, proposalContent); err != nil {
+	if err := applyPatch(in.Content, r, proposalContent); err != nil {
 		return nil, err
 	}
 	return named(ctx, m, r, r.Title, in.Key, m.AddProposal)
@@ -278,8 +278,8 @@ type EditProposalInput struct {
 // EditProposal changes the content of a proposal.
 func (m *Market) EditProposal(ctx context.Context, in EditProposalInput) (*Proposal, error) {
 	return m.UpdateProposal(ctx, in.ID, versionOf(in.Version), func(r *Proposal) error {
-		r.mark("EDIT", in.Content.fields())
-		return in.Content.apply(r, proposalContent)
+		r.mark("EDIT", fieldsOf(in.Content))
+		return applyPatch(in.Content, r, proposalContent)
 	})
 }
 
@@ -369,7 +369,7 @@ func (m *Market) AddFollowUp(ctx context.Context, in AddFollowUpInput) (*Proposa
 			return invalid("proposal", "INVALID", "was never published, so there is nothing to follow up")
 		}
 		f := FollowUp{At: m.clock()}
-		if err := in.Content.apply(&f, []string{"text", "link"}); err != nil {
+		if err := applyPatch(in.Content, &f, []string{"text", "link"}); err != nil {
 			return err
 		}
 		r.mark("FOLLOW_UP", "")

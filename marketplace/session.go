@@ -20,9 +20,9 @@ type Session struct {
 	Epoch      int       `json:"epoch"` // of the user, when it began
 	ExpiresAt  time.Time `json:"expiresAt"`
 	LastSeenAt time.Time `json:"lastSeenAt"` // to some minutes
-	Address    string    `json:"address,omitempty"`
-	Agent      string    `json:"agent,omitempty"`
-	Provider   string    `json:"provider,omitempty"` // issuer, where another provider vouched for the user
+	Address    *string   `json:"address,omitempty"`
+	Agent      *string   `json:"agent,omitempty"`    // what the client said of itself
+	Provider   *string   `json:"provider,omitempty"` // issuer, where another provider vouched for the user
 }
 
 // KindSession is the kind of Session.
@@ -59,7 +59,7 @@ func (m *Market) begin(ctx context.Context, u *User, provider string) error {
 	s := &Session{
 		Meta: Meta{ID: ID(string(KindSession) + "_" + hashed(secret))},
 		User: u.ID, Epoch: u.Epoch, ExpiresAt: now.Add(sessionLife), LastSeenAt: now,
-		Address: v.Address, Agent: cut(v.Agent, maxAgent), Provider: provider,
+		Address: maybe(v.Address), Agent: maybe(cut(v.Agent, maxAgent)), Provider: maybe(provider),
 	}
 	s.did = Mark{Action: "SIGN_IN", By: u.ID}
 	if err := create(ctx, m, MayBeginSession, s); err != nil {

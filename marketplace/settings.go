@@ -51,8 +51,8 @@ type EditSettingsInput struct {
 // EditSettings changes the network's settings.
 func (m *Market) EditSettings(ctx context.Context, in EditSettingsInput) (*Settings, error) {
 	change := func(s *Settings) error {
-		s.mark("EDIT", in.Content.fields())
-		return in.Content.apply(s, settingsContent)
+		s.mark("EDIT", fieldsOf(in.Content))
+		return applyPatch(in.Content, s, settingsContent)
 	}
 	s, err := update(ctx, m, MayEditSettings, settingsID, versionOf(in.Version), change)
 	if !errors.Is(err, ErrNotFound) {

@@ -88,7 +88,7 @@ type Deployment struct {
 type Confirmation struct {
 	By   ID        `json:"by"` // user
 	At   time.Time `json:"at"`
-	Note string    `json:"note,omitempty"`
+	Note *string   `json:"note,omitempty"`
 }
 
 // A Review is what the secretariat said of a solution when it last decided.
@@ -96,7 +96,7 @@ type Review struct {
 	By         ID        `json:"by"` // user
 	At         time.Time `json:"at"`
 	IsApproved bool      `json:"isApproved"`
-	Note       string    `json:"note,omitempty"`
+	Note       *string   `json:"note,omitempty"`
 }
 
 // Media is a link to a picture, a video or a document.
@@ -139,7 +139,7 @@ func (s *Solution) validate(p *problems) {
 	}
 	checkOne(p, "status", s.Status, SolutionStatuses)
 	if s.Review != nil {
-		checkString(p, "note", s.Review.Note, 2000, false)
+		checkString(p, "note", text(s.Review.Note), 2000, false)
 	}
 	draft := s.Status == SolutionDraft
 	s.Title.check(p, "title", 160, true)
@@ -276,7 +276,7 @@ type CreateSolutionInput struct {
 // CreateSolution drafts a solution for a company.
 func (m *Market) CreateSolution(ctx context.Context, in CreateSolutionInput) (*Solution, error) {
 	s := &Solution{Company: in.Company, Status: SolutionDraft, Maturity: "IDEA", PriceModel: "ON_REQUEST", PriceBand: "ON_REQUEST", Topics: []ID{}, Domains: []ID{}}
-	if err := in.Content.apply(s, solutionContent); err != nil {
+	if err := applyPatch(in.Content, s, solutionContent); err != nil {
 		return nil, err
 	}
 	s.keepConfirmations(nil)
@@ -293,9 +293,9 @@ type EditSolutionInput struct {
 // EditSolution changes the content of a solution.
 func (m *Market) EditSolution(ctx context.Context, in EditSolutionInput) (*Solution, error) {
 	return m.UpdateSolution(ctx, in.ID, versionOf(in.Version), func(s *Solution) error {
-		s.mark("EDIT", in.Content.fields())
+		s.mark("EDIT", fieldsOf(in.Content))
 		before := s.Deployments
-		if err := in.Content.apply(s, solutionContent); err != nil {
+		if err := applyPatch(in.Content, s, solutionContent); err != nil {
 			return err
 		}
 		s.keepConfirmations(before)
@@ -368,7 +368,7 @@ func (m *Market) MoveSolution(ctx context.Context, in MoveSolutionInput) (*Solut
 			}
 		}
 		if in.Move == "APPROVE" || in.Move == "RETURN" {
-			s.Review = &Review{By: actorOf(ctx).User, At: m.clock(), IsApproved: in.Move == "APPROVE", Note: text(in.Note)}
+			s.Review = &Review{By: actorOf(ctx).User, At: m.clock(), IsApproved: in.Move == "APPROVE", Note: maybe(text(in.Note))}
 		}
 		s.place(m.clock())
 		return nil
@@ -463,7 +463,7 @@ func (m *Market) ConfirmDeployment(ctx context.Context, in ConfirmDeploymentInpu
 			return p.err()
 		}
 		s.mark("CONFIRM_DEPLOYMENT", d.Place, d.City)
-		d.Confirmation = &Confirmation{By: actorOf(ctx).User, At: m.clock(), Note: text(in.Note)}
+		d.Confirmation = &Confirmation{By: actorOf(ctx).User, At: m.clock(), Note: maybe(text(in.Note))}
 		return p.err()
 	})
 }

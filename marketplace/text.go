@@ -211,6 +211,9 @@ func originals(doc entity) map[string]Text {
 // noteOutdated marks the translations that a change left as they were though
 // it changed the original, and takes the mark from those that it renewed.
 func noteOutdated(doc entity, before map[string]Text) {
+	if doc.meta().did.Action == translated {
+		return
+	}
 	for _, t := range doc.texts() {
 		old := before[t.Field]
 		if len(old) == 0 || len(*t.Text) == 0 {

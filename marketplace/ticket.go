@@ -338,6 +338,17 @@ func (m *Market) enter(ctx context.Context, t *Ticket, user ID) error {
 	return m.spend(ctx, t)
 }
 
+// Recipient is the address to which the link goes; nil where it goes to none.
+func (t *Ticket) Recipient() *string { return maybe(t.Email) }
+
+// maybe is nil for an empty string.
+func maybe(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
 // text is what an optional string says.
 func text(s *string) string {
 	if s == nil {

@@ -54,9 +54,9 @@ type Factor struct {
 
 // An Identity is how another provider knows the user (OpenID Connect).
 type Identity struct {
-	Issuer  string `json:"issuer"`
-	Subject string `json:"subject"`
-	Email   string `json:"email,omitempty"` // as the provider said, for people
+	Issuer  string  `json:"issuer"`
+	Subject string  `json:"subject"`
+	Email   *string `json:"email,omitempty"` // as the provider said, for people
 }
 
 func (i Identity) claim() string { return "identity:" + hashed(i.Issuer+"\x00"+i.Subject) }
@@ -134,8 +134,8 @@ func (m *Market) EditUser(ctx context.Context, in EditUserInput) (*User, error) 
 		id = *in.ID
 	}
 	return update(ctx, m, MayEditUser, id, versionOf(in.Version), func(u *User) error {
-		u.mark("EDIT", in.Content.fields())
-		if err := in.Content.apply(u, userContent); err != nil {
+		u.mark("EDIT", fieldsOf(in.Content))
+		if err := applyPatch(in.Content, u, userContent); err != nil {
 			return err
 		}
 		u.planDigest(m.clock())
