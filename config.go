@@ -1,17 +1,21 @@
 package main
 
 import (
+	"encoding/base64"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"citymarket/marketplace"
 )
 
 // config is everything that can be set. Each flag can be given as an
@@ -23,6 +27,10 @@ type config struct {
 	store       string
 	sample      bool
 	origins     string
+	url         string // under which people reach the server, without a slash at its end
+	key         string // base64 of marketplace.KeySize bytes
+	proxies     int
+	demo        bool
 	timeout     time.Duration
 	concurrency int
 	logLevel    slog.Level
@@ -70,6 +78,10 @@ func configure(command string, args []string, getenv func(string) string, log io
 	case "serve":
 		f.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
 		f.StringVar(&c.origins, "origins", "", "web `origins` whose pages may use the API from a browser, https://a.example, separated by commas; empty: only its own")
+		f.StringVar(&c.url, "url", "", "`address` under which people reach the server, for links in letters and for cookies; empty: http:// and -addr")
+		f.StringVar(&c.key, "key", "", "`secret` that seals what a reader of the database must not be able to use: 32 bytes in base64, the same for all servers of a database; empty: the file key in the data directory, which is made when missing")
+		f.IntVar(&c.proxies, "proxies", 0, "how many trusted `proxies` stand in front of the server and add to X-Forwarded-For")
+		f.BoolVar(&c.demo, "demo", false, "let the users of the sample marketplace sign in; only on a loopback address")
 		f.DurationVar(&c.timeout, "timeout", 10*time.Second, "longest `time` that a request is worked on")
 		f.IntVar(&c.concurrency, "concurrency", 64, "how many API `requests` are worked on at once; more wait a moment, then are refused")
 	}
@@ -135,6 +147,18 @@ func (c config) sizes() []int {
 	return list
 }
 
+// keyBytes is the key; nil where none was given.
+func (c config) keyBytes() ([]byte, error) {
+	if c.key == "" {
+		return nil, nil
+	}
+	key, err := base64.StdEncoding.DecodeString(c.key)
+	if err != nil || len(key) != marketplace.KeySize {
+		return nil, fmt.Errorf("-key must be %d random bytes in base64, as `openssl rand -base64 %d` makes them", marketplace.KeySize, marketplace.KeySize)
+	}
+	return key, nil
+}
+
 func (c config) check(command string) error {
 	if command == "bench search" {
 		if c.sizes() == nil {
@@ -154,8 +178,21 @@ func (c config) check(command string) error {
 		}
 		return nil
 	}
-	if _, _, err := net.SplitHostPort(c.addr); err != nil {
+	host, _, err := net.SplitHostPort(c.addr)
+	if err != nil {
 		return fmt.Errorf("-addr must be a host and a port such as 127.0.0.1:8080: %w", err)
+	}
+	if ip := net.ParseIP(host); c.demo && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("-demo needs a loopback -addr such as 127.0.0.1:8080: everybody knows how its users sign in")
+	}
+	if u, err := url.Parse(c.url); c.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" || u.User != nil) {
+		return fmt.Errorf("-url must be an address without a path such as https://market.example.org")
+	}
+	if _, err := c.keyBytes(); err != nil {
+		return err
+	}
+	if c.proxies < 0 || c.proxies > 10 {
+		return fmt.Errorf("-proxies must be 0 to 10")
 	}
 	for _, o := range c.trusted() {
 		if err := http.NewCrossOriginProtection().AddTrustedOrigin(o); err != nil {

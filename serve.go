@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -54,17 +58,33 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	defer follower.Wait()
 	defer unfollow()
 
-	market := marketplace.New(store, index, marketplace.Options{})
+	key, err := openKey(c)
+	if err != nil {
+		return err
+	}
+	if c.url == "" {
+		c.url = addressOf(listener.Addr())
+	}
+	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo})
 	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
 		return err
 	}
 	awaitIndex(ctx, index, log)
+	first, err := market.FirstInvitation(ctx)
+	if err != nil {
+		return err
+	}
+	working, stop := context.WithCancel(context.Background())
+	var worker sync.WaitGroup
+	worker.Go(func() { market.Work(working, logger) })
+	defer worker.Wait()
+	defer stop()
 
 	server := newServer(market, index, c, logger)
 	logger.Debug("serving", "address", listener.Addr().String(), "documents", index.Status().Documents)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	welcome(out, listener.Addr())
+	welcome(out, listener.Addr(), c.url, first)
 	select {
 	case err := <-failed:
 		return err
@@ -129,9 +149,43 @@ func awaitIndex(ctx context.Context, index *search.Index, log io.Writer) {
 	}
 }
 
-func welcome(out io.Writer, addr net.Addr) {
-	url := "http://" + strings.Replace(addr.String(), "[::]", "localhost", 1)
-	fmt.Fprintf(out, "Citymarket is ready.\n  explorer  %s/graphiql\n  API       %s/graphql\nStop it with Ctrl-C.\n", url, url)
+// addressOf is the address of a listener as a browser takes it.
+func addressOf(a net.Addr) string {
+	return "http://" + strings.Replace(a.String(), "[::]", "localhost", 1)
+}
+
+func welcome(out io.Writer, a net.Addr, public, first string) {
+	local := addressOf(a)
+	fmt.Fprintf(out, "Citymarket is ready.\n  explorer  %s/graphiql\n  API       %s/graphql\n", local, local)
+	if first != "" {
+		fmt.Fprintf(out, "Nobody runs the network yet. The first administrator makes their account here; the link holds once, until the next start:\n  %s/account#invitation=%s\n", public, first)
+	}
+	fmt.Fprintln(out, "Stop it with Ctrl-C.")
+}
+
+// openKey reads the key that seals what the database must not tell, and makes
+// it at the first start. Whoever loses it loses second factors and webhooks.
+func openKey(c config) ([]byte, error) {
+	if key, err := c.keyBytes(); key != nil || err != nil {
+		return key, err
+	}
+	path := filepath.Join(c.data, "key")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key := make([]byte, marketplace.KeySize)
+		rand.Read(key)
+		text = []byte(base64.StdEncoding.EncodeToString(key) + "\n")
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the key: %w", err)
+	}
+	c.key = strings.TrimSpace(string(text))
+	key, err := c.keyBytes()
+	if err != nil {
+		return nil, fmt.Errorf("the file %s: %w", path, err)
+	}
+	return key, nil
 }
 
 // newLogger writes for people on a terminal and JSON elsewhere.

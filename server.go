@@ -27,8 +27,9 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &graph.Resolver{Market: market}})
 	api := graph.NewHandler(schema, graph.Options{Timeout: c.timeout, Log: log})
 
+	door := newDoor(market, c, log)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", forViewer(limit(c.concurrency, api)))
+	mux.Handle("/graphql", door.open(limit(c.concurrency, api)))
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)
 	mux.Handle("/graphiql/", explorer)
@@ -118,15 +119,6 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// forViewer begins a request for whoever sent it.
-func forViewer(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Add("Vary", "Accept-Language")
-		viewer := marketplace.Viewer{Languages: marketplace.AcceptedLanguages(r.Header.Get("Accept-Language"))}
-		next.ServeHTTP(w, r.WithContext(marketplace.WithViewer(r.Context(), viewer)))
-	})
-}
-
 // limit lets n requests be worked on at once. As many again wait for a
 // second at most; the rest are refused at once, so that those that were
 // accepted are still answered in time.
@@ -155,10 +147,7 @@ func limit(n int, next http.Handler) http.Handler {
 
 func busy(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "1")
-	writeJSON(w, http.StatusServiceUnavailable, map[string]any{"errors": []any{map[string]any{
-		"message":    "the server is busy; try again in a moment",
-		"extensions": map[string]any{"code": "UNAVAILABLE"},
-	}}})
+	refuse(w, http.StatusServiceUnavailable, "UNAVAILABLE", "the server is busy; try again in a moment")
 }
 
 // ready says whether the server can answer. It stays ready while the index

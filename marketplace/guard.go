@@ -35,6 +35,9 @@ type Options struct {
 	// URL is the address under which people reach the server, without a slash
 	// at its end; links in letters begin with it.
 	URL string
+	// Alone says that no other process uses the store, so that the worker
+	// need not ask whether another one works.
+	Alone bool
 	// Demo lets the users of the sample data sign in.
 	Demo bool
 }
@@ -350,6 +353,34 @@ func (m *Market) erase(ctx context.Context, doc entity) error {
 		return nil // somebody else was faster, or it came back
 	}
 	return err
+}
+
+// position returns how far a follower has come; a new one where there is none.
+func (m *Market) position(ctx context.Context, id ID) (*position, error) {
+	p := &position{Meta: Meta{ID: id}}
+	d, err := m.store.Get(ctx, kindPosition, string(id))
+	if errors.Is(err, ErrNotFound) {
+		return p, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.rev = d.Rev
+	return p, d.Decode(p)
+}
+
+// keep saves how far a follower has come, or ErrStale where somebody else has.
+func (m *Market) keep(ctx context.Context, p *position) error {
+	rev, err := m.store.Put(ctx, Write{Kind: kindPosition, ID: string(p.ID), Rev: p.rev, Value: p})
+	if err == nil {
+		p.rev = rev
+	}
+	return err
+}
+
+// changes reads the feed.
+func (m *Market) changes(ctx context.Context, q FeedQuery) (Feed, error) {
+	return m.store.Changes(ctx, q)
 }
 
 // several returns the visible documents of the ids in their order, without

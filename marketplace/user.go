@@ -41,6 +41,7 @@ type User struct {
 var KindUser = registerRecord("user", func() entity { return new(User) },
 	Index{Equal: []string{"email"}},
 	Index{Has: "identities.subject"},
+	Index{Has: "members"},
 	Index{Sort: "createdAt"},
 	Index{Sort: "digestAt"})
 
@@ -206,6 +207,16 @@ func (m *Market) ViewerUser(ctx context.Context) (*User, error) {
 		return nil, nil
 	}
 	return get[*User](ctx, m, id)
+}
+
+// LanguagesOf are the languages that the viewer's user reads; none where that
+// cannot be found out.
+func (m *Market) LanguagesOf(ctx context.Context) []Language {
+	u, err := m.ViewerUser(ctx)
+	if err != nil || u == nil {
+		return nil
+	}
+	return u.Languages
 }
 
 // userByEmail finds a user by their address, or ErrNotFound.
