@@ -96,7 +96,7 @@ func New(c Config) (*Server, error) {
 		policy = mail.TLSOpportunistic
 	}
 	s.options = []mail.Option{
-		mail.WithTimeout(2 * s.timeout), // of each step; the context ends all of them earlier
+		mail.WithTimeout(s.timeout + time.Minute), // of each step; the context ends all of them earlier
 		mail.WithTLSConfig(s.tls), mail.WithTLSPolicy(policy), mail.WithHELO(domainOf(from)),
 		mail.WithoutNoop(), mail.WithoutRset(), // one mail a connection
 	}
@@ -170,7 +170,7 @@ func (s *Server) deliver(ctx context.Context, msg *mail.Msg, to string) error {
 		return fmt.Errorf("smtpmail: %s: %w", s.address, err)
 	}
 	err = client.SendWithSMTPClient(session, msg)
-	if err == nil || msg.IsDelivered() {
+	if err == nil {
 		// A server that accepted the mail has it, however it takes leave.
 		_ = conn.SetDeadline(time.Now().Add(time.Second))
 		_ = session.Quit()
