@@ -123,13 +123,12 @@ func (s *Server) Send(ctx context.Context, m marketplace.Mail) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("the server took longer than %v", s.timeout))
 	defer cancel()
-	if err := s.deliver(ctx, msg, m.To.Address); err != nil {
-		if ctx.Err() != nil { // what the connection says then is only that it was closed
-			err = context.Cause(ctx)
-		}
-		return err
+	err = s.deliver(ctx, msg, m.To.Address)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, marketplace.ErrMailRefused) {
+		// What the connection says then is only that it was closed.
+		return fmt.Errorf("smtpmail: %s: %w", s.address, context.Cause(ctx))
 	}
-	return nil
+	return err
 }
 
 // deliver sends a message over a connection of its own.
@@ -167,7 +166,7 @@ func (s *Server) deliver(ctx context.Context, msg *mail.Msg, to string) error {
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return fmt.Errorf("smtpmail: %s: %w", s.address, err)
+		return fmt.Errorf("smtpmail: %s: %s", s.address, shorten(err))
 	}
 	err = client.SendWithSMTPClient(session, msg)
 	if err == nil {
