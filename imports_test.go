@@ -21,6 +21,7 @@ var allowed = map[string]struct {
 	"citymarket/marketplace":                               {nil, []string{"golang.org/x/text"}},
 	"citymarket/marketplace/storetest":                     {[]string{"marketplace"}, []string{"pgregory.net/rapid"}},
 	"citymarket/marketplace/sqlitestore":                   {[]string{"marketplace"}, []string{"modernc.org/sqlite", "golang.org/x/sync"}},
+	"citymarket/marketplace/filestore":                     {[]string{"marketplace"}, nil},
 	"citymarket/marketplace/mongostore":                    {[]string{"marketplace"}, []string{"go.mongodb.org/mongo-driver/v2"}},
 	"citymarket/marketplace/mongostore/internal/fakemongo": {nil, []string{"go.mongodb.org/mongo-driver/v2"}},
 	"citymarket/search":                                    {[]string{"marketplace"}, []string{"github.com/blevesearch/", "golang.org/x/text", "golang.org/x/sync", "github.com/RoaringBitmap/roaring/v2", "go.etcd.io/bbolt"}},
