@@ -209,10 +209,12 @@ func testFilesBroken(t *testing.T, o FilesOpener) {
 	f := o.Open(t)
 	broken := errors.New("the sender hung up")
 	for _, n := range []int{0, 10, mib, mib + 7} {
-		b := noise(n)
-		_, _, err := f.Put(t.Context(), io.MultiReader(bytes.NewReader(b), iotest.ErrReader(broken)), 10*mib)
-		wantErr(t, err, broken, "put of a reader that breaks after %d bytes", n)
-		wantNoFile(t, f, hashOf(b))
+		for _, broken := range []error{broken, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+			b := noise(n)
+			_, _, err := f.Put(t.Context(), io.MultiReader(bytes.NewReader(b), iotest.ErrReader(broken)), 10*mib)
+			wantErr(t, err, broken, "put of a reader that breaks after %d bytes", n)
+			wantNoFile(t, f, hashOf(b))
+		}
 	}
 	if all := listFiles(t, f, 10); len(all) != 0 {
 		t.Errorf("broken uploads are listed: %v", all)
