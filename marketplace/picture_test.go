@@ -220,13 +220,13 @@ func thumbnails(t testing.TB, b []byte) []Thumbnail {
 func TestThumbnailSizes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ picture, small, large image.Point }{
-		{image.Pt(3000, 1500), image.Pt(320, 160), image.Pt(1280, 640)},
-		{image.Pt(1280, 700), image.Pt(320, 175), image.Pt(1280, 700)},
+		{image.Pt(2600, 130), image.Pt(320, 16), image.Pt(1280, 64)},
+		{image.Pt(1280, 70), image.Pt(320, 18), image.Pt(1280, 70)},
 		{image.Pt(1279, 10), image.Pt(320, 3), image.Pt(1279, 10)},
-		{image.Pt(800, 600), image.Pt(320, 240), image.Pt(800, 600)},
-		{image.Pt(320, 240), image.Pt(320, 240), image.Point{}},
+		{image.Pt(800, 60), image.Pt(320, 24), image.Pt(800, 60)},
+		{image.Pt(320, 24), image.Pt(320, 24), image.Point{}},
 		{image.Pt(1, 1), image.Pt(1, 1), image.Point{}},
-		{image.Pt(500, 5000), image.Pt(64, 640), image.Pt(256, 2560)}, // at most twice as high as the width
+		{image.Pt(100, 5000), image.Pt(13, 640), image.Pt(51, 2560)}, // at most twice as high as the width
 		{image.Pt(1, 20_000), image.Pt(1, 640), image.Pt(1, 2560)},
 		{image.Pt(20_000, 1), image.Pt(320, 1), image.Pt(1280, 1)},
 		{image.Pt(10_000, 30), image.Pt(320, 1), image.Pt(1280, 4)},
@@ -303,14 +303,13 @@ func TestThumbnailsAreUpright(t *testing.T) {
 
 func TestThumbnailsShowThePicture(t *testing.T) {
 	t.Parallel()
-	big := gradient(4000, 3000)
+	big := gradient(3900, 150)
 	for name, b := range map[string][]byte{"PNG": encodePNG(t, big), "JPEG": encodeJPEG(t, big)} {
 		for _, th := range thumbnails(t, b) {
 			m, _ := decodeAny(th.Data)
 			for _, at := range []image.Point{{1, 1}, {th.Width / 2, 1}, {th.Width - 2, th.Height - 2}} {
-				want := big.RGBAAt(at.X*4000/th.Width, at.Y*3000/th.Height)
+				want := big.RGBAAt(at.X*3900/th.Width, at.Y*150/th.Height)
 				got := color.RGBAModel.Convert(m.At(at.X, at.Y)).(color.RGBA)
-				got.G = want.G // which repeats every 256 rows
 				if !near(got, int(want.R), int(want.G), int(want.B)) {
 					t.Errorf("%s at %v: %v, want about %v", name, at, got, want)
 				}
@@ -318,9 +317,9 @@ func TestThumbnailsShowThePicture(t *testing.T) {
 		}
 	}
 	// What is transparent stays so.
-	glass := image.NewNRGBA(image.Rect(0, 0, 700, 300))
+	glass := image.NewNRGBA(image.Rect(0, 0, 700, 30))
 	for x := range 350 {
-		for y := range 300 {
+		for y := range 30 {
 			glass.SetNRGBA(x, y, color.NRGBA{200, 100, 0, 128})
 		}
 	}
@@ -372,7 +371,7 @@ func TestDamagedPictures(t *testing.T) {
 	damaged := map[string][]byte{
 		"a header of 20,000 x 2,000 and nothing else": pngHeader(20_000, 2_000),
 		"no picture":     []byte(pdf),
-		"101 scans":      manyScans(t, 101),
+		"41 scans":       manyScans(t, 41),
 		"two beginnings": insert(encodeJPEG(t, gradient(9, 9)), 2, []byte{0xff, markerSOI}),
 	}
 	for name, b := range withSecrets(t) {
@@ -399,8 +398,8 @@ func TestDamagedPictures(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := Clean(t.Context(), io.Discard, bytes.NewReader(damaged["101 scans"]), TypeJPEG); !errors.Is(err, ErrInvalid) {
-		t.Errorf("101 scans are cleaned: %v", err)
+	if err := Clean(t.Context(), io.Discard, bytes.NewReader(damaged["41 scans"]), TypeJPEG); !errors.Is(err, ErrInvalid) {
+		t.Errorf("41 scans are cleaned: %v", err)
 	}
 	for kind := range fileTypes { // of another type than was said
 		if err := Clean(t.Context(), io.Discard, strings.NewReader(pdf), kind); kind.IsPicture() != errors.Is(err, ErrInvalid) {
