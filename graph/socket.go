@@ -230,7 +230,7 @@ func (s *socket) receive(m *incoming) {
 // message names.
 func (s *socket) acknowledge(m *incoming) {
 	if s.acknowledged.Load() {
-		s.end(closeOverLimit, "Too many initialisation requests")
+		s.end(closeTooMany, "Too many initialisation requests")
 		return
 	}
 	if m.authorization != nil && s.Authenticate != nil {

@@ -57,43 +57,48 @@ func (s *streaming) execute(ctx context.Context, exec graphql.GraphExecutor, par
 		out.deny()
 		return
 	}
-	release, err := s.Work(ctx)
-	if err != nil {
-		_ = out.send(refusedWith(codeUnavailable, "the server is busy; try again in a moment"))
-		return
-	}
-	defer func() { release() }()
-	op, errs := exec.CreateOperationContext(ctx, params)
-	if errs != nil {
-		_ = out.send(exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
-		return
-	}
-	if op.Operation.Operation != ast.Subscription {
-		ctx, cancel := context.WithTimeout(ctx, s.Timeout)
-		defer cancel()
-		next, ctx := exec.DispatchOperation(ctx, op)
-		response := next(ctx)
-		if response == nil { // the deadline passed before the work began
-			response = refusedWith(codeUnavailable, tookTooLong)
-		}
+	next, ctx, response := s.begin(ctx, cancel, exec, params)
+	if response != nil {
 		_ = out.send(response)
 		return
 	}
 	defer context.AfterFunc(s.stopping, cancel)()
-	late := time.AfterFunc(s.Timeout, cancel)
-	next, ctx := exec.DispatchOperation(ctx, op)
-	if !late.Stop() {
-		_ = out.send(refusedWith(codeUnavailable, tookTooLong))
-		return
-	}
-	// A subscription works only while it makes an answer, which cannot be told
-	// from waiting for an event; so it keeps no working place.
-	release()
-	release = func() {}
 	s.follow(graphql.WithFieldContext(ctx, &graphql.FieldContext{
 		// gqlgen leaves the field out of the paths of errors in events.
 		Object: c.root.ObjectDefinition.Name, Field: c.root, Args: map[string]any{},
 	}), c, exec, next, out)
+}
+
+// begin makes the only answer of an operation, or begins a subscription. It
+// has a working place meanwhile, and not while the answer is sent, since a
+// client may take its time. Nor has a subscription one afterwards: its work on
+// an event cannot be told from its waiting for one.
+func (s *streaming) begin(ctx context.Context, cancel context.CancelFunc, exec graphql.GraphExecutor, params *graphql.RawParams) (graphql.ResponseHandler, context.Context, *graphql.Response) {
+	release, err := s.Work(ctx)
+	if err != nil {
+		return nil, ctx, refusedWith(codeUnavailable, "the server is busy; try again in a moment")
+	}
+	defer release()
+	op, errs := exec.CreateOperationContext(ctx, params)
+	if errs != nil {
+		return nil, ctx, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs)
+	}
+	if op.Operation.Operation == ast.Subscription {
+		late := time.AfterFunc(s.Timeout, cancel)
+		next, ctx := exec.DispatchOperation(ctx, op)
+		if !late.Stop() {
+			return nil, ctx, refusedWith(codeUnavailable, tookTooLong)
+		}
+		return next, ctx, nil
+	}
+	ctx, stop := context.WithTimeout(ctx, s.Timeout)
+	defer stop()
+	next, ctx := exec.DispatchOperation(ctx, op)
+	response := next(ctx)
+	if response == nil { // the deadline passed before the work began
+		response = refusedWith(codeUnavailable, tookTooLong)
+	}
+	return nil, ctx, response
 }
 
 // follow sends the events of a subscription until there are no more.

@@ -19,21 +19,28 @@ const protocol = "graphql-transport-ws"
 
 // Bounds of one WebSocket.
 const (
-	initTimeout       = 5 * time.Second // from the handshake until the connection is acknowledged
-	maxSocketMessage  = 64 << 10        // bytes that come in one message
-	maxOperations     = 100             // that run at the same time
-	maxOperationID    = 80              // bytes, so that a closing reason has room for it
-	queuedMessages    = 16              // that wait to be written; each operation makes one more at most
-	pingEvery         = 30 * time.Second
-	closeTimeout      = 5 * time.Second // for the client to agree that the socket is closed
-	maxTurnedAway     = 100             // sockets that are being told why they are closed
-	closeOverLimit    = websocket.StatusCode(4429)
-	closeForbidden    = websocket.StatusCode(4403)
+	initTimeout      = 5 * time.Second  // from the handshake until the connection is acknowledged
+	pingEvery        = 30 * time.Second // to find out whether the client is still there
+	closeTimeout     = 5 * time.Second  // for the client to agree that the socket is closed
+	maxSocketMessage = 64 << 10         // bytes that come in one message
+	maxOperations    = 100              // that run at the same time
+	maxOperationID   = 80               // bytes, so that the reason for closing has room for it
+	queuedMessages   = 16               // that wait to be written; each operation makes one more at most
+)
+
+// maxTurnedAway is how many sockets at a time are told why they are closed as
+// soon as they are open.
+const maxTurnedAway = 100
+
+// Codes of the protocol that sockets are closed with.
+const (
 	closeInvalid      = websocket.StatusCode(4400)
 	closeUnauthorized = websocket.StatusCode(4401)
+	closeForbidden    = websocket.StatusCode(4403)
 	closeProtocol     = websocket.StatusCode(4406)
 	closeInitTimeout  = websocket.StatusCode(4408)
 	closeDuplicate    = websocket.StatusCode(4409)
+	closeTooMany      = websocket.StatusCode(4429)
 )
 
 // overWebSocket speaks graphql-transport-ws. A WebSocket carries any number of
@@ -136,7 +143,7 @@ func (t overWebSocket) turnAway(a *answer, r *http.Request, why error) {
 		a.refuse(refusedStream(a.Header(), why))
 		return
 	case errors.Is(why, errClientsFull):
-		code, reason = closeOverLimit, "Too many streams"
+		code, reason = closeTooMany, "Too many streams"
 	}
 	select {
 	case t.turnedAway <- struct{}{}:
