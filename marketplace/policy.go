@@ -53,6 +53,8 @@ type Permission struct {
 	of func(entity) []ID
 	// session asks for a session: a token will not do.
 	session bool
+	// reads says that nothing is changed by it: a token that may only read will do.
+	reads bool
 }
 
 // Who may do what. The matrix in testdata/policy.txt shows it.
@@ -68,21 +70,21 @@ var (
 	MayEditAccount       = Permission{verb: "change how this user signs in", who: self, session: true}
 	MayRecoverAccount    = Permission{verb: "recover an account by a secret link", who: everybody}
 	MaySuspendUser       = Permission{verb: "suspend this user", who: networkAdmin}
-	MayListUsers         = Permission{verb: "list all users", who: staff}
+	MayListUsers         = Permission{verb: "list all users", who: staff, reads: true}
 	MayPlaceUser         = Permission{verb: "add a user without an invitation", who: networkAdmin}
 	MayManageTeam        = Permission{verb: "manage the people of this member", who: ownOwner | officers}
 	MayManageSecretariat = Permission{verb: "manage the people of the secretariat", who: networkAdmin}
 	MayJoinTeam          = Permission{verb: "join a team by an invitation", who: everybody}
 	MayLeaveTeam         = Permission{verb: "leave a team", who: editors | ownViewer | staff}
 
-	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff}
-	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff}
+	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff, reads: true}
+	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff, reads: true}
 
 	MayDraftSolution     = Permission{verb: "add a solution for this company", who: editors | officers}
 	MayEditSolution      = Permission{verb: "edit this solution", who: editors | officers}
 	MayPlaceSolution     = Permission{verb: "add a solution that is not a draft", who: officers}
 	MayPublishSolution   = Permission{verb: "publish this solution without a review", who: editors | officers} // where the network has none
-	MaySeeReview         = Permission{verb: "see the review of this solution", who: ownViewer | editors | staff}
+	MaySeeReview         = Permission{verb: "see the review of this solution", who: ownViewer | editors | staff, reads: true}
 	MayReviewSolution    = Permission{verb: "review this solution", who: officers}
 	MayConfirmDeployment = Permission{verb: "confirm a deployment in this city", who: editors, of: deploymentCities}
 
@@ -157,7 +159,7 @@ func (may Permission) checkFor(ctx context.Context, parties ...ID) error {
 	switch {
 	case rolesOf(v.Actor, parties)&may.who == 0:
 		return &ForbiddenError{Verb: may.verb, Signed: v.IsSignedIn()}
-	case v.Actor.ReadOnly && v.Actor.Via != "":
+	case v.Actor.ReadOnly && !may.reads:
 		return &ForbiddenError{Verb: may.verb + " with a token that may only read", Signed: true}
 	case may.session && v.Actor.Via.Kind() != KindSession:
 		return &ForbiddenError{Verb: may.verb + " with a token: sign in", Signed: true}
