@@ -33,12 +33,18 @@ type Message struct {
 	ReplyTo  ID         `json:"replyTo,omitempty"` // a message of the same thread
 	EditedAt *time.Time `json:"editedAt,omitempty"`
 	Removal  *Removal   `json:"removal,omitempty"`
+
+	// Key is the author and a word of the client's own, hashed. It is not the
+	// id, as it is elsewhere, since ids put what was written within a second
+	// in order.
+	Key string `json:"key,omitempty"`
 }
 
 // KindMessage is the kind of Message.
 var KindMessage = registerRecord("message", func() entity { return new(Message) },
-	Index{Equal: []string{"thread"}, Sort: "createdAt"},
-	Index{Equal: []string{"thread", "member"}})
+	Index{Equal: []string{"thread"}},
+	Index{Equal: []string{"thread", "member"}},
+	Index{Equal: []string{"key"}})
 
 // A Mention names a member or a user whom a message wants to reach.
 type Mention struct {
@@ -75,6 +81,13 @@ func (*Message) kind() Kind          { return KindMessage }
 func (d *Message) parties() []ID     { return sides(d.City, d.Company, d.Member) }
 func (d *Message) refs() []ID        { return []ID{d.Proposal, d.Company, d.Member, d.ReplyTo} }
 func (d *Message) audience() []Group { return threadAudience(d.City, d.Company) }
+
+func (d *Message) claims() []string {
+	if d.Key == "" {
+		return nil
+	}
+	return []string{"key:" + d.Key}
+}
 
 // IsNode marks messages as something with an id of its own.
 func (*Message) IsNode() {}
@@ -170,7 +183,7 @@ func (m *Market) WriteMessage(ctx context.Context, in WriteMessageInput) (*Messa
 	if err := may.check(ctx, d); err != nil {
 		return nil, err
 	}
-	d, err = keyed(ctx, m, d, in.Key, func(ctx context.Context, d *Message) error {
+	if d, err = m.sendOnce(ctx, d, in.Key, func() error {
 		if err := m.limit(ctx, limitMessage, string(d.Author)); err != nil {
 			return err
 		}
@@ -181,11 +194,34 @@ func (m *Market) WriteMessage(ctx context.Context, in WriteMessageInput) (*Messa
 			return err
 		}
 		return create(ctx, m, may, d)
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, err
 	}
 	return d, m.noteThread(ctx, d)
+}
+
+// sendOnce sends a message; where one was sent under the same key before, it
+// returns that one.
+func (m *Market) sendOnce(ctx context.Context, d *Message, key *string, send func() error) (*Message, error) {
+	if key == nil {
+		return d, send()
+	}
+	var p problems
+	if checkString(&p, "key", *key, 200, true); p.err() != nil {
+		return nil, p.err()
+	}
+	d.Key = hashed(string(d.Author) + "\x00" + *key)
+	sent := Condition{Field: "key", Op: Eq, Value: d.Key}
+	earlier, err := only[*Message](ctx, m, KindMessage, sent)
+	if !errors.Is(err, ErrNotFound) {
+		return earlier, err
+	}
+	if err := send(); taken(err, "key") {
+		return only[*Message](ctx, m, KindMessage, sent)
+	} else if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 var errNoProposal = invalid("proposal", "NOT_FOUND", "there is no such proposal")
@@ -196,7 +232,7 @@ func (m *Market) isBegun(ctx context.Context, d *Message) (bool, error) {
 	if !d.IsPrivate() {
 		return false, nil
 	}
-	first, err := find[*Message](ctx, m, KindMessage, Query{Where: []Condition{{Field: "thread", Op: Eq, Value: d.Thread}}, Sort: "createdAt", Limit: 1})
+	first, err := find[*Message](ctx, m, KindMessage, Query{Where: []Condition{{Field: "thread", Op: Eq, Value: d.Thread}}, Limit: 1})
 	return len(first) > 0, err
 }
 
@@ -421,7 +457,7 @@ func (m *Market) Messages(ctx context.Context, proposal ID, company *ID, s Slice
 	if !reads {
 		return emptyPage[*Message](s)
 	}
-	return page[*Message](ctx, m, KindMessage, Query{Where: []Condition{{Field: "thread", Op: Eq, Value: threadID(proposal, with)}}, Sort: "createdAt"}, s)
+	return page[*Message](ctx, m, KindMessage, Query{Where: []Condition{{Field: "thread", Op: Eq, Value: threadID(proposal, with)}}}, s)
 }
 
 // Names of the pages of messages in the API.
