@@ -40,7 +40,7 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing}
+	followers = []follower{settling, joining, placing, threading}
 	chores = []chore{expiring}
 }
 
