@@ -30,6 +30,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	door := newDoor(market, c, log)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", door.open(limit(c.concurrency, api)))
+	newTransfers(market, door, log).handle(mux)
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)
 	mux.Handle("/graphiql/", explorer)

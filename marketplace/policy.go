@@ -53,6 +53,8 @@ type Permission struct {
 	of func(entity) []ID
 	// session asks for a session: a token will not do.
 	session bool
+	// reading is for what changes nothing: a token that may only read will do.
+	reading bool
 }
 
 // Who may do what. The matrix in testdata/policy.txt shows it.
@@ -68,21 +70,21 @@ var (
 	MayEditAccount       = Permission{verb: "change how this user signs in", who: self, session: true}
 	MayRecoverAccount    = Permission{verb: "recover an account by a secret link", who: everybody}
 	MaySuspendUser       = Permission{verb: "suspend this user", who: networkAdmin}
-	MayListUsers         = Permission{verb: "list all users", who: staff}
+	MayListUsers         = Permission{verb: "list all users", who: staff, reading: true}
 	MayPlaceUser         = Permission{verb: "add a user without an invitation", who: networkAdmin}
 	MayManageTeam        = Permission{verb: "manage the people of this member", who: ownOwner | officers}
 	MayManageSecretariat = Permission{verb: "manage the people of the secretariat", who: networkAdmin}
 	MayJoinTeam          = Permission{verb: "join a team by an invitation", who: everybody}
 	MayLeaveTeam         = Permission{verb: "leave a team", who: editors | ownViewer | staff}
 
-	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff}
-	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff}
+	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff, reading: true}
+	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff, reading: true}
 
 	MayDraftSolution     = Permission{verb: "add a solution for this company", who: editors | officers}
 	MayEditSolution      = Permission{verb: "edit this solution", who: editors | officers}
 	MayPlaceSolution     = Permission{verb: "add a solution that is not a draft", who: officers}
 	MayPublishSolution   = Permission{verb: "publish this solution without a review", who: editors | officers} // where the network has none
-	MaySeeReview         = Permission{verb: "see the review of this solution", who: ownViewer | editors | staff}
+	MaySeeReview         = Permission{verb: "see the review of this solution", who: ownViewer | editors | staff, reading: true}
 	MayReviewSolution    = Permission{verb: "review this solution", who: officers}
 	MayConfirmDeployment = Permission{verb: "confirm a deployment in this city", who: editors, of: deploymentCities}
 
@@ -90,6 +92,10 @@ var (
 	MayEditProposal    = Permission{verb: "edit this proposal", who: editors | officers}
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
+
+	MayImportSolutions = Permission{verb: "import solutions for this company", who: editors | officers}
+	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reading: true}
+	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reading: true}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -100,6 +106,7 @@ var permissions = []Permission{
 	MayReadAuditLog, MayReadMemberLog,
 	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
+	MayImportSolutions, MayReadImports, MayExportMember,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:
@@ -157,7 +164,7 @@ func (may Permission) checkFor(ctx context.Context, parties ...ID) error {
 	switch {
 	case rolesOf(v.Actor, parties)&may.who == 0:
 		return &ForbiddenError{Verb: may.verb, Signed: v.IsSignedIn()}
-	case v.Actor.ReadOnly && v.Actor.Via != "":
+	case v.Actor.ReadOnly && v.Actor.Via != "" && !may.reading:
 		return &ForbiddenError{Verb: may.verb + " with a token that may only read", Signed: true}
 	case may.session && v.Actor.Via.Kind() != KindSession:
 		return &ForbiddenError{Verb: may.verb + " with a token: sign in", Signed: true}
