@@ -107,7 +107,9 @@ func jsonRows(file io.Reader) iter.Seq2[*importRow, error] {
 			}
 			if line = bytes.TrimSpace(line); len(line) > 0 {
 				row := &importRow{line: n}
-				row.parse(line)
+				if row.parse(line) {
+					continue
+				}
 				if !yield(row, nil) {
 					return
 				}
@@ -132,21 +134,22 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// parse reads the fields of a JSON object in their order.
-func (row *importRow) parse(line []byte) {
+// parse reads the fields of a JSON object in their order. It is true for the
+// line that ends an export, which says nothing.
+func (row *importRow) parse(line []byte) (ends bool) {
 	switch {
 	case len(line) > maxImportLine:
 		row.problems.addf("", "TOO_LONG", "a line has at most %d KB", maxImportLine>>10)
-		return
+		return false
 	case !utf8.Valid(line):
 		row.problems.add("", "INVALID", notUTF8)
-		return
+		return false
 	case !json.Valid(line):
 		row.problems.add("", "INVALID", "is not a JSON object")
-		return
+		return false
 	case line[0] != '{':
 		row.problems.add("", "INVALID", "must be a JSON object, one for each line")
-		return
+		return false
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.UseNumber()
@@ -158,7 +161,11 @@ func (row *importRow) parse(line []byte) {
 		_ = d.Decode(&value)
 		row.add(importField{name, name, value})
 	}
+	if len(row.fields) == 2 && row.find("complete") >= 0 && row.find("count") >= 0 {
+		return true
+	}
 	row.checkNames()
+	return false
 }
 
 func (row *importRow) add(f importField) {
