@@ -393,5 +393,6 @@ func (t *transfers) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		t.log.Error("an export or import failed", "path", r.URL.Path, "error", err)
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(t.patience))
 	refuse(w, status, code, message)
 }

@@ -37,6 +37,32 @@ type Export struct {
 	rows    iter.Seq2[row, error]
 	// kinds says that rows are of several kinds and name theirs first.
 	kinds bool
+
+	places map[place][]int // of fields that were looked for
+}
+
+// A place is where a field is: looking for it takes longer than writing it.
+type place struct {
+	of   reflect.Type
+	name string
+}
+
+// field is the field of a document that has this name in JSON; none where
+// there is no such field.
+func (e *Export) field(doc entity, name string) reflect.Value {
+	v := reflect.ValueOf(doc).Elem()
+	at, ok := e.places[place{v.Type(), name}]
+	if !ok {
+		if e.places == nil {
+			e.places = map[place][]int{}
+		}
+		at = fieldPath(v.Type(), name)
+		e.places[place{v.Type(), name}] = at
+	}
+	if at == nil {
+		return reflect.Value{}
+	}
+	return v.FieldByIndex(at)
 }
 
 // A row is a document with the context of the viewer for whom it was read.
@@ -124,14 +150,14 @@ func chain(all ...iter.Seq2[row, error]) iter.Seq2[row, error] {
 }
 
 // value is what a row has in a column; nil where it has none.
-func (r row) value(c column) (any, error) {
+func (e *Export) value(r row, c column) (any, error) {
 	if c.get != nil {
 		return c.get(r.ctx, r.doc), nil
 	}
 	if c.read != nil {
 		return c.read(r.ctx, r.market, r.doc)
 	}
-	v := fieldNamed(reflect.ValueOf(r.doc).Elem(), c.name)
+	v := e.field(r.doc, c.name)
 	switch {
 	case !v.IsValid(), v.Kind() == reflect.String && v.Len() == 0, v.Kind() == reflect.Pointer && v.IsNil():
 		return nil, nil
@@ -160,7 +186,7 @@ func (e *Export) WriteNDJSON(w io.Writer) (int, error) {
 			if c.table {
 				continue
 			}
-			value, err := r.value(c)
+			value, err := e.value(r, c)
 			if err != nil {
 				return n, err
 			}
@@ -217,7 +243,7 @@ func (e *Export) WriteCSV(w io.Writer, languages []Language) (int, error) {
 		}
 		cells = cells[:0]
 		for _, c := range e.columns {
-			value, err := r.value(c)
+			value, err := e.value(r, c)
 			if err != nil {
 				return n, err
 			}

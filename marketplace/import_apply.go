@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -217,17 +218,8 @@ func (m *Market) applyPart(ctx context.Context, i *Import) error {
 	var failed []ImportFailure
 	applied := 0
 	if part != nil {
-		for n := range part.Lines {
-			l := &part.Lines[n]
-			errs, err := m.applyLine(ctx, i, l)
-			if err != nil {
-				return err
-			}
-			if errs == nil {
-				applied++
-			} else {
-				failed = append(failed, ImportFailure{Line: l.Line, Solution: l.Solution, Errors: errs})
-			}
+		if applied, failed, err = m.applyLines(ctx, i, part.Lines); err != nil {
+			return err
 		}
 	}
 	_, err = update(ctx, m, MayImportSolutions, i.ID, i.Version(), func(i *Import) error {
@@ -252,6 +244,53 @@ func (m *Market) applyPart(ctx context.Context, i *Import) error {
 		return err
 	}
 	return m.erase(ctx, part)
+}
+
+// applyAtOnce is how many lines are written at a time, so that they share the
+// time in which the store makes writes durable. No two lines of a file are
+// about the same solution.
+const applyAtOnce = 16
+
+// applyLines writes lines. It returns how many were applied, and those that
+// could not be; an error is for trying all of them again.
+func (m *Market) applyLines(ctx context.Context, i *Import, lines []importLine) (applied int, failed []ImportFailure, err error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	next := make(chan *importLine)
+	for range min(applyAtOnce, len(lines)) {
+		all.Go(func() {
+			for l := range next {
+				errs, e := m.applySafely(ctx, i, l)
+				mu.Lock()
+				switch {
+				case e != nil:
+					err = errors.Join(err, e)
+				case errs == nil:
+					applied++
+				default:
+					failed = append(failed, ImportFailure{Line: l.Line, Solution: l.Solution, Errors: errs})
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for n := range lines {
+		next <- &lines[n]
+	}
+	close(next)
+	all.Wait()
+	slices.SortFunc(failed, func(a, b ImportFailure) int { return a.Line - b.Line })
+	return applied, failed, err
+}
+
+// applySafely turns a panic into an error, as the worker does where it calls.
+func (m *Market) applySafely(ctx context.Context, i *Import, l *importLine) (errs []UserError, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("marketplace: %s, line %d: panic: %v", i.ID, l.Line, p)
+		}
+	}()
+	return m.applyLine(ctx, i, l)
 }
 
 // applyLine writes a line, unless it was written before. It returns what kept

@@ -163,7 +163,7 @@ func TestMistakesInAFileAreNamed(t *testing.T) {
 		{"another encoding of a cell", "title:en\nZ\xfcrich\nParis\n", "2 INVALID |  INVALID\n3 ADDED\n"},
 		{"cells", "title:en,TRL,topics,media,sdgs,x\n", "1 INVALID | x INVALID\n"},
 		{"values", "title:en,TRL,topics,media,sdgs,company\n,ten,parking|nowhere,{,x,acme\nA,11,mobility,[],18,acme\nB,1,,,,rival\n",
-			"2 INVALID | TRL INVALID | media INVALID | sdgs INVALID | topics NOT_FOUND\n3 INVALID | sdgs INVALID | TRL OUT_OF_RANGE\n4 INVALID | company INVALID\n"},
+			"2 INVALID | TRL INVALID | media INVALID | sdgs INVALID | topics NOT_FOUND | title REQUIRED\n3 INVALID | sdgs INVALID | TRL OUT_OF_RANGE\n4 INVALID | company INVALID\n"},
 		{"deployments", "title:en,deployment1.place,deployment3.place,deployment3.country,deployment3.year,deployment3.city,deployment3.result:en,deployment1.country,deployment1.year\n" +
 			"A,Oslo,Bergen,NO,1,oslo," + strings.Repeat("x", 2001) + ",NO,2020\nB,,Bergen,NO,2020,bergen,,,\n",
 			"2 INVALID | deployment3.year OUT_OF_RANGE | deployment3.result:en TOO_LONG\n3 INVALID | deployment3.city NOT_FOUND\n"},
@@ -174,7 +174,7 @@ func TestMistakesInAFileAreNamed(t *testing.T) {
 		{"a long row", "title:en\n" + long + "\nB\n", "2 INVALID |  TOO_LONG\n3 ADDED\n"},
 		{"a long line", `{"title:en":"` + long + "\"}\n" + `{"title:en":"B"}`, "1 INVALID |  TOO_LONG\n2 ADDED\n"},
 		{"JSON", "{\"title:en\":\"A\"}\n[1]\n\n{\"title:en\":7}\n{\"title\":7,\"key\":{}}\n{\"colour\":1}\n{\"trl\":1,\"trl\":2}\nnull\n{\"title:en\":\"A\",\"deployments\":[{\"colour\":1}],\"topics\":[7]}",
-			"1 ADDED\n2 INVALID |  INVALID\n4 INVALID | title:en INVALID\n5 INVALID | key INVALID\n6 INVALID | colour INVALID\n7 INVALID | trl DUPLICATE\n8 INVALID |  INVALID\n9 INVALID | deployments INVALID | topics INVALID\n"},
+			"1 ADDED\n2 INVALID |  INVALID\n4 INVALID | title:en INVALID\n5 INVALID | key INVALID | title INVALID\n6 INVALID | colour INVALID | title REQUIRED\n7 INVALID | trl DUPLICATE | title REQUIRED\n8 INVALID |  INVALID\n9 INVALID | deployments INVALID | topics INVALID\n"},
 		{"paths of JSON", `{"title":[{"language":"en","text":"A"},{"language":"en","text":""}],"topics":["topic_parking","topic_nowhere"],"deployments":[{"place":"x","country":"NO","year":1}]}`,
 			"1 INVALID | topics[1] NOT_FOUND | title[1].language DUPLICATE | title[1].text REQUIRED | deployments[0].year OUT_OF_RANGE\n"},
 	} {
