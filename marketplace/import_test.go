@@ -382,6 +382,48 @@ func TestAnImportIsAppliedOnceWhereverTheServerStops(t *testing.T) {
 	}
 }
 
+// A file of several parts, beside another one, is applied once as well.
+func TestFilesOfSeveralPartsTakeTurns(t *testing.T) {
+	t.Parallel()
+	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	must(t, err)
+	t.Cleanup(func() { store.Close() })
+	whole := fill(t, store)
+	const lines = 220
+	var file strings.Builder
+	file.WriteString("title:en,company\n")
+	for i := range lines {
+		fmt.Fprintf(&file, "Thing %d,%s\n", i, []string{"acme", "rival"}[i%2])
+	}
+	sent(t, whole, acme, ImportInput{Company: "acme"}, "title:en\nAlone\n")
+	r := sent(t, whole, secretariat, ImportInput{}, file.String())
+	for killed := range 3 {
+		ctx, cancel := context.WithCancel(context.Background())
+		m := New(&mortal{Store: store, left: 150 + 40*killed, kill: cancel}, nil, Options{})
+		if err := m.CatchUp(WithViewer(ctx, Viewer{Actor: System})); err == nil {
+			t.Errorf("the worker was not stopped at %d", killed)
+		}
+		cancel()
+	}
+	must(t, whole.CatchUp(as(System)))
+	i, err := whole.Import(as(secretariat), *r.Import)
+	if err != nil || i.State != ImportDone || i.Applied != lines || i.Parts != 3 {
+		t.Errorf("%+v %v", i, err)
+	}
+	seen := map[string]bool{}
+	for _, company := range []ID{"company_acme", "company_rival"} {
+		for _, s := range solutionsOf(t, whole, company) {
+			if seen[s.Title[0].Text] {
+				t.Errorf("%s is there twice", s.Title[0].Text)
+			}
+			seen[s.Title[0].Text] = true
+		}
+	}
+	if len(seen) != lines+1 {
+		t.Errorf("%d solutions", len(seen))
+	}
+}
+
 // What has changed after a file was accepted fails its line and no other.
 func TestALineFailsOnlyForWhatCameUpLater(t *testing.T) {
 	t.Parallel()
