@@ -439,7 +439,7 @@ func (m *Market) checkRefs(ctx context.Context, p *problems, ids []ID, path func
 		return err
 	}
 	for i, d := range docs {
-		if d == nil && ids[i] != "" {
+		if d == nil && ids[i] != "" && !p.has(path(i)) {
 			p.add(path(i), "NOT_FOUND", "there is no such thing")
 		}
 	}
