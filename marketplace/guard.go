@@ -56,7 +56,7 @@ func New(store Store, finder Finder, o Options) *Market {
 	if err != nil {
 		panic(err)
 	}
-	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(), now: time.Now, wait: SettleTime}
+	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled), now: time.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}
