@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -300,7 +299,7 @@ func (s *signIn) failed(w http.ResponseWriter, err error) {
 	limited, isLimited := errors.AsType[*marketplace.RateLimitedError](err)
 	switch {
 	case isLimited:
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limited.Wait.Seconds()))))
+		w.Header().Set("Retry-After", strconv.Itoa(limited.Seconds()))
 		refuse(w, http.StatusTooManyRequests, "RATE_LIMITED", "too many tries; wait a moment")
 	case errors.Is(err, errState):
 		refuse(w, http.StatusConflict, "STATE", err.Error())

@@ -299,7 +299,7 @@ function who(user) {
   const teams = memberships.map(m => [m.member?.name.text ?? '', m.role]);
   if (secretariat) teams.push([t('secretariat'), secretariat]);
   return card(
-    h('div', { class: 'row apart' }, h('p', {}, user.email, user.isSample && h('span', { class: 'badge' }, t('sample'))),
+    h('div', { class: 'row apart' }, h('p', {}, user.email, ' ', user.isSample && h('span', { class: 'badge' }, t('sample'))),
       h('button', { type: 'button', click: async () => { await act('signOut', null, null, 'done'); await enter(); } }, t('signOut'))),
     h('ul', { class: 'list' }, teams.map(([name, role]) => h('li', {}, h('div', {}, name), h('span', { class: 'badge' }, t('role.' + role))))),
     teams.length === 0 && h('p', { class: 'quiet' }, t('noTeams')),
@@ -324,7 +324,7 @@ function profile(user) {
       },
     })),
     more(t('changeEmail'), form({
-      text: t, submit: t('sendLink'),
+      text: t, user: user.email, submit: t('sendLink'),
       fields: [{ ...email, label: t('newEmail'), autocomplete: 'email' }, ...asks(user)],
       send: async values => {
         const { done, errors } = await act('requestEmail', 'RequestEmailInput', values, 'done');
@@ -338,7 +338,7 @@ function passwords(user) {
   return section('passwords', t('password'),
     !user.hasPassword && h('p', { class: 'quiet' }, t('noPassword')),
     more(user.hasPassword ? t('changePassword') : t('setPassword'), form({
-      text: t, submit: t('setPassword'),
+      text: t, user: user.email, submit: t('setPassword'),
       fields: [...(user.hasPassword ? [{ ...password, name: 'current', label: t('currentPassword') }] : []), fresh()],
       send: async values => {
         const { user: changed, errors } = await act('changePassword', 'ChangePasswordInput', values, 'user { id }');
@@ -352,7 +352,7 @@ function factor(user) {
   const box = section('factor', t('secondFactor'), h('p', { class: 'quiet' }, t(user.hasSecondFactor ? 'factorOn' : 'factorOff')));
   if (user.hasSecondFactor) {
     box.append(more(t('turnOff'), form({
-      text: t, submit: t('turnOff'), fields: [...asks(user), code()],
+      text: t, user: user.email, submit: t('turnOff'), fields: [...asks(user), code()],
       send: async values => {
         const { user: changed, errors } = await act('removeFactor', 'RemoveFactorInput', values, 'user { id }');
         if (changed) await redo('factor', t('factorOff'));
@@ -362,7 +362,7 @@ function factor(user) {
     return box;
   }
   const step = more(t('turnOn'), form({
-    text: t, submit: t('next'), fields: asks(user),
+    text: t, user: user.email, submit: t('next'), fields: asks(user),
     send: async values => {
       const { factor: made, errors } = await act('setUpFactor', 'PasswordInput', values, 'factor { secret uri }');
       if (made) confirmFactor(step, made);
@@ -399,15 +399,15 @@ function identities(user) {
   if (user.identities.length + addable.length === 0) return null;
   const wrong = h('p', { class: 'error', role: 'alert' });
   return section('identities', t('otherAccounts'),
-    h('p', { class: 'quiet' }, t('otherAccountsHint')),
+    h('p', { class: 'quiet' }, t('otherAccountsHint')), wrong,
     h('ul', { class: 'list' }, user.identities.map(i => h('li', {}, h('div', {}, known(i.issuer), h('div', { class: 'quiet small' }, i.email ?? i.subject)),
       sure({ label: t('unlink'), question: t('really'), name: known(i.issuer), act: async () => {
         const { user: changed, errors } = await act('removeIdentity', 'RemoveIdentityInput', { issuer: i.issuer, subject: i.subject }, 'user { id }');
         if (changed) await redo('identities', t('saved'));
         wrong.textContent = errors.map(e => e.message).join(' ');
-      } })))), wrong,
+      } })))),
     addable.map(p => more(t('link', { provider: p.title }), form({
-      text: t, submit: t('with', { provider: p.title }), fields: asks(user),
+      text: t, user: user.email, submit: t('with', { provider: p.title }), fields: asks(user),
       send: values => leave(p.name, { intent: 'link', ...values }),
     }))));
 }
@@ -415,14 +415,14 @@ function identities(user) {
 function tokens() {
   const year = new Date(Date.now() + 90 * 86400e3).toISOString().slice(0, 10);
   const wrong = h('p', { class: 'error', role: 'alert' });
-  return section('tokens', t('tokens'), h('p', { class: 'quiet' }, t('tokensHint')),
+  return section('tokens', t('tokens'), h('p', { class: 'quiet' }, t('tokensHint')), wrong,
     h('ul', { class: 'list' }, state.viewer.tokens.map(k => h('li', {}, h('div', {}, k.name, ' ', h('span', { class: 'badge' }, t('scope.' + k.scope)),
       h('div', { class: 'quiet small' }, t('until', { time: day(k.expiresAt) }), ' · ', k.lastUsedAt ? t('lastUsed', { time: minute(k.lastUsedAt) }) : t('neverUsed'))),
     sure({ label: t('revoke'), question: t('really'), name: k.name, act: async () => {
       const { done, errors } = await act('revokeToken', 'IdInput', { id: k.id }, 'done');
       if (done) await redo('tokens', t('revoked'));
       wrong.textContent = errors.map(e => e.message).join(' ');
-    } })))), wrong,
+    } })))),
     more(t('addToken'), form({
       text: t, submit: t('addToken'),
       fields: [
@@ -458,10 +458,10 @@ function sessions() {
     if (done) await redo('sessions', t('sessionEnded'));
     wrong.textContent = errors.map(e => e.message).join(' ');
   };
-  return section('sessions', t('sessions'),
+  return section('sessions', t('sessions'), wrong,
     h('ul', { class: 'list' }, list.map(s => h('li', {}, h('div', {}, client(s.agent), ' ', s.isCurrent && h('span', { class: 'badge' }, t('thisOne')),
       h('div', { class: 'quiet small' }, [s.address, t('lastUsed', { time: minute(s.lastSeenAt) })].filter(Boolean).join(' · '))),
-    !s.isCurrent && sure({ label: t('end'), question: t('really'), name: client(s.agent), act: () => ended('endSession', 'IdInput', { id: s.id }) })))), wrong,
+    !s.isCurrent && sure({ label: t('end'), question: t('really'), name: client(s.agent), act: () => ended('endSession', 'IdInput', { id: s.id }) })))),
     list.length > 1 && sure({ label: t('endOthers'), question: t('really'), act: () => ended('endOtherSessions') }));
 }
 

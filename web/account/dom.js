@@ -27,8 +27,9 @@ let numbered = 0;
 // form makes a form. A field is {name, label, type, hint, value, ...attributes
 // of its input}. send gets the values and returns what is wrong with them, a list of
 // {path, message}; each is shown at the field that its path names, the rest above.
-// text says the words of buttons.
-export function form({ fields, submit, text, send, more }) {
+// text says the words of buttons. user is the address whose password is asked
+// for or set, where no field says it: for password managers.
+export function form({ fields, submit, text, send, more, user }) {
   const general = h('p', { class: 'banner', role: 'alert' });
   const made = fields.map(f => field(f, text));
   const button = h('button', { class: 'main', type: 'submit' }, submit);
@@ -50,7 +51,7 @@ export function form({ fields, submit, text, send, more }) {
       first ??= at?.input;
     }
     first?.focus();
-  } }, general, made.map(f => f.element), h('div', { class: 'row' }, button, more));
+  } }, general, user && h('input', { type: 'text', value: user, autocomplete: 'username', readonly: true, tabindex: '-1', 'aria-hidden': 'true', class: 'hidden' }), made.map(f => f.element), h('div', { class: 'row' }, button, more));
   return e;
 }
 
