@@ -9,6 +9,7 @@ require (
 	github.com/blevesearch/bleve_index_api v1.4.1 // the types in which bleve's index is spoken to
 	github.com/blevesearch/scorch_segment_api/v2 v2.4.11 // the types in which its segments' postings are read
 	github.com/blevesearch/zapx/v17 v17.2.5 // how much room it makes for a segment; stays at the version bleve names
+	github.com/coder/websocket v1.8.15 // WebSockets, for operations and subscriptions over them
 	github.com/coreos/go-oidc/v3 v3.21.0 // sign-in by other providers: their metadata, keys and ID tokens
 	github.com/rs/cors v1.11.1 // which other origins may use the API from a browser
 	github.com/vektah/gqlparser/v2 v2.5.64 // parses and validates GraphQL for gqlgen and for our limits

@@ -50,7 +50,7 @@ func newSite(t *testing.T, set func(c *config)) *site {
 	check(t, err)
 	s := &site{url: address, market: marketplace.New(store, index, marketplace.Options{
 		Key: bytes.Repeat([]byte{7}, marketplace.KeySize), URL: c.url, Alone: true, Demo: c.demo, Providers: titles(providers)})}
-	srv.Config = newServer(s.market, index, c, log)
+	srv.Config, _ = newServer(s.market, index, c, log)
 	srv.Start()
 	t.Cleanup(func() { srv.Close(); stop(); <-done; index.Close(); store.Close() })
 	return s

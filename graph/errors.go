@@ -144,7 +144,7 @@ func classify(err error) (code, message string) {
 	case errors.Is(err, marketplace.ErrUnavailable), errors.Is(err, marketplace.ErrClosed):
 		return codeUnavailable, marketplace.ErrUnavailable.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return codeUnavailable, "the request took too long"
+		return codeUnavailable, tookTooLong
 	}
 	return codeInternal, "internal error"
 }

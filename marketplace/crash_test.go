@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -249,12 +250,21 @@ func prepare(t *testing.T, ctx context.Context, m *Market) {
 		must(m.AddCompany(ctx, c))
 	}
 	secret, later := hashed(strings.Repeat("a", secretLength)), m.clock().Add(time.Hour)
-	must(create(ctx, m, MayRecoverAccount, &User{Meta: Meta{ID: "user_bob"}, Name: "Bob", Email: "bob@example.org", Password: "none"}))
+	must(create(ctx, m, MayRecoverAccount, &User{Meta: Meta{ID: "user_bob"}, Name: "Bob", Email: "bob@example.org", Password: oldPassword()}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_reset"}, Purpose: TicketReset, State: TicketOpen, Email: "bob@example.org",
 		User: "user_bob", Hash: secret, ExpiresAt: later, SentAt: &later}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_invitation"}, Purpose: TicketInvitation, State: TicketOpen, Email: "ada@example.org",
 		Team: teamID("company_acme"), Member: "company_acme", Role: "EDITOR", Hash: secret, ExpiresAt: later, SentAt: &later}))
 }
+
+// oldPassword is the hash of one that nobody uses.
+var oldPassword = sync.OnceValue(func() string {
+	hash, err := hashPassword(context.Background(), "yesterday's rusty anchor")
+	if err != nil {
+		panic(err)
+	}
+	return hash
+})
 
 // OpenTestStore opens a real store; the outer test package sets it, since
 // adapters import this one.
@@ -262,9 +272,21 @@ var OpenTestStore func(path string) (Store, error)
 
 func openTestStore(t *testing.T) Store {
 	t.Helper()
-	s, err := OpenTestStore(filepath.Join(t.TempDir(), "test.db"))
+	s, err := OpenTestStore(filepath.Join(memoryDir(t), "test.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// memoryDir is a directory that costs no disk, where there is one: these
+// tests open a store for each operation at which the server may be killed.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "citymarket")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
