@@ -197,7 +197,9 @@ func TestTokens(t *testing.T) {
 
 func tokenIDs(t *testing.T, b *browser) []string {
 	var answer struct {
-		Data struct{ Viewer struct{ Tokens []struct{ ID string } } }
+		Data struct {
+			Viewer struct{ Tokens []struct{ ID string } }
+		}
 	}
 	check(t, json.Unmarshal([]byte(b.ask(`{ viewer { tokens { id } } }`)), &answer))
 	var ids []string
