@@ -133,16 +133,16 @@ type connection struct {
 func newConnection(p provider, redirect string) *connection {
 	return &connection{provider: p, redirect: redirect, client: &http.Client{
 		Timeout:   providerTimeout,
-		Transport: bounded{http.DefaultTransport},
+		Transport: shortAnswers{http.DefaultTransport},
 		// A code or a secret goes where the provider said at first, and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// bounded cuts answers that are longer than any that is meant well.
-type bounded struct{ http.RoundTripper }
+// shortAnswers cuts answers that are longer than any that is meant well.
+type shortAnswers struct{ http.RoundTripper }
 
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b shortAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.RoundTripper.RoundTrip(r)
 	if err == nil {
 		resp.Body = struct {

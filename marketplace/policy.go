@@ -78,7 +78,7 @@ var (
 	MayLeaveTeam         = Permission{verb: "leave a team", who: editors | ownViewer | staff}
 
 	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff, reads: true}
-	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff, reads: true}
+	MayReadMemberLog = Permission{verb: "read what was done to this, or by this user", who: ownOwner | self | staff, reads: true}
 
 	MayDraftSolution     = Permission{verb: "add a solution for this company", who: editors | officers}
 	MayEditSolution      = Permission{verb: "edit this solution", who: editors | officers}
@@ -103,9 +103,12 @@ var (
 	MayEditMessage     = Permission{verb: "edit this message", who: self, of: author}
 	MayRemoveMessage   = Permission{verb: "remove this message", who: self | officers, of: author}
 	MayReportMessage   = Permission{verb: "report this message", who: members | staff} // whoever can read it
-	MaySeeReports      = Permission{verb: "see what was reported", who: staff}
+	MaySeeReports      = Permission{verb: "see what was reported", who: staff, reads: true}
 	MayResolveReport   = Permission{verb: "decide on what was reported", who: officers}
 	MayKeepThreads     = Permission{verb: "keep the list of threads", who: networkAdmin} // the program itself
+	MayImportSolutions = Permission{verb: "import solutions for this company", who: editors | officers}
+	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
+	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -118,6 +121,7 @@ var permissions = []Permission{
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
 	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
+	MayImportSolutions, MayReadImports, MayExportMember,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:

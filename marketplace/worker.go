@@ -40,8 +40,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing}
-	chores = []chore{expiring}
+	followers = []follower{settling, joining, placing, threading, importing}
+	chores = []chore{expiring, importChore}
 }
 
 // Times of the worker.
