@@ -40,6 +40,8 @@ type Options struct {
 	Alone bool
 	// Demo lets the users of the sample data sign in.
 	Demo bool
+	// Providers are those by whose accounts users can sign in.
+	Providers []SignInProvider
 }
 
 // SettleTime is how long a command waits for the search index to have seen

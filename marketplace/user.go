@@ -3,6 +3,7 @@ package marketplace
 import (
 	"context"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,15 +53,6 @@ type Factor struct {
 	LastStep    int64    `json:"lastStep,omitempty"` // of the last code that was accepted, which is not accepted again
 	Recovery    []string `json:"recovery,omitempty"` // hashes of the recovery codes that are left
 }
-
-// An Identity is how another provider knows the user (OpenID Connect).
-type Identity struct {
-	Issuer  string  `json:"issuer"`
-	Subject string  `json:"subject"`
-	Email   *string `json:"email,omitempty"` // as the provider said, for people
-}
-
-func (i Identity) claim() string { return "identity:" + hashed(i.Issuer+"\x00"+i.Subject) }
 
 func (*User) kind() Kind      { return KindUser }
 func (u *User) parties() []ID { return []ID{u.ID} }
@@ -181,9 +173,13 @@ func (m *Market) AddUser(ctx context.Context, u *User, password string) error {
 }
 
 // PlaceInTeam puts a user into a team without an invitation, for the loader
-// of sample data.
+// of sample data. Who was placed once stays as they are, also where they have
+// left since.
 func (m *Market) PlaceInTeam(ctx context.Context, member, user ID, role TeamRole) error {
 	if err := MayPlaceUser.checkFor(ctx); err != nil {
+		return err
+	}
+	if t, err := m.team(withSight(ctx), member); err != nil || slices.Contains(t.Spent, user) {
 		return err
 	}
 	if err := m.join(ctx, member, user, role, user); err != nil {
