@@ -11,6 +11,7 @@ require (
 	github.com/blevesearch/zapx/v17 v17.2.5 // how much room it makes for a segment; stays at the version bleve names
 	github.com/rs/cors v1.11.1 // which other origins may use the API from a browser
 	github.com/vektah/gqlparser/v2 v2.5.64 // parses and validates GraphQL for gqlgen and for our limits
+	github.com/wneessen/go-mail v0.8.1 // writes MIME messages and speaks SMTP
 	go.etcd.io/bbolt v1.4.0 // checks the file in which the search index names its segments; stays at the version bleve names
 	go.mongodb.org/mongo-driver/v2 v2.10.0 // the official driver, for the production store
 	golang.org/x/sync v0.24.0 // groups of goroutines that end together

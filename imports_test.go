@@ -18,7 +18,9 @@ var allowed = map[string]struct {
 }{
 	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/mongostore", "marketplace/sqlitestore", "search", "seed", "web"}, []string{"github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
 	"citymarket/graph":                                     {[]string{"marketplace"}, []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}},
-	"citymarket/marketplace":                               {nil, []string{"golang.org/x/text"}},
+	"citymarket/marketplace":                               {nil, []string{"golang.org/x/text", "golang.org/x/crypto"}},
+	"citymarket/marketplace/smtpmail":                      {[]string{"marketplace"}, []string{"github.com/wneessen/go-mail"}},
+	"citymarket/marketplace/httppost":                      {[]string{"marketplace"}, nil},
 	"citymarket/marketplace/storetest":                     {[]string{"marketplace"}, []string{"pgregory.net/rapid"}},
 	"citymarket/marketplace/sqlitestore":                   {[]string{"marketplace"}, []string{"modernc.org/sqlite", "golang.org/x/sync"}},
 	"citymarket/marketplace/mongostore":                    {[]string{"marketplace"}, []string{"go.mongodb.org/mongo-driver/v2"}},

@@ -30,7 +30,7 @@ func (m *Market) SignIn(ctx context.Context, in SignInInput) (*User, error) {
 		return nil, err
 	}
 	if err != nil || u.Password == "" {
-		if err := wastePassword(ctx); err != nil {
+		if err := wastePassword(ctx, in.Password); err != nil {
 			return nil, err
 		}
 		return nil, errCredentials

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Errors of commands and queries. Those of the storage port (ErrNotFound,
@@ -16,6 +17,9 @@ var (
 	// ErrInvalid: the input can be mended by whoever sent it. The error is
 	// an [*InvalidError].
 	ErrInvalid = errors.New("invalid input")
+	// ErrRateLimited: too many tries of this sort lately. The error is a
+	// [*RateLimitedError], which says how long to wait.
+	ErrRateLimited = errors.New("too many tries")
 	// ErrBadCursor: a page was asked for after a cursor that this list did
 	// not give.
 	ErrBadCursor = errors.New("the cursor is not one of this list's")
@@ -48,10 +52,30 @@ func (e *ConflictError) Error() string { return ErrStale.Error() }
 // Is makes a ConflictError match [ErrStale].
 func (e *ConflictError) Is(target error) bool { return target == ErrStale }
 
+// A RateLimitedError says how long to wait before the next try.
+type RateLimitedError struct {
+	Wait time.Duration
+}
+
+func (e *RateLimitedError) Error() string {
+	if s := e.Seconds(); s != 1 {
+		return fmt.Sprintf("too many tries; try again in %d seconds", s)
+	}
+	return "too many tries; try again in 1 second"
+}
+
+// Seconds is the time to wait in whole seconds, rounded up; at least 1.
+func (e *RateLimitedError) Seconds() int {
+	return int(max(e.Wait+time.Second-1, time.Second) / time.Second)
+}
+
+// Is makes a RateLimitedError match [ErrRateLimited].
+func (e *RateLimitedError) Is(target error) bool { return target == ErrRateLimited }
+
 // A UserError is one thing that is wrong with an input.
 type UserError struct {
 	Path    string // field of the input, as in "deployments[2].year"
-	Code    string // REQUIRED, INVALID, TOO_LONG, TOO_MANY, DUPLICATE, OUT_OF_RANGE, TAKEN, NOT_FOUND
+	Code    string // REQUIRED, INVALID, TOO_LONG, TOO_MANY, DUPLICATE, OUT_OF_RANGE, TAKEN, NOT_FOUND, TOO_SHORT, GUESSABLE
 	Message string // a sentence without the path: "must be a year from 1950 to 2027"
 }
 
