@@ -31,6 +31,7 @@ type config struct {
 	key         string // base64 of marketplace.KeySize bytes
 	proxies     int
 	demo        bool
+	loopback    bool // webhooks may lead to this machine
 	timeout     time.Duration
 	concurrency int
 	logLevel    slog.Level
@@ -82,6 +83,7 @@ func configure(command string, args []string, getenv func(string) string, log io
 		f.StringVar(&c.key, "key", "", "`secret` that seals what a reader of the database must not be able to use: 32 bytes in base64, the same for all servers of a database; empty: the file key in the data directory, which is made when missing")
 		f.IntVar(&c.proxies, "proxies", 0, "how many trusted `proxies` stand in front of the server and add to X-Forwarded-For")
 		f.BoolVar(&c.demo, "demo", false, "let the users of the sample marketplace sign in; only on a loopback address")
+		f.BoolVar(&c.loopback, "loopback-webhooks", false, "let webhooks lead to this machine, also without TLS; for development")
 		f.DurationVar(&c.timeout, "timeout", 10*time.Second, "longest `time` that a request is worked on")
 		f.IntVar(&c.concurrency, "concurrency", 64, "how many API `requests` are worked on at once; more wait a moment, then are refused")
 	}

@@ -20,6 +20,10 @@
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
 //   - Topic: a node of the vocabulary (domain or sub-topic).
+//   - Saved search: a search that a user runs again; Alert: what they are told
+//     of it at once. Known: a match that the user was told of or has seen.
+//   - Webhook: an address to which a member is told of Events, which are
+//     entries of the audit log; Delivery: one event on its way to it.
 //   - Actor: whoever a command or query is made for; Viewer: an actor and the
 //     languages they read.
 //   - Audience: the groups of which a reader must have one.

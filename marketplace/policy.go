@@ -90,6 +90,11 @@ var (
 	MayEditProposal    = Permission{verb: "edit this proposal", who: editors | officers}
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
+
+	MayKeepSavedSearch = Permission{verb: "keep this saved search", who: self}
+	MayTellMatches     = Permission{verb: "note what a saved search has told", who: networkAdmin} // the program itself
+	MayManageWebhook   = Permission{verb: "manage the webhooks of this member", who: ownOwner}
+	MayRunWebhook      = Permission{verb: "note what became of a webhook", who: networkAdmin} // the program itself
 )
 
 // permissions lists all of the above, for the matrix.
@@ -100,6 +105,7 @@ var permissions = []Permission{
 	MayReadAuditLog, MayReadMemberLog,
 	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
+	MayKeepSavedSearch, MayTellMatches, MayManageWebhook, MayRunWebhook,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:
