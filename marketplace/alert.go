@@ -40,12 +40,16 @@ type newness struct {
 // newMatches is the query for what a saved search finds among what was
 // published lately, by the rights of the context's actor. All words must be
 // there, since what has less is below what was looked for; in the list of
-// results it stands at the end.
-func (m *Market) newMatches(ctx context.Context, s *SavedSearch) FinderQuery {
+// results it stands at the end. What was not changed since a moment can be left
+// out, where it was looked at since then.
+func (m *Market) newMatches(ctx context.Context, s *SavedSearch, changed time.Time) FinderQuery {
 	since := float64(later(s.Since, m.clock().Add(-alertWindow)).Unix())
 	q := FinderQuery{
 		Text: s.Text, AllWords: true, Groups: groupsOf(ctx), Kinds: foundKinds(), Sort: SortNewest, Size: MaxPageSize,
 		Where: []Filter{{Field: FieldPublished, Min: &since}},
+	}
+	if !changed.IsZero() {
+		q.Where = append(q.Where, Filter{Field: FieldChanged, Min: new(float64(changed.Add(-clockSkew).Unix()))})
 	}
 	if len(s.Kinds) > 0 {
 		q.Where = append(q.Where, Filter{Field: FieldKind, Any: keywords(s.Kinds)})
@@ -148,7 +152,11 @@ func (m *Market) seeNow(ctx context.Context, s *SavedSearch) (func(*SavedSearch)
 	fresh := *s
 	now := m.clock()
 	fresh.Since, fresh.Known = now.Add(-clockSkew), nil
-	q := m.newMatches(ctx, &fresh)
+	wait, cancel := context.WithTimeout(ctx, m.wait)
+	defer cancel()
+	// Of an index that lags something is told that was there already.
+	_ = m.finder.Wait(wait, KindSavedSearch, "", math.MaxInt64)
+	q := m.newMatches(ctx, &fresh, time.Time{})
 	found, err := m.finder.Search(ctx, q)
 	if err != nil {
 		return nil, err
@@ -239,20 +247,21 @@ func (m *Market) tellMatches(ctx context.Context, s *SavedSearch) error {
 	return m.notify(ctx, u, n, fmt.Sprintf("%s alert %d", s.ID, a.Number))
 }
 
+// moveAlerts keeps the hour of alerts where their user moves, and looks again
+// for a user who was suspended, since rounds have passed them by.
 func (m *Market) moveAlerts(ctx context.Context, u *User) error {
 	list, err := m.savedSearchesOf(ctx, u.ID)
 	if err != nil {
 		return err
 	}
+	back := !u.IsSuspended && slices.ContainsFunc(u.Marks, func(k Mark) bool { return k.Action == "RESTORE" })
 	for _, s := range list {
-		if s.DueAt == nil || s.Alert == AlertInstant || s.TimeZone == u.TimeZone {
+		if s.Alert == AlertNone || s.TimeZone == u.TimeZone && (s.Alert != AlertInstant || s.DueAt != nil || !back) {
 			continue
 		}
 		_, err := update(ctx, m, MayTellMatches, s.ID, 0, func(s *SavedSearch) error {
 			s.mark(unmarked, "")
-			if s.DueAt != nil && s.Alert != AlertInstant {
-				s.plan(m.clock(), u.TimeZone)
-			}
+			s.plan(m.clock(), u.TimeZone)
 			return nil
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -271,6 +280,10 @@ type round struct {
 	DueAt     *time.Time `json:"dueAt,omitempty"` // of the next one; nil where nothing was published since the last began
 	IsRunning bool       `json:"isRunning,omitempty"`
 	After     string     `json:"after,omitempty"` // position of the last search that it has run
+	Began     time.Time  `json:"began"`
+	// Since is when the last round began that came to its end: what was not
+	// changed since then, every search has been asked for.
+	Since time.Time `json:"since"`
 }
 
 var kindRound = registerTrace("round", func() entity { return new(round) })
@@ -321,7 +334,7 @@ var alerting = chore{name: "alerts", run: func(ctx context.Context, m *Market) (
 	if err != nil {
 		return 0, err
 	}
-	if err := m.look(ctx, due); err != nil {
+	if err := m.look(ctx, due, time.Time{}); err != nil {
 		return 0, err
 	}
 	n, err := m.goRound(asWorker(ctx))
@@ -341,7 +354,7 @@ func (m *Market) goRound(ctx context.Context) (int, error) {
 	if !r.IsRunning {
 		// What is published from now on makes another round due.
 		r, err = m.changeRound(ctx, func(r *round) error {
-			r.IsRunning, r.DueAt, r.After = true, nil, ""
+			r.IsRunning, r.DueAt, r.After, r.Began = true, nil, "", m.clock()
 			return nil
 		})
 		if err != nil {
@@ -361,18 +374,21 @@ func (m *Market) goRound(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := m.look(ctx, list); err != nil {
+	if err := m.look(ctx, list, r.Since); err != nil {
 		return 0, err
 	}
 	_, err = m.changeRound(ctx, func(r *round) error {
-		r.After, r.IsRunning = last, n == alertPage
+		if r.After, r.IsRunning = last, n == alertPage; !r.IsRunning {
+			r.Since = r.Began
+		}
 		return nil
 	})
 	return 1, err
 }
 
-// look runs saved searches and writes down what is new, each as its user sees it now.
-func (m *Market) look(ctx context.Context, list []*SavedSearch) error {
+// look runs saved searches and writes down what is new, each as its user sees
+// it now; only among what was changed since a moment, where one is given.
+func (m *Market) look(ctx context.Context, list []*SavedSearch, changed time.Time) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -389,7 +405,7 @@ func (m *Market) look(ctx context.Context, list []*SavedSearch) error {
 	var asked []*SavedSearch
 	for _, s := range list {
 		if as := contexts[s.User]; as != nil {
-			queries, asked = append(queries, m.newMatches(as, s)), append(asked, s)
+			queries, asked = append(queries, m.newMatches(as, s, changed)), append(asked, s)
 		} else if err := m.lookAt(ctx, nil, s, FinderQuery{}, Found{}); err != nil {
 			return err
 		}
@@ -516,7 +532,7 @@ func (m *Market) lookAt(ctx, as context.Context, s *SavedSearch, q FinderQuery, 
 			return nil
 		}
 		if as != nil {
-			q = m.newMatches(as, s)
+			q = m.newMatches(as, s, time.Time{})
 			again, err := m.finder.Search(as, q)
 			if err != nil {
 				return m.postpone(ctx, s)

@@ -85,6 +85,7 @@ const (
 	FieldBudgetMax Field = "budget_max" // number, in the currency
 	FieldDeadline  Field = "deadline"   // number, Unix seconds
 	FieldPublished Field = "published"  // number, Unix seconds: when it was published, or added; absent where it is not, or no longer
+	FieldChanged   Field = "changed"    // number, Unix seconds: when it was last changed
 )
 
 // A SortOrder is an order of search results.

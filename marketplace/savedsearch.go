@@ -331,7 +331,7 @@ func (m *Market) ResultsOf(ctx context.Context, s *SavedSearch, l Listing) (*Res
 // and has not seen, at most maxKnown.
 func (m *Market) NewCount(ctx context.Context, s *SavedSearch) (int, error) {
 	q, found, err := m.runTogether(ctx, s, "new", func(s *SavedSearch) (FinderQuery, error) {
-		return m.newMatches(ctx, s), nil
+		return m.newMatches(ctx, s, time.Time{}), nil
 	})
 	if err != nil {
 		return 0, err
