@@ -23,6 +23,7 @@ import (
 type world struct {
 	*Market
 	t     testing.TB
+	path  string // of the database
 	inner Store
 	store *faulty
 	index *search.Index
@@ -145,7 +146,7 @@ func openWorld(t testing.TB, path string, o Options) *world {
 	ctx, stop := context.WithCancel(context.Background())
 	following.Go(func() { index.Follow(ctx) })
 	t.Cleanup(func() { stop(); following.Wait(); index.Close(); store.Close() })
-	w := &world{t: t, inner: store, store: &faulty{Store: store}, index: index, o: o}
+	w := &world{t: t, path: path, inner: store, store: &faulty{Store: store}, index: index, o: o}
 	w.now.Store(monday.UnixNano())
 	w.restart()
 	if err := index.CaughtUp(ctx); err != nil {
@@ -639,6 +640,8 @@ func BenchmarkRound(b *testing.B) {
 				}
 			}
 			w.pass(3 * time.Hour)
+			w.publish("warm", "Tree census")
+			w.pass(time.Minute)
 			n := 0
 			for b.Loop() {
 				b.StopTimer()
