@@ -88,6 +88,7 @@ type (
 	CityPayload        = Payload[*marketplace.City]
 	CompanyPayload     = Payload[*marketplace.Company]
 	InstitutionPayload = Payload[*marketplace.Institution]
+	TopicPayload       = Payload[*marketplace.Topic]
 	TranslatePayload   = Payload[marketplace.Node]
 	SettingsPayload    = Payload[*marketplace.Settings]
 	AccountPayload     = Payload[*marketplace.User]
@@ -98,6 +99,9 @@ type (
 	SavedSearchPayload = Payload[*marketplace.SavedSearch]
 	WebhookPayload     = Payload[*marketplace.Webhook]
 	DeliveryPayload    = Payload[*marketplace.Delivery]
+	OfferPayload       = Payload[*marketplace.Offer]
+	MessagePayload     = Payload[*marketplace.Message]
+	ReportPayload      = Payload[*marketplace.Report]
 	DonePayload        = Payload[bool]
 	DeletePayload      = Payload[*marketplace.ID]
 )

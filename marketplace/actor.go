@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -90,6 +91,18 @@ func (a Actor) Groups() []Group {
 	return groups
 }
 
+// members are those of a kind that the actor belongs to, in whatever role; of
+// any kind where none is given.
+func (a Actor) members(kinds ...Kind) []ID {
+	var ids []ID
+	for _, m := range a.Memberships {
+		if len(kinds) == 0 || slices.Contains(kinds, m.Member.Kind()) {
+			ids = append(ids, m.Member)
+		}
+	}
+	return ids
+}
+
 // A Viewer is an Actor together with how they want to read and where they are.
 type Viewer struct {
 	Actor     Actor
@@ -121,6 +134,10 @@ type request struct {
 func WithViewer(ctx context.Context, v Viewer) context.Context {
 	return context.WithValue(ctx, viewerKey{}, &request{viewer: v, groups: v.Actor.Groups()})
 }
+
+// Afresh begins another request for the same viewer: for whatever lives longer
+// than a request, such as a stream, and must not be shown what was read long ago.
+func Afresh(ctx context.Context) context.Context { return WithViewer(ctx, ViewerOf(ctx)) }
 
 // withSight returns a context in which the same actor finds documents that
 // they may not see: for commands whose right comes from a secret, such as a

@@ -1,6 +1,7 @@
 // Package marketplace is the domain of Citymarket: what things there are, who
-// may do and see what, and the ports through which they are stored (Store)
-// and found (Finder). It imports no adapter and no foreign module but
+// may do and see what, and the ports through which they are stored (Store,
+// and Files for uploads), found (Finder), and through which it speaks to the
+// outside (Mailer, Poster). It imports no adapter and no foreign module but
 // golang.org/x.
 //
 // # Words
@@ -15,6 +16,9 @@
 //     somewhere, with its result.
 //   - Proposal: a city's project, from a need in two sentences to a funded
 //     plan (its Stage). Offer: a company's answer to it.
+//   - Message: a part of the discussion of a proposal. Thread: its messages to
+//     all members, or those between its city and one company. Report: what
+//     readers complain of.
 //   - Match: a pair with a score and its reasons. Meeting: two members, a
 //     time, an outcome.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
