@@ -458,7 +458,7 @@ func (m *Market) noteAttempt(ctx context.Context, d *Delivery, w *Webhook, out t
 		default:
 			pause := deliveryPauses[d.Tries]
 			pause += time.Duration((2*rand.Float64() - 1) * deliveryJitter * float64(pause))
-			d.NextAt, d.Lane = new(now.Add(max(pause, out.wait))), laneAgain
+			d.NextAt, d.Lane = new(now.Add(max(pause, out.wait)).Truncate(time.Second)), laneAgain
 			d.Tries++
 		}
 		return nil
