@@ -1,9 +1,4 @@
 package marketplace
 
-import "time"
-
-// For tests of what falls due.
+// NextAlert is for tests of the hour of alerts.
 var NextAlert = nextAlert
-
-// TakeTimeFrom makes a marketplace believe another clock.
-func TakeTimeFrom(m *Market, now func() time.Time) { m.now = now }

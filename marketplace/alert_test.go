@@ -98,7 +98,7 @@ var template = sync.OnceValues(func() (string, error) {
 	}
 	defer store.Close()
 	m := New(store, nil, Options{})
-	TakeTimeFrom(m, func() time.Time { return monday.Add(-1000 * time.Hour) })
+	m.SetClock(func() time.Time { return monday.Add(-1000 * time.Hour) })
 	ctx := as(System)
 	city := &City{Meta: Meta{ID: "city_oslo", Slug: "oslo"}, TimeZone: "Europe/Oslo"}
 	city.Name, city.Country, city.Region = english("Oslo"), "NO", Europe
@@ -108,8 +108,8 @@ var template = sync.OnceValues(func() (string, error) {
 		m.AddTopic(ctx, &Topic{Meta: Meta{ID: "topic_mobility", Slug: "mobility"}, Label: english("Mobility")}),
 		m.AddTopic(ctx, &Topic{Meta: Meta{ID: "topic_parking", Slug: "parking"}, Label: english("Parking"), Parent: "topic_mobility"}),
 		m.AddCity(ctx, city), m.AddCompany(ctx, acme),
-		m.AddUser(ctx, &User{Meta: Meta{ID: "user_ada"}, Name: "Ada", Email: "ada@example.org", TimeZone: "Asia/Kathmandu"}, "correct horse battery"),
-		m.AddUser(ctx, &User{Meta: Meta{ID: "user_kim"}, Name: "Kim", Email: "kim@example.org"}, "correct horse battery"),
+		m.PlaceUser(ctx, &User{Meta: Meta{ID: "user_ada"}, Name: "Ada", Email: "ada@example.org", TimeZone: "Asia/Kathmandu"}),
+		m.PlaceUser(ctx, &User{Meta: Meta{ID: "user_kim"}, Name: "Kim", Email: "kim@example.org"}),
 		m.PlaceInTeam(ctx, "company_acme", "user_ada", TeamRole(RoleOwner)),
 		m.CatchUp(ctx))
 })
@@ -158,7 +158,7 @@ func openWorld(t testing.TB, path string, o Options) *world {
 // restart is what a new process does.
 func (w *world) restart() {
 	w.Market = New(w.store, w.index, w.o)
-	TakeTimeFrom(w.Market, w.clock)
+	w.SetClock(w.clock)
 }
 
 func (w *world) clock() time.Time { return time.Unix(0, w.now.Load()).UTC() }
@@ -629,7 +629,7 @@ func BenchmarkRound(b *testing.B) {
 			w.pass(ago)
 			for u := range 20 {
 				id := ID(fmt.Sprintf("user_u%d", u))
-				if err := w.AddUser(as(System), &User{Meta: Meta{ID: id}, Name: "U", Email: fmt.Sprintf("u%d@example.org", u)}, "correct horse battery"); err != nil {
+				if err := w.PlaceUser(as(System), &User{Meta: Meta{ID: id}, Name: "U", Email: fmt.Sprintf("u%d@example.org", u)}); err != nil {
 					b.Fatal(err)
 				}
 				for i := range 50 {

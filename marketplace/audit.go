@@ -181,7 +181,10 @@ func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEnt
 		if err := MayReadAuditLog.checkFor(ctx); err != nil {
 			return nil, err
 		}
-	case of.Kind() == KindUser: // what they have done; the audience leaves out what is not the viewer's to know
+	case of.Kind() == KindUser: // what they have done
+		if err := MayReadMemberLog.checkFor(ctx, *of); err != nil {
+			return nil, err
+		}
 		q.Where = []Condition{{Field: "by", Op: Eq, Value: *of}}
 	case isMember(*of):
 		if err := MayReadMemberLog.checkFor(ctx, *of); err != nil {
@@ -189,9 +192,25 @@ func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEnt
 		}
 		q.Where = []Condition{{Field: "readers", Op: Has, Value: *of}}
 	default:
+		if err := m.mayReadLogOf(ctx, *of); err != nil {
+			return nil, err
+		}
 		q.Where = []Condition{{Field: "subject", Op: Eq, Value: *of}}
 	}
 	return page[*AuditEntry](ctx, m, KindAudit, q, s)
+}
+
+// mayReadLogOf allows the secretariat to read what was done to anything, also
+// when it is gone, and owners what was done to what belongs to their member.
+func (m *Market) mayReadLogOf(ctx context.Context, id ID) error {
+	if MayReadAuditLog.checkFor(ctx) == nil {
+		return nil
+	}
+	doc, err := get[entity](ctx, m, id)
+	if err != nil {
+		return err
+	}
+	return MayReadMemberLog.check(ctx, doc)
 }
 
 // Names of the pages of the audit log in the API.

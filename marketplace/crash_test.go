@@ -290,3 +290,25 @@ func memoryDir(t *testing.T) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }
+
+// LinkFor writes a new link for a ticket, as the letter would.
+func (m *Market) LinkFor(id ID) string {
+	secret := newSecret()
+	t, err := update(asWorker(context.Background()), m, MayRecoverAccount, id, 0, func(t *Ticket) error {
+		t.Hash, t.SentAt = hashed(secret), &t.CreatedAt
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	return t.link(secret)
+}
+
+// Resets are the tickets that were made to reset passwords.
+func (m *Market) Resets() []*Ticket {
+	all, err := find[*Ticket](asWorker(context.Background()), m, KindTicket, Query{Limit: MaxPage})
+	if err != nil {
+		panic(err)
+	}
+	return slices.DeleteFunc(all, func(t *Ticket) bool { return t.Purpose != TicketReset })
+}

@@ -2,8 +2,9 @@ package marketplace
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -120,9 +121,14 @@ func (d *Delivery) EntryOrNil() *ID {
 	return &d.Entry
 }
 
-// deliveryID sorts by the time of the event.
+// deliveryID follows from what is delivered: 40 bits of the event's second and
+// 24 of the revision, by which it sorts, and 64 of a hash.
 func deliveryID(at time.Time, revision int64, source string) ID {
-	return ID(fmt.Sprintf("%s_%010x-%08x-%s", KindDelivery, at.Unix(), revision, hashed(source)[:26]))
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(at.Unix())<<24|uint64(revision)&(1<<24-1))
+	hash := sha256.Sum256([]byte(source))
+	copy(b[8:], hash[:])
+	return ID(string(KindDelivery) + "_" + idEncoding.EncodeToString(b[:]))
 }
 
 // An eventData is what a webhook is told of an event: names of things, by

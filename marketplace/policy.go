@@ -78,7 +78,7 @@ var (
 	MayLeaveTeam         = Permission{verb: "leave a team", who: editors | ownViewer | staff}
 
 	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff, reads: true}
-	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff, reads: true}
+	MayReadMemberLog = Permission{verb: "read what was done to this, or by this user", who: ownOwner | self | staff, reads: true}
 
 	MayDraftSolution     = Permission{verb: "add a solution for this company", who: editors | officers}
 	MayEditSolution      = Permission{verb: "edit this solution", who: editors | officers}
@@ -108,7 +108,7 @@ var (
 	MayEditMessage     = Permission{verb: "edit this message", who: self, of: author}
 	MayRemoveMessage   = Permission{verb: "remove this message", who: self | officers, of: author}
 	MayReportMessage   = Permission{verb: "report this message", who: members | staff} // whoever can read it
-	MaySeeReports      = Permission{verb: "see what was reported", who: staff}
+	MaySeeReports      = Permission{verb: "see what was reported", who: staff, reads: true}
 	MayResolveReport   = Permission{verb: "decide on what was reported", who: officers}
 	MayKeepThreads     = Permission{verb: "keep the list of threads", who: networkAdmin} // the program itself
 )

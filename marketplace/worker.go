@@ -43,7 +43,7 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, matching, delivering}
+	followers = []follower{settling, joining, placing, threading, matching, delivering}
 	chores = []chore{expiring, alerting, sendingFirst, sendingAgain, forgettingDeliveries}
 }
 
