@@ -93,7 +93,7 @@ var (
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
 
-	MayKeepSavedSearch = Permission{verb: "keep this saved search", who: self}
+	MayKeepSavedSearch = Permission{verb: "keep saved searches", who: self}
 	MayTellMatches     = Permission{verb: "note what a saved search has told", who: networkAdmin} // the program itself
 	MayManageWebhook   = Permission{verb: "manage the webhooks of this member", who: ownOwner}
 	MayRunWebhook      = Permission{verb: "note what became of a webhook", who: networkAdmin} // the program itself
