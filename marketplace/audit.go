@@ -175,29 +175,30 @@ func (e *AuditEntry) VisibleAddress(ctx context.Context) *string {
 // AuditLog lists entries, newest first: of one thing, of one member, of what
 // one user has done, or, for the secretariat, all of them.
 func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEntry], error) {
-	q := Query{Sort: "at", Descending: true}
+	q, err := m.auditQuery(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	q.Descending = true
+	return page[*AuditEntry](ctx, m, KindAudit, q, s)
+}
+
+// auditQuery asks for the entries of one thing, of one member, or for all,
+// where the viewer may read them.
+func (m *Market) auditQuery(ctx context.Context, of *ID) (Query, error) {
+	q := Query{Sort: "at"}
 	switch {
 	case of == nil:
-		if err := MayReadAuditLog.checkFor(ctx); err != nil {
-			return nil, err
-		}
+		return q, MayReadAuditLog.checkFor(ctx)
 	case of.Kind() == KindUser: // what they have done
-		if err := MayReadMemberLog.checkFor(ctx, *of); err != nil {
-			return nil, err
-		}
 		q.Where = []Condition{{Field: "by", Op: Eq, Value: *of}}
+		return q, MayReadMemberLog.checkFor(ctx, *of)
 	case isMember(*of):
-		if err := MayReadMemberLog.checkFor(ctx, *of); err != nil {
-			return nil, err
-		}
 		q.Where = []Condition{{Field: "readers", Op: Has, Value: *of}}
-	default:
-		if err := m.mayReadLogOf(ctx, *of); err != nil {
-			return nil, err
-		}
-		q.Where = []Condition{{Field: "subject", Op: Eq, Value: *of}}
+		return q, MayReadMemberLog.checkFor(ctx, *of)
 	}
-	return page[*AuditEntry](ctx, m, KindAudit, q, s)
+	q.Where = []Condition{{Field: "subject", Op: Eq, Value: *of}}
+	return q, m.mayReadLogOf(ctx, *of)
 }
 
 // mayReadLogOf allows the secretariat to read what was done to anything, also

@@ -28,6 +28,10 @@
 //     of it at once. Known: a match that the user was told of or has seen.
 //   - Webhook: an address to which a member is told of Events, which are
 //     entries of the audit log; Delivery: one event on its way to it.
+//   - Import: a file of solutions that was accepted as a whole; Part: a run of
+//     its lines. Export: a list that is written out while it is read;
+//     Catalogue: a public list that can be exported; Possession: what belongs
+//     to a member.
 //   - Actor: whoever a command or query is made for; Viewer: an actor and the
 //     languages they read.
 //   - Audience: the groups of which a reader must have one.

@@ -111,6 +111,9 @@ var (
 	MaySeeReports      = Permission{verb: "see what was reported", who: staff, reads: true}
 	MayResolveReport   = Permission{verb: "decide on what was reported", who: officers}
 	MayKeepThreads     = Permission{verb: "keep the list of threads", who: networkAdmin} // the program itself
+	MayImportSolutions = Permission{verb: "import solutions for this company", who: editors | officers}
+	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
+	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -124,6 +127,7 @@ var permissions = []Permission{
 	MayKeepSavedSearch, MayTellMatches, MayManageWebhook, MayRunWebhook,
 	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
+	MayImportSolutions, MayReadImports, MayExportMember,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:

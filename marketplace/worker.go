@@ -43,8 +43,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, matching, delivering}
-	chores = []chore{expiring, alerting, sendingFirst, sendingAgain, forgettingDeliveries}
+	followers = []follower{settling, joining, placing, threading, importing, matching, delivering}
+	chores = []chore{expiring, importChore, alerting, sendingFirst, sendingAgain, forgettingDeliveries}
 }
 
 // Times of the worker.
