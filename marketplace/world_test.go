@@ -282,4 +282,3 @@ func (f *faulty) disarm() bool {
 	defer func() { f.fail = 0 }()
 	return f.calls >= f.fail
 }
-
