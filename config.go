@@ -32,6 +32,7 @@ type config struct {
 	proxies     int
 	demo        bool
 	oidc        string // providers of sign-in: a JSON list, or the path of a file with one
+	loopback    bool   // webhooks may lead to this machine
 	timeout     time.Duration
 	concurrency int
 	logLevel    slog.Level
@@ -84,6 +85,7 @@ func configure(command string, args []string, getenv func(string) string, log io
 		f.IntVar(&c.proxies, "proxies", 0, "how many trusted `proxies` stand in front of the server and add to X-Forwarded-For")
 		f.BoolVar(&c.demo, "demo", false, "let the users of the sample marketplace sign in; only on a loopback address")
 		f.StringVar(&c.oidc, "oidc", "", "OpenID Connect `providers` by whose accounts people can sign in: a JSON list, or a file that holds one; see the README")
+		f.BoolVar(&c.loopback, "loopback-webhooks", false, "let webhooks lead to this machine, also without TLS; for development")
 		f.DurationVar(&c.timeout, "timeout", 10*time.Second, "longest `time` that a request is worked on")
 		f.IntVar(&c.concurrency, "concurrency", 64, "how many API `requests` are worked on at once; more wait a moment, then are refused")
 	}

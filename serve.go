@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"citymarket/marketplace"
+	"citymarket/marketplace/httppost"
 	"citymarket/marketplace/mongostore"
 	"citymarket/marketplace/sqlitestore"
 	"citymarket/search"
@@ -69,7 +70,9 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo, Providers: titles(providers)})
+	poster := httppost.New(httppost.Config{Loopback: c.loopback})
+	defer poster.Close()
+	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Poster: poster, Loopback: c.loopback, Demo: c.demo, Providers: titles(providers)})
 	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
 		return err
 	}

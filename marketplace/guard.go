@@ -22,6 +22,7 @@ type Market struct {
 	options  Options
 	vault    *vault
 	throttle *throttle
+	post     chan struct{} // tells the worker's chore that there is something to send
 	now      func() time.Time
 	wait     time.Duration
 }
@@ -38,6 +39,10 @@ type Options struct {
 	// Alone says that no other process uses the store, so that the worker
 	// need not ask whether another one works.
 	Alone bool
+	// Poster sends webhooks. Without one there are none.
+	Poster Poster
+	// Loopback allows webhooks on this machine, for development.
+	Loopback bool
 	// Demo lets the users of the sample data sign in.
 	Demo bool
 	// Providers are those by whose accounts users can sign in.
@@ -56,7 +61,8 @@ func New(store Store, finder Finder, o Options) *Market {
 	if err != nil {
 		panic(err)
 	}
-	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled), now: time.Now, wait: SettleTime}
+	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
+		post: make(chan struct{}, 1), now: time.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}

@@ -189,6 +189,9 @@ func (r *Proposal) texts() []NamedText {
 func (r *Proposal) entry(e *Entry) bool {
 	if r.PublishedAt != nil {
 		e.Newest = *r.PublishedAt
+		if r.Status == ProposalPublished {
+			e.Numbers[FieldPublished] = float64(r.PublishedAt.Unix())
+		}
 	}
 	e.Keywords[FieldMember] = []string{string(r.City)}
 	e.Keywords[FieldTopic] = keywords(append(append([]ID{}, r.Topics...), r.Domains...))

@@ -236,6 +236,9 @@ func plain(terms []string) *Text {
 func (s *Solution) entry(e *Entry) bool {
 	if s.PublishedAt != nil {
 		e.Newest = *s.PublishedAt
+		if s.Status == SolutionPublished {
+			e.Numbers[FieldPublished] = float64(s.PublishedAt.Unix())
+		}
 	}
 	e.Keywords[FieldMember] = []string{string(s.Company)}
 	e.Keywords[FieldTopic] = keywords(append(append([]ID{}, s.Topics...), s.Domains...))
