@@ -76,7 +76,8 @@ func newBenchServer(dir string) (*benchServer, error) {
 	if err := index.CaughtUp(ctx); err != nil {
 		return nil, err
 	}
-	s.api = newServer(s.market, index, config{timeout: 10 * time.Second, concurrency: 64}, log).Handler
+	server, _ := newServer(s.market, index, config{timeout: 10 * time.Second, concurrency: 64}, log)
+	s.api = server.Handler
 	return s, nil
 }
 

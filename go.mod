@@ -9,11 +9,13 @@ require (
 	github.com/blevesearch/bleve_index_api v1.4.1 // the types in which bleve's index is spoken to
 	github.com/blevesearch/scorch_segment_api/v2 v2.4.11 // the types in which its segments' postings are read
 	github.com/blevesearch/zapx/v17 v17.2.5 // how much room it makes for a segment; stays at the version bleve names
+	github.com/coder/websocket v1.8.15 // WebSockets, for operations and subscriptions over them
 	github.com/rs/cors v1.11.1 // which other origins may use the API from a browser
 	github.com/vektah/gqlparser/v2 v2.5.64 // parses and validates GraphQL for gqlgen and for our limits
 	github.com/wneessen/go-mail v0.8.1 // writes MIME messages and speaks SMTP
 	go.etcd.io/bbolt v1.4.0 // checks the file in which the search index names its segments; stays at the version bleve names
 	go.mongodb.org/mongo-driver/v2 v2.10.0 // the official driver, for the production store
+	golang.org/x/crypto v0.54.0 // argon2id, by which passwords are kept
 	golang.org/x/sync v0.24.0 // groups of goroutines that end together
 	golang.org/x/text v0.43.0 // languages, their matching, collation and names (CLDR), Unicode normal forms
 	golang.org/x/tools v0.52.0 // txtar, the format of the API conversations in tests
@@ -55,7 +57,6 @@ require (
 	github.com/xdg-go/scram v1.4.0 // indirect
 	github.com/xdg-go/stringprep v1.0.4 // indirect
 	github.com/youmark/pkcs8 v0.0.0-20240726163527-a2c0da244d78 // indirect
-	golang.org/x/crypto v0.54.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect

@@ -80,7 +80,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	defer worker.Wait()
 	defer stop()
 
-	server := newServer(market, index, c, logger)
+	server, api := newServer(market, index, c, logger)
 	logger.Debug("serving", "address", listener.Addr().String(), "documents", index.Status().Documents)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -93,7 +93,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	logger.Info("stopping: finishing requests under way")
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
+	if err := errors.Join(server.Shutdown(drain), api.Shutdown(drain)); err != nil {
 		server.Close()
 		return fmt.Errorf("some requests were cut off after %s: %w", drainTimeout, err)
 	}

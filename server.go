@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -22,14 +24,17 @@ const (
 	maxHeader     = 32 << 10
 )
 
-// newServer puts the HTTP face together.
-func newServer(market *marketplace.Market, index *search.Index, c config, log *slog.Logger) *http.Server {
+// newServer puts the HTTP face together. Streams of the API outlive the
+// server's own shutdown, which begins theirs; wait for that as well.
+func newServer(market *marketplace.Market, index *search.Index, c config, log *slog.Logger) (*http.Server, *graph.Handler) {
 	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &graph.Resolver{Market: market}})
-	api := graph.NewHandler(schema, graph.Options{Timeout: c.timeout, Log: log})
+	working := newPlaces(c.concurrency)
+	api := graph.NewHandler(schema, graph.Options{Timeout: c.timeout, Log: log, Origins: c.trusted(), Work: working.take})
 
 	door := newDoor(market, c, log)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", door.open(limit(c.concurrency, api)))
+	mux.Handle("/graphql", door.open(working.limit(api)))
+	mux.Handle("/graphql/stream", door.open(working.limit(api)))
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)
 	mux.Handle("/graphiql/", explorer)
@@ -42,7 +47,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	if list := c.trusted(); len(list) > 0 {
 		h = crossOrigin(list, mux)
 	}
-	return &http.Server{
+	server := &http.Server{
 		Handler:           logged(log, headers(h)),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       c.timeout + headerTimeout,
@@ -51,6 +56,8 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(func() { _ = api.Shutdown(context.Background()) })
+	return server, api
 }
 
 // logged writes a line for each request at level debug: what was asked of
@@ -119,28 +126,53 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// limit lets n requests be worked on at once. As many again wait for a
-// second at most; the rest are refused at once, so that those that were
-// accepted are still answered in time.
-func limit(n int, next http.Handler) http.Handler {
-	working, waiting := make(chan struct{}, n), make(chan struct{}, 2*n)
+// places lets so many requests and operations of streams be worked on at once.
+// As many again wait for a second at most; the rest are refused at once, so
+// that those that were accepted are still answered in time.
+type places struct{ working, waiting chan struct{} }
+
+func newPlaces(n int) *places {
+	return &places{working: make(chan struct{}, n), waiting: make(chan struct{}, 2*n)}
+}
+
+var errBusy = errors.New("the server is busy")
+
+// take waits for a place, until done is called.
+func (p *places) take(ctx context.Context) (done func(), err error) {
+	select {
+	case p.waiting <- struct{}{}:
+	default:
+		return nil, errBusy
+	}
+	patience := time.NewTimer(time.Second)
+	defer patience.Stop()
+	select {
+	case p.working <- struct{}{}:
+		return func() { <-p.working; <-p.waiting }, nil
+	case <-patience.C:
+		err = errBusy
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	<-p.waiting
+	return nil, err
+}
+
+// limit gives each request a place but streams, which take one themselves
+// whenever they have work.
+func (p *places) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case waiting <- struct{}{}:
-			defer func() { <-waiting }()
-		default:
-			busy(w)
+		if graph.IsStream(r) {
+			next.ServeHTTP(w, r)
 			return
 		}
-		patience := time.NewTimer(time.Second)
-		defer patience.Stop()
-		select {
-		case working <- struct{}{}:
-			defer func() { <-working }()
-			next.ServeHTTP(w, r)
-		case <-patience.C:
+		done, err := p.take(r.Context())
+		switch {
+		case errors.Is(err, errBusy):
 			busy(w)
-		case <-r.Context().Done():
+		case err == nil: // otherwise the client has left
+			defer done()
+			next.ServeHTTP(w, r)
 		}
 	})
 }

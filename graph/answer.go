@@ -36,10 +36,10 @@ func (a *answer) refuse(r *refusal) {
 	a.send(r.status, &graphql.Response{Errors: gqlerror.List{coded(r.code, r.message)}})
 }
 
-// send writes a response. The data were encoded by the executor and go out
-// without another pass over them; where nothing was executed there is no data
-// key.
-func (a *answer) send(status int, response *graphql.Response) {
+// partsOf is the JSON of a response, in pieces that only need to be written
+// one after another. The data were encoded by the executor and go out without
+// another pass over them; where nothing was executed there is no data key.
+func partsOf(response *graphql.Response) [5][]byte {
 	parts := [5][]byte{[]byte("{")}
 	if errs := response.Errors; len(errs) > 0 {
 		parts[0] = append(append(parts[0], `"errors":`...), encode(errs)...)
@@ -54,6 +54,12 @@ func (a *answer) send(status int, response *graphql.Response) {
 		parts[3] = append([]byte(`,"extensions":`), encode(response.Extensions)...)
 	}
 	parts[4] = []byte("}")
+	return parts
+}
+
+// send writes a response.
+func (a *answer) send(status int, response *graphql.Response) {
+	parts := partsOf(response)
 	size := 0
 	for _, p := range parts {
 		size += len(p)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -17,6 +18,11 @@ type call struct {
 	// errors counts those of the answer. A transport that sends several
 	// answers sets it back before each.
 	errors atomic.Int32
+	// Of subscriptions: their only field, the goroutines of its source, and
+	// what ended it, which is set before the source's channel is closed.
+	root    graphql.CollectedField
+	sources sync.WaitGroup
+	failure error
 }
 
 type callKey struct{}
@@ -78,6 +84,15 @@ func (g *gate) CreateOperationContext(ctx context.Context, params *graphql.RawPa
 		return opCtx, errs
 	}
 	opCtx.DisableIntrospection = false // the API is public, so its schema is
+	if op.Operation == ast.Subscription {
+		// Validation looks neither at @skip nor at aliases, and gqlgen would
+		// call it an internal error.
+		roots := graphql.CollectFields(opCtx, op.SelectionSet, []string{g.schema.Subscription.Name})
+		if len(roots) != 1 {
+			return opCtx, gqlerror.List{coded(codeValidation, "a subscription selects one field")}
+		}
+		c.root = roots[0]
+	}
 	if err := checkComplexity(op, opCtx.Variables); err != nil {
 		return opCtx, gqlerror.List{err}
 	}
@@ -129,7 +144,7 @@ func (c *call) carries(op *ast.OperationDefinition) *gqlerror.Error {
 	case op.Operation == ast.Mutation && !c.mutations:
 		return coded(codeMethod, "mutations are not answered by GET: use POST")
 	case op.Operation == ast.Subscription && !c.subscriptions:
-		return coded(codeBadUserInput, "subscriptions are not answered over plain HTTP")
+		return coded(codeBadUserInput, "subscriptions are not answered over plain HTTP: accept text/event-stream, or open a WebSocket")
 	}
 	return nil
 }

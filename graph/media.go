@@ -7,10 +7,12 @@ import (
 )
 
 // Media types of answers. The first one has 4xx statuses for operations that
-// were refused; the second one, of old clients, has 200.
+// were refused; the second one, of old clients, has 200; the third one, of
+// streams, too.
 const (
 	typeGraphQL = "application/graphql-response+json"
 	typeJSON    = "application/json"
+	typeEvents  = "text/event-stream"
 )
 
 // answerType picks the media type of the answer by the Accept header; empty
@@ -34,6 +36,31 @@ func answerType(accept []string) string {
 	return typeJSON
 }
 
+// prefersEvents says whether a client wants a stream rather than JSON. Some
+// name all three types with every query: they get JSON.
+func prefersEvents(accept []string) bool {
+	header := strings.Join(accept, ",")
+	if header == typeEvents {
+		return true
+	}
+	events := quality(header, typeEvents)
+	if !events.exact || events.q == 0 {
+		return false
+	}
+	for _, other := range [...]string{typeGraphQL, typeJSON} {
+		if p := quality(header, other); p.q > events.q || p.q == events.q && p.exact {
+			return false
+		}
+	}
+	return true
+}
+
+// acceptsEvents says whether a client takes a stream.
+func acceptsEvents(accept []string) bool {
+	header := strings.Join(accept, ",")
+	return header == "" || quality(header, typeEvents).q > 0
+}
+
 // preference is how welcome a media type is: by the most specific range of
 // the Accept header that it lies in.
 type preference struct {
@@ -50,7 +77,7 @@ func quality(header, offered string) preference {
 		switch strings.ToLower(strings.TrimSpace(part)) {
 		case offered:
 			r = 3
-		case "application/*":
+		case offered[:strings.IndexByte(offered, '/')+1] + "*":
 			r = 2
 		case "*/*":
 			r = 1
