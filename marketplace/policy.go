@@ -90,6 +90,10 @@ var (
 	MayEditProposal    = Permission{verb: "edit this proposal", who: editors | officers}
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
+
+	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
+	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
+	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -100,6 +104,7 @@ var permissions = []Permission{
 	MayReadAuditLog, MayReadMemberLog,
 	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
+	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:
