@@ -18,6 +18,7 @@ import (
 
 	"citymarket/marketplace"
 	"citymarket/marketplace/mongostore"
+	"citymarket/marketplace/smtpmail"
 	"citymarket/marketplace/sqlitestore"
 	"citymarket/search"
 	"citymarket/seed"
@@ -65,7 +66,11 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	if c.url == "" {
 		c.url = addressOf(listener.Addr())
 	}
-	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo})
+	mailer, err := openMail(c)
+	if err != nil {
+		return err
+	}
+	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo, Mailer: mailer})
 	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
 		return err
 	}
@@ -84,7 +89,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	logger.Debug("serving", "address", listener.Addr().String(), "documents", index.Status().Documents)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	welcome(out, listener.Addr(), c.url, first)
+	welcome(out, listener.Addr(), c, first)
 	select {
 	case err := <-failed:
 		return err
@@ -112,6 +117,17 @@ func openStore(ctx context.Context, c config) (marketplace.Store, error) {
 	}
 	return sqlitestore.Open(filepath.Join(c.data, "citymarket.db"), marketplace.StoreSchema())
 }
+
+// openMail finds where letters go.
+func openMail(c config) (marketplace.Mailer, error) {
+	if c.mail == "" {
+		return smtpmail.OpenFolder(c.letters(), c.mailFrom)
+	}
+	return smtpmail.New(smtpmail.Config{URL: c.mail, From: c.mailFrom})
+}
+
+// letters is the folder for letters where there is no mail server.
+func (c config) letters() string { return filepath.Join(c.data, "mail") }
 
 // loadWhenEmpty brings the network's members, and the sample marketplace
 // unless that is turned off, into a store that has nothing yet.
@@ -154,11 +170,14 @@ func addressOf(a net.Addr) string {
 	return "http://" + strings.Replace(a.String(), "[::]", "localhost", 1)
 }
 
-func welcome(out io.Writer, a net.Addr, public, first string) {
+func welcome(out io.Writer, a net.Addr, c config, first string) {
 	local := addressOf(a)
 	fmt.Fprintf(out, "Citymarket is ready.\n  explorer  %s/graphiql\n  API       %s/graphql\n", local, local)
 	if first != "" {
-		fmt.Fprintf(out, "Nobody runs the network yet. The first administrator makes their account here; the link holds once, until the next start:\n  %s/account#invitation=%s\n", public, first)
+		fmt.Fprintf(out, "Nobody runs the network yet. The first administrator makes their account here; the link holds once, until the next start:\n  %s/account#invitation=%s\n", c.url, first)
+	}
+	if c.mail == "" {
+		fmt.Fprintf(out, "Letters are not sent but written to %s, since there is no -mail.\n", c.letters())
 	}
 	fmt.Fprintln(out, "Stop it with Ctrl-C.")
 }

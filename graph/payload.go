@@ -77,4 +77,5 @@ type (
 	RecoveryPayload    = Payload[[]string]
 	DonePayload        = Payload[bool]
 	DeletePayload      = Payload[*marketplace.ID]
+	UnreadPayload      = Payload[*marketplace.Unread]
 )

@@ -35,11 +35,14 @@ type ResolverRoot interface {
 	Media() MediaResolver
 	Membership() MembershipResolver
 	Mutation() MutationResolver
+	Notification() NotificationResolver
+	NotificationConnection() NotificationConnectionResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
 	Proposal() ProposalResolver
 	Query() QueryResolver
 	Solution() SolutionResolver
+	Subscription() SubscriptionResolver
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
 	Topic() TopicResolver
@@ -399,6 +402,8 @@ type ComplexityRoot struct {
 		EndOtherSessions  func(childComplexity int) int
 		EndSession        func(childComplexity int, input IDInput) int
 		Invite            func(childComplexity int, input marketplace.InviteInput) int
+		MarkAllRead       func(childComplexity int) int
+		MarkRead          func(childComplexity int, input marketplace.MarkReadInput) int
 		MoveProposal      func(childComplexity int, input marketplace.MoveProposalInput) int
 		MoveSolution      func(childComplexity int, input marketplace.MoveSolutionInput) int
 		RemoveFactor      func(childComplexity int, input marketplace.RemoveFactorInput) int
@@ -433,6 +438,30 @@ type ComplexityRoot struct {
 		URI    func(childComplexity int) int
 	}
 
+	Notification struct {
+		CreatedAt func(childComplexity int) int
+		Event     func(childComplexity int) int
+		ID        func(childComplexity int) int
+		IsRead    func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Member    func(childComplexity int) int
+		ReadAt    func(childComplexity int) int
+		Sentence  func(childComplexity int, languages []marketplace.Language) int
+		Subject   func(childComplexity int) int
+	}
+
+	NotificationConnection struct {
+		Edges       func(childComplexity int) int
+		Nodes       func(childComplexity int) int
+		PageInfo    func(childComplexity int) int
+		UnreadCount func(childComplexity int) int
+	}
+
+	NotificationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	PageInfo struct {
 		EndCursor       func(childComplexity int) int
 		HasNextPage     func(childComplexity int) int
@@ -456,6 +485,11 @@ type ComplexityRoot struct {
 	Population struct {
 		Number func(childComplexity int) int
 		Source func(childComplexity int) int
+	}
+
+	Preference struct {
+		Channel func(childComplexity int) int
+		Kind    func(childComplexity int) int
 	}
 
 	Printed struct {
@@ -667,6 +701,10 @@ type ComplexityRoot struct {
 		Moves     func(childComplexity int) int
 	}
 
+	Subscription struct {
+		Notifications func(childComplexity int, after *marketplace.ID) int
+	}
+
 	Suggestion struct {
 		Node func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
@@ -724,20 +762,30 @@ type ComplexityRoot struct {
 		Text       func(childComplexity int) int
 	}
 
+	Unread struct {
+		Count func(childComplexity int) int
+	}
+
+	UnreadPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	User struct {
-		CreatedAt       func(childComplexity int) int
-		Email           func(childComplexity int) int
-		HasPassword     func(childComplexity int) int
-		HasSecondFactor func(childComplexity int) int
-		ID              func(childComplexity int) int
-		Identities      func(childComplexity int) int
-		IsSample        func(childComplexity int) int
-		IsSuspended     func(childComplexity int) int
-		Languages       func(childComplexity int) int
-		Name            func(childComplexity int) int
-		TimeZone        func(childComplexity int) int
-		UpdatedAt       func(childComplexity int) int
-		Version         func(childComplexity int) int
+		CreatedAt          func(childComplexity int) int
+		Email              func(childComplexity int) int
+		HasPassword        func(childComplexity int) int
+		HasSecondFactor    func(childComplexity int) int
+		ID                 func(childComplexity int) int
+		Identities         func(childComplexity int) int
+		IsSample           func(childComplexity int) int
+		IsSuspended        func(childComplexity int) int
+		Languages          func(childComplexity int) int
+		Name               func(childComplexity int) int
+		TimeZone           func(childComplexity int) int
+		UpdatedAt          func(childComplexity int) int
+		Version            func(childComplexity int) int
+		VisiblePreferences func(childComplexity int) int
 	}
 
 	UserConnection struct {
@@ -758,13 +806,14 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
-		IsSignedIn  func(childComplexity int) int
-		Languages   func(childComplexity int) int
-		Memberships func(childComplexity int) int
-		Secretariat func(childComplexity int) int
-		Sessions    func(childComplexity int) int
-		Tokens      func(childComplexity int) int
-		User        func(childComplexity int) int
+		IsSignedIn    func(childComplexity int) int
+		Languages     func(childComplexity int) int
+		Memberships   func(childComplexity int) int
+		Notifications func(childComplexity int, unread *bool, first *int, after *string, last *int, before *string) int
+		Secretariat   func(childComplexity int) int
+		Sessions      func(childComplexity int) int
+		Tokens        func(childComplexity int) int
+		User          func(childComplexity int) int
 	}
 }
 
@@ -2407,6 +2456,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.markAllRead":
+		if e.ComplexityRoot.Mutation.MarkAllRead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.MarkAllRead(childComplexity), true
+	case "Mutation.markRead":
+		if e.ComplexityRoot.Mutation.MarkRead == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_markRead_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MarkRead(childComplexity, args["input"].(marketplace.MarkReadInput)), true
 	case "Mutation.moveProposal":
 		if e.ComplexityRoot.Mutation.MoveProposal == nil {
 			break
@@ -2646,6 +2712,104 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.NewFactor.URI(childComplexity), true
 
+	case "Notification.createdAt":
+		if e.ComplexityRoot.Notification.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.CreatedAt(childComplexity), true
+	case "Notification.event":
+		if e.ComplexityRoot.Notification.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Event(childComplexity), true
+	case "Notification.id":
+		if e.ComplexityRoot.Notification.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.ID(childComplexity), true
+	case "Notification.isRead":
+		if e.ComplexityRoot.Notification.IsRead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.IsRead(childComplexity), true
+	case "Notification.kind":
+		if e.ComplexityRoot.Notification.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Kind(childComplexity), true
+	case "Notification.member":
+		if e.ComplexityRoot.Notification.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Member(childComplexity), true
+	case "Notification.readAt":
+		if e.ComplexityRoot.Notification.ReadAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.ReadAt(childComplexity), true
+	case "Notification.sentence":
+		if e.ComplexityRoot.Notification.Sentence == nil {
+			break
+		}
+
+		args, err := ec.field_Notification_sentence_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Notification.Sentence(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Notification.subject":
+		if e.ComplexityRoot.Notification.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Subject(childComplexity), true
+
+	case "NotificationConnection.edges":
+		if e.ComplexityRoot.NotificationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.Edges(childComplexity), true
+	case "NotificationConnection.nodes":
+		if e.ComplexityRoot.NotificationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.Nodes(childComplexity), true
+	case "NotificationConnection.pageInfo":
+		if e.ComplexityRoot.NotificationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.PageInfo(childComplexity), true
+	case "NotificationConnection.unreadCount":
+		if e.ComplexityRoot.NotificationConnection.UnreadCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.UnreadCount(childComplexity), true
+
+	case "NotificationEdge.cursor":
+		if e.ComplexityRoot.NotificationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationEdge.Cursor(childComplexity), true
+	case "NotificationEdge.node":
+		if e.ComplexityRoot.NotificationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationEdge.Node(childComplexity), true
+
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
 			break
@@ -2732,6 +2896,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Population.Source(childComplexity), true
+
+	case "Preference.channel":
+		if e.ComplexityRoot.Preference.Channel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Preference.Channel(childComplexity), true
+	case "Preference.kind":
+		if e.ComplexityRoot.Preference.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Preference.Kind(childComplexity), true
 
 	case "Printed.country":
 		if e.ComplexityRoot.Printed.Country == nil {
@@ -3788,6 +3965,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SolutionPermissions.Moves(childComplexity), true
 
+	case "Subscription.notifications":
+		if e.ComplexityRoot.Subscription.Notifications == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_notifications_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Notifications(childComplexity, args["after"].(*marketplace.ID)), true
+
 	case "Suggestion.node":
 		if e.ComplexityRoot.Suggestion.Node == nil {
 			break
@@ -4002,6 +4191,26 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Translation.Text(childComplexity), true
 
+	case "Unread.count":
+		if e.ComplexityRoot.Unread.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unread.Count(childComplexity), true
+
+	case "UnreadPayload.errors":
+		if e.ComplexityRoot.UnreadPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnreadPayload.Errors(childComplexity), true
+	case "UnreadPayload.unread":
+		if e.ComplexityRoot.UnreadPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnreadPayload.Result(childComplexity), true
+
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
 			break
@@ -4080,6 +4289,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Version(childComplexity), true
+	case "User.preferences":
+		if e.ComplexityRoot.User.VisiblePreferences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.VisiblePreferences(childComplexity), true
 
 	case "UserConnection.edges":
 		if e.ComplexityRoot.UserConnection.Edges == nil {
@@ -4150,6 +4365,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Memberships(childComplexity), true
+	case "Viewer.notifications":
+		if e.ComplexityRoot.Viewer.Notifications == nil {
+			break
+		}
+
+		args, err := ec.field_Viewer_notifications_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Viewer.Notifications(childComplexity, args["unread"].(*bool), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Viewer.secretariat":
 		if e.ComplexityRoot.Viewer.Secretariat == nil {
 			break
@@ -4216,6 +4442,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
 			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
+			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
@@ -4223,6 +4450,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PartnerInput", ec.unmarshalInputPartnerInput),
 			graphql.NewInputUnmarshaler("PasswordInput", ec.unmarshalInputPasswordInput),
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
+			graphql.NewInputUnmarshaler("PreferenceInput", ec.unmarshalInputPreferenceInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
@@ -4289,6 +4517,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -4314,7 +4559,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -4330,6 +4575,7 @@ var sources = []*ast.Source{
 	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
+	{Name: "schema/notification.graphqls", Input: sourceData("schema/notification.graphqls"), BuiltIn: false},
 	{Name: "schema/proposal.graphqls", Input: sourceData("schema/proposal.graphqls"), BuiltIn: false},
 	{Name: "schema/schema.graphqls", Input: sourceData("schema/schema.graphqls"), BuiltIn: false},
 	{Name: "schema/search.graphqls", Input: sourceData("schema/search.graphqls"), BuiltIn: false},
@@ -5020,6 +5266,54 @@ func (ec *executionContext) childFields_NewFactor(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type NewFactor", field.Name)
 }
 
+func (ec *executionContext) childFields_Notification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Notification_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Notification_kind(ctx, field)
+	case "event":
+		return ec.fieldContext_Notification_event(ctx, field)
+	case "sentence":
+		return ec.fieldContext_Notification_sentence(ctx, field)
+	case "subject":
+		return ec.fieldContext_Notification_subject(ctx, field)
+	case "member":
+		return ec.fieldContext_Notification_member(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Notification_createdAt(ctx, field)
+	case "isRead":
+		return ec.fieldContext_Notification_isRead(ctx, field)
+	case "readAt":
+		return ec.fieldContext_Notification_readAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Notification", field.Name)
+}
+
+func (ec *executionContext) childFields_NotificationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_NotificationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_NotificationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_NotificationConnection_pageInfo(ctx, field)
+	case "unreadCount":
+		return ec.fieldContext_NotificationConnection_unreadCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotificationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_NotificationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_NotificationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_NotificationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotificationEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -5068,6 +5362,16 @@ func (ec *executionContext) childFields_Population(ctx context.Context, field gr
 		return ec.fieldContext_Population_source(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Population", field.Name)
+}
+
+func (ec *executionContext) childFields_Preference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_Preference_kind(ctx, field)
+	case "channel":
+		return ec.fieldContext_Preference_channel(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Preference", field.Name)
 }
 
 func (ec *executionContext) childFields_Printed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5548,6 +5852,24 @@ func (ec *executionContext) childFields_Translation(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type Translation", field.Name)
 }
 
+func (ec *executionContext) childFields_Unread(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_Unread_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Unread", field.Name)
+}
+
+func (ec *executionContext) childFields_UnreadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "unread":
+		return ec.fieldContext_UnreadPayload_unread(ctx, field)
+	case "errors":
+		return ec.fieldContext_UnreadPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnreadPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5576,6 +5898,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_User_version(ctx, field)
+	case "preferences":
+		return ec.fieldContext_User_preferences(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }
@@ -5630,6 +5954,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_sessions(ctx, field)
 	case "tokens":
 		return ec.fieldContext_Viewer_tokens(ctx, field)
+	case "notifications":
+		return ec.fieldContext_Viewer_notifications(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }

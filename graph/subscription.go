@@ -10,6 +10,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"citymarket/marketplace"
 )
 
 // Times in the life of a stream.
@@ -105,7 +107,8 @@ func (s *streaming) begin(ctx context.Context, cancel context.CancelFunc, exec g
 func (s *streaming) follow(ctx context.Context, c *call, exec graphql.GraphExecutor, next graphql.ResponseHandler, out outlet) {
 	for {
 		c.errors.Store(0)
-		response := next(ctx)
+		// Each event is read as it is now, whatever the one before has read.
+		response := next(marketplace.Anew(ctx))
 		switch {
 		case response == nil && ctx.Err() == nil && c.failure != nil:
 			failure, ok := errors.AsType[*gqlerror.Error](c.failure)
