@@ -15,9 +15,10 @@ require (
 	github.com/wneessen/go-mail v0.8.1 // writes MIME messages and speaks SMTP
 	go.etcd.io/bbolt v1.4.0 // checks the file in which the search index names its segments; stays at the version bleve names
 	go.mongodb.org/mongo-driver/v2 v2.10.0 // the official driver, for the production store
-	golang.org/x/crypto v0.54.0 // argon2id, by which passwords are kept
-	golang.org/x/sync v0.24.0 // groups of goroutines that end together
-	golang.org/x/text v0.43.0 // languages, their matching, collation and names (CLDR), Unicode normal forms
+	golang.org/x/crypto v0.54.0 // argon2id, for passwords
+	golang.org/x/image v0.48.0 // scales pictures for thumbnails, and decodes WebP
+	golang.org/x/sync v0.25.0 // groups of goroutines that end together, and a semaphore with weights
+	golang.org/x/text v0.44.0 // languages, their matching, collation and names (CLDR), Unicode normal forms
 	golang.org/x/tools v0.52.0 // txtar, the format of the API conversations in tests
 	modernc.org/sqlite v1.61.1 // SQLite without cgo, for the embedded store; libc stays at the version it names
 	pgregory.net/rapid v1.3.0 // property tests against models
@@ -59,7 +60,7 @@ require (
 	github.com/youmark/pkcs8 v0.0.0-20240726163527-a2c0da244d78 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.42.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 	modernc.org/libc v1.79.0 // indirect

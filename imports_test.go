@@ -18,11 +18,12 @@ var allowed = map[string]struct {
 }{
 	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/mongostore", "marketplace/smtpmail", "marketplace/sqlitestore", "search", "seed", "web"}, []string{"github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
 	"citymarket/graph":                                     {[]string{"marketplace"}, []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "github.com/coder/websocket"}},
-	"citymarket/marketplace":                               {nil, []string{"golang.org/x/text", "golang.org/x/crypto"}},
+	"citymarket/marketplace":                               {nil, []string{"golang.org/x/crypto", "golang.org/x/image", "golang.org/x/sync", "golang.org/x/text"}},
 	"citymarket/marketplace/smtpmail":                      {[]string{"marketplace"}, []string{"github.com/wneessen/go-mail"}},
 	"citymarket/marketplace/httppost":                      {[]string{"marketplace"}, nil},
 	"citymarket/marketplace/storetest":                     {[]string{"marketplace"}, []string{"pgregory.net/rapid"}},
 	"citymarket/marketplace/sqlitestore":                   {[]string{"marketplace"}, []string{"modernc.org/sqlite", "golang.org/x/sync"}},
+	"citymarket/marketplace/filestore":                     {[]string{"marketplace"}, nil},
 	"citymarket/marketplace/mongostore":                    {[]string{"marketplace"}, []string{"go.mongodb.org/mongo-driver/v2"}},
 	"citymarket/marketplace/mongostore/internal/fakemongo": {nil, []string{"go.mongodb.org/mongo-driver/v2"}},
 	"citymarket/search":                                    {[]string{"marketplace"}, []string{"github.com/blevesearch/", "golang.org/x/text", "golang.org/x/sync", "github.com/RoaringBitmap/roaring/v2", "go.etcd.io/bbolt"}},

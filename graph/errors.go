@@ -24,6 +24,7 @@ const (
 	codeForbidden       = "FORBIDDEN"       // signed in, and still not allowed
 	codeNotFound        = "NOT_FOUND"       // what the operation is about is not there
 	codeConflict        = "CONFLICT"        // somebody else was faster
+	codeRateLimited     = "RATE_LIMITED"    // wait for extensions.retryAfter seconds
 	codeUnavailable     = "UNAVAILABLE"     // try again later
 	codeInternal        = "INTERNAL"        // our fault; the id is in the log
 	codeLimit           = "LIMIT_EXCEEDED"  // ask for less at once
@@ -88,6 +89,9 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if invalid, ok := errors.AsType[*marketplace.InvalidError](cause); ok {
 		shown.Extensions["errors"] = fieldErrors(invalid)
 	}
+	if limited, ok := errors.AsType[*marketplace.RateLimitedError](cause); ok {
+		shown.Extensions["retryAfter"] = limited.Seconds()
+	}
 	switch code {
 	case codeInternal:
 		shown.Extensions["id"] = p.internal(ctx, cause, shown.Path.String())
@@ -127,6 +131,8 @@ func classify(err error) (code, message string) {
 		return codeForbidden, forbidden.Error()
 	case errors.Is(err, marketplace.ErrForbidden):
 		return codeForbidden, marketplace.ErrForbidden.Error()
+	case errors.Is(err, marketplace.ErrRateLimited):
+		return codeRateLimited, err.Error()
 	case errors.Is(err, marketplace.ErrNotFound):
 		return codeNotFound, marketplace.ErrNotFound.Error()
 	case errors.Is(err, marketplace.ErrStale):
@@ -138,7 +144,7 @@ func classify(err error) (code, message string) {
 	case errors.Is(err, marketplace.ErrUnavailable), errors.Is(err, marketplace.ErrClosed):
 		return codeUnavailable, marketplace.ErrUnavailable.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return codeUnavailable, "the request took too long"
+		return codeUnavailable, tookTooLong
 	}
 	return codeInternal, "internal error"
 }

@@ -68,6 +68,7 @@ type (
 	CityPayload        = Payload[*marketplace.City]
 	CompanyPayload     = Payload[*marketplace.Company]
 	InstitutionPayload = Payload[*marketplace.Institution]
+	TopicPayload       = Payload[*marketplace.Topic]
 	TranslatePayload   = Payload[marketplace.Node]
 	SettingsPayload    = Payload[*marketplace.Settings]
 	AccountPayload     = Payload[*marketplace.User]

@@ -49,6 +49,8 @@ const pulseSDL = `
 		hanging: Tick
 		"Has no end."
 		endless: Tick
+		"Takes five seconds to end."
+		lingering: Tick
 	}
 	type Tick {
 		n: Int!
@@ -176,6 +178,9 @@ func (p *pulse) source(ctx context.Context, name string, args map[string]any) it
 			}
 		case "never":
 			<-ctx.Done()
+		case "lingering":
+			<-ctx.Done()
+			time.Sleep(5 * time.Second)
 		case "heard":
 			c := make(chan string, 4)
 			p.mu.Lock()

@@ -389,6 +389,7 @@ type ComplexityRoot struct {
 		CreateInstitution func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateProposal    func(childComplexity int, input marketplace.CreateProposalInput) int
 		CreateSolution    func(childComplexity int, input marketplace.CreateSolutionInput) int
+		CreateTopic       func(childComplexity int, input marketplace.CreateTopicInput) int
 		DeleteProposal    func(childComplexity int, input DeleteInput) int
 		DeleteSolution    func(childComplexity int, input DeleteInput) int
 		DuplicateSolution func(childComplexity int, input marketplace.DuplicateSolutionInput) int
@@ -398,6 +399,7 @@ type ComplexityRoot struct {
 		EditProposal      func(childComplexity int, input marketplace.EditProposalInput) int
 		EditSettings      func(childComplexity int, input marketplace.EditSettingsInput) int
 		EditSolution      func(childComplexity int, input marketplace.EditSolutionInput) int
+		EditTopic         func(childComplexity int, input marketplace.EditTopicInput) int
 		EditUser          func(childComplexity int, input marketplace.EditUserInput) int
 		EndOtherSessions  func(childComplexity int) int
 		EndSession        func(childComplexity int, input IDInput) int
@@ -749,6 +751,11 @@ type ComplexityRoot struct {
 		Proposals func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Slug      func(childComplexity int) int
 		Solutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+	}
+
+	TopicPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
 	}
 
 	TranslatePayload struct {
@@ -2318,6 +2325,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateSolution(childComplexity, args["input"].(marketplace.CreateSolutionInput)), true
+	case "Mutation.createTopic":
+		if e.ComplexityRoot.Mutation.CreateTopic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createTopic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateTopic(childComplexity, args["input"].(marketplace.CreateTopicInput)), true
 	case "Mutation.deleteProposal":
 		if e.ComplexityRoot.Mutation.DeleteProposal == nil {
 			break
@@ -2417,6 +2435,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditSolution(childComplexity, args["input"].(marketplace.EditSolutionInput)), true
+	case "Mutation.editTopic":
+		if e.ComplexityRoot.Mutation.EditTopic == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editTopic_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditTopic(childComplexity, args["input"].(marketplace.EditTopicInput)), true
 	case "Mutation.editUser":
 		if e.ComplexityRoot.Mutation.EditUser == nil {
 			break
@@ -4159,6 +4188,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Topic.Solutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "TopicPayload.errors":
+		if e.ComplexityRoot.TopicPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicPayload.Errors(childComplexity), true
+	case "TopicPayload.topic":
+		if e.ComplexityRoot.TopicPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicPayload.Result(childComplexity), true
+
 	case "TranslatePayload.errors":
 		if e.ComplexityRoot.TranslatePayload.Errors == nil {
 			break
@@ -4426,6 +4468,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateInstitutionInput", ec.unmarshalInputCreateInstitutionInput),
 			graphql.NewInputUnmarshaler("CreateProposalInput", ec.unmarshalInputCreateProposalInput),
 			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
+			graphql.NewInputUnmarshaler("CreateTopicInput", ec.unmarshalInputCreateTopicInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
 			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
@@ -4435,6 +4478,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EditProposalInput", ec.unmarshalInputEditProposalInput),
 			graphql.NewInputUnmarshaler("EditSettingsInput", ec.unmarshalInputEditSettingsInput),
 			graphql.NewInputUnmarshaler("EditSolutionInput", ec.unmarshalInputEditSolutionInput),
+			graphql.NewInputUnmarshaler("EditTopicInput", ec.unmarshalInputEditTopicInput),
 			graphql.NewInputUnmarshaler("EditUserInput", ec.unmarshalInputEditUserInput),
 			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
@@ -4463,6 +4507,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SolutionContentInput", ec.unmarshalInputSolutionContentInput),
 			graphql.NewInputUnmarshaler("SuspendUserInput", ec.unmarshalInputSuspendUserInput),
+			graphql.NewInputUnmarshaler("TopicContentInput", ec.unmarshalInputTopicContentInput),
 			graphql.NewInputUnmarshaler("TranslateInput", ec.unmarshalInputTranslateInput),
 			graphql.NewInputUnmarshaler("TranslatedTextInput", ec.unmarshalInputTranslatedTextInput),
 			graphql.NewInputUnmarshaler("TranslationInput", ec.unmarshalInputTranslationInput),
@@ -5828,6 +5873,16 @@ func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql
 		return ec.fieldContext_Topic_proposals(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Topic", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_TopicPayload_topic(ctx, field)
+	case "errors":
+		return ec.fieldContext_TopicPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_TranslatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -350,11 +350,10 @@ func (op *operation) send(response *graphql.Response) error {
 }
 
 func (op *operation) complete() {
-	if op.failed || op.unwanted.Load() {
-		return
+	if !op.failed {
+		op.forget()
+		_ = op.push(message{text: appendMessage(typeComplete, op.id, nil), operation: op})
 	}
-	op.forget()
-	_ = op.push(message{text: appendMessage(typeComplete, op.id, nil), operation: op})
 }
 
 func (op *operation) deny() { op.end(closeUnauthorized, "Unauthorized") }

@@ -103,9 +103,6 @@ func (t serverSent) serve(w *eventWriter, r *http.Request, exec graphql.GraphExe
 		<-done
 	}()
 
-	// The deadline was for reading the request. From here on the server only
-	// watches whether the client leaves.
-	_ = w.control.SetReadDeadline(time.Time{})
 	if !w.write(emptyComment) { // tells browsers that the stream is open
 		return
 	}

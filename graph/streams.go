@@ -9,7 +9,9 @@ import (
 	"sync"
 )
 
-// Bounds of the streams that are open at the same time.
+// Bounds of the streams that are open at the same time. With a subscription
+// that waits, a WebSocket takes 52 kB of the process, an answer of server-sent
+// events 38 kB, and each further operation of a WebSocket 12 kB.
 const (
 	maxStreams          = 10_000 // of the process, unless Options say otherwise
 	maxClientStreams    = 50     // connections of one client

@@ -54,8 +54,8 @@ func inLab(t *testing.T, o Options, test func(*lab)) {
 		}
 		time.Sleep(time.Second) // the server takes its time to close some connections
 		l.lives(0)
-		if l.handler.streams.open != 0 || len(l.handler.streams.clients) != 0 {
-			t.Errorf("%d places of %d clients are not given back", l.handler.streams.open, len(l.handler.streams.clients))
+		if l.places() != 0 || len(l.handler.streams.clients) != 0 {
+			t.Errorf("%d places of %d clients are not given back", l.places(), len(l.handler.streams.clients))
 		}
 	})
 }
@@ -85,6 +85,14 @@ func (l *lab) lives(n int32) {
 	if got := l.live.Load(); got != n {
 		l.Errorf("%d sources live, not %d", got, n)
 	}
+}
+
+// places is how many are taken, when all has come to rest.
+func (l *lab) places() int {
+	synctest.Wait()
+	l.handler.streams.mu.Lock()
+	defer l.handler.streams.mu.Unlock()
+	return l.handler.streams.open
 }
 
 // A remote is a connection from an address.
@@ -179,6 +187,29 @@ func TestPlacesOfStreams(t *testing.T) {
 	if err := s.shutdown(t.Context()); err != nil || s.open != 0 || len(s.clients) != 0 {
 		t.Error(err, s.open, s.clients)
 	}
+}
+
+// What still works for a stream counts, though its client has left.
+func TestPlacesAreHeldUntilAllHasEnded(t *testing.T) {
+	inLab(t, Options{}, func(l *lab) {
+		const query = "subscription { lingering { n } }"
+		ctx, cancel := context.WithCancel(l.Context())
+		r := l.open(ctx, "GET", query)
+		defer r.Body.Close()
+		s := l.talk(true)
+		s.subscribe("1", query)
+		s.subscribe("2", query)
+		l.lives(3)
+		cancel()
+		s.bye()
+		if n := l.places(); n != 3 {
+			l.Errorf("%d places are taken", n)
+		}
+		time.Sleep(5 * time.Second)
+		if n := l.places(); n != 0 {
+			l.Errorf("%d places are taken", n)
+		}
+	})
 }
 
 func TestRemoteClient(t *testing.T) {

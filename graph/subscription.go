@@ -44,7 +44,7 @@ type outlet interface {
 // that was begun for the operation has ended.
 func (s *streaming) execute(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams, mutations bool, out outlet) {
 	c := &call{mutations: mutations, subscriptions: true}
-	ctx, cancel := context.WithCancel(graphql.StartOperationTrace(withCall(ctx, c)))
+	ctx, cancel := context.WithCancel(graphql.StartOperationTrace(withCall(marketplace.Afresh(ctx), c)))
 	defer c.sources.Wait()
 	defer cancel()
 	defer func() {
@@ -107,8 +107,7 @@ func (s *streaming) begin(ctx context.Context, cancel context.CancelFunc, exec g
 func (s *streaming) follow(ctx context.Context, c *call, exec graphql.GraphExecutor, next graphql.ResponseHandler, out outlet) {
 	for {
 		c.errors.Store(0)
-		// Each event is read as it is now, whatever the one before has read.
-		response := next(marketplace.Anew(ctx))
+		response := next(marketplace.Afresh(ctx))
 		switch {
 		case response == nil && ctx.Err() == nil && c.failure != nil:
 			failure, ok := errors.AsType[*gqlerror.Error](c.failure)

@@ -10,6 +10,14 @@ import (
 	"context"
 )
 
+func (r *mutationResolver) CreateTopic(ctx context.Context, input marketplace.CreateTopicInput) (*Payload[*marketplace.Topic], error) {
+	return payload(r.Market.CreateTopic(ctx, input))
+}
+
+func (r *mutationResolver) EditTopic(ctx context.Context, input marketplace.EditTopicInput) (*Payload[*marketplace.Topic], error) {
+	return payload(r.Market.EditTopic(ctx, input))
+}
+
 func (r *queryResolver) Topics(ctx context.Context) ([]*marketplace.Topic, error) {
 	return r.Market.Topics(ctx, "")
 }

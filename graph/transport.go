@@ -82,7 +82,7 @@ func run(ctx context.Context, params *graphql.RawParams, exec graphql.GraphExecu
 	response := next(ctx)
 	switch {
 	case response == nil: // the deadline passed before the work began
-		return http.StatusServiceUnavailable, &graphql.Response{Errors: gqlerror.List{coded(codeUnavailable, "the request took too long")}}
+		return http.StatusServiceUnavailable, &graphql.Response{Errors: gqlerror.List{coded(codeUnavailable, tookTooLong)}}
 	case response.Data == nil:
 		return a.refused(), response
 	}

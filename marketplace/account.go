@@ -3,6 +3,7 @@ package marketplace
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -35,7 +36,7 @@ func (m *Market) SignIn(ctx context.Context, in SignInInput) (*User, error) {
 		}
 		return nil, errCredentials
 	}
-	ok, outdated, err := checkPassword(ctx, u.Password, in.Password)
+	ok, outdated, err := isPassword(ctx, u, in.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +64,16 @@ func (m *Market) SignIn(ctx context.Context, in SignInInput) (*User, error) {
 	return m.entered(ctx, u, "")
 }
 
+// isPassword is checkPassword for what anybody may have sent: what is too long
+// is wrong, and costs the same.
+func isPassword(ctx context.Context, u *User, password string) (ok, outdated bool, err error) {
+	ok, outdated, err = checkPassword(ctx, u.Password, password)
+	if errors.Is(err, ErrLimit) {
+		return false, false, wastePassword(ctx, password)
+	}
+	return ok, outdated, err
+}
+
 // entered begins the session of a user who has shown who they are.
 func (m *Market) entered(ctx context.Context, u *User, provider string) (*User, error) {
 	if err := m.begin(ctx, u, provider); err != nil {
@@ -86,16 +97,20 @@ func (m *Market) useCode(ctx context.Context, id ID, code string) (*User, error)
 		if err != nil {
 			return err
 		}
-		if step, ok := checkTOTP(secret, code, m.now(), u.Factor.LastStep); ok {
+		step, ok, err := checkTOTP(secret, code, m.now(), u.Factor.LastStep)
+		if err != nil {
+			return err
+		}
+		if ok {
 			u.Factor.LastStep = step
 			return nil
 		}
-		i := slices.Index(u.Factor.Recovery, hashRecoveryCode(code))
-		if i < 0 || !u.Factor.IsConfirmed {
+		left, ok := useRecoveryCode(u.ID, u.Factor.Recovery, code)
+		if !ok || !u.Factor.IsConfirmed {
 			return wrong
 		}
 		u.did = Mark{Action: "USE_RECOVERY_CODE", By: u.ID}
-		u.Factor.Recovery = slices.Delete(u.Factor.Recovery, i, i+1)
+		u.Factor.Recovery = left
 		return nil
 	})
 }
@@ -121,7 +136,7 @@ func (m *Market) prove(ctx context.Context, path string, password *string) (*Use
 	if err := m.limit(ctx, limitSignIn, u.Email); err != nil {
 		return nil, err
 	}
-	switch ok, _, err := checkPassword(ctx, u.Password, text(password)); {
+	switch ok, _, err := isPassword(ctx, u, text(password)); {
 	case err != nil:
 		return nil, err
 	case !ok:
@@ -291,7 +306,7 @@ func (m *Market) SetUpFactor(ctx context.Context, password *string) (*NewFactor,
 	if err != nil {
 		return nil, err
 	}
-	return &NewFactor{Secret: secret, URI: totpURI(secret, "Citymarket", u.Email)}, nil
+	return &NewFactor{Secret: secret, URI: totpURI("Citymarket", u.Email, secret)}, nil
 }
 
 // ConfirmFactor turns the second factor on by a first code, and returns
@@ -307,7 +322,7 @@ func (m *Market) ConfirmFactor(ctx context.Context, code string) ([]string, erro
 	if _, err := m.useCode(ctx, u.ID, code); err != nil {
 		return nil, err
 	}
-	codes, hashes := newRecoveryCodes()
+	codes, hashes := newRecoveryCodes(u.ID)
 	_, err = update(ctx, m, MayEditAccount, u.ID, 0, func(u *User) error {
 		if u.Factor == nil {
 			return invalid("code", "INVALID", "there is nothing to confirm")
@@ -432,7 +447,7 @@ var (
 
 // limit takes one try from what an account and the viewer's address have left.
 func (m *Market) limit(ctx context.Context, what limited, account string) error {
-	now, address := m.now(), network(ViewerOf(ctx).Address)
+	now, address := m.now(), networkOf(ViewerOf(ctx).Address)
 	for _, l := range []struct {
 		key   string
 		limit throttleLimit
@@ -449,4 +464,14 @@ func (m *Market) limit(ctx context.Context, what limited, account string) error 
 		}
 	}
 	return nil
+}
+
+// networkOf is what an address is limited by: see addressKey. An address that
+// cannot be read is one with all others of that kind.
+func networkOf(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	return addressKey(a)
 }

@@ -122,6 +122,10 @@ func WithViewer(ctx context.Context, v Viewer) context.Context {
 	return context.WithValue(ctx, viewerKey{}, &request{viewer: v, groups: v.Actor.Groups()})
 }
 
+// Afresh begins another request for the same viewer: for whatever lives longer
+// than a request, such as a stream, and must not be shown what was read long ago.
+func Afresh(ctx context.Context) context.Context { return WithViewer(ctx, ViewerOf(ctx)) }
+
 // withSight returns a context in which the same actor finds documents that
 // they may not see: for commands whose right comes from a secret, such as a
 // password, and for what the domain must know to decide. What is read with it

@@ -173,8 +173,8 @@ func (e *AuditEntry) VisibleAddress(ctx context.Context) *string {
 	return &e.Address
 }
 
-// AuditLog lists entries, newest first: of one thing, of one member, or, for
-// the secretariat, all of them.
+// AuditLog lists entries, newest first: of one thing, of one member, of what
+// one user has done, or, for the secretariat, all of them.
 func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEntry], error) {
 	q := Query{Sort: "at", Descending: true}
 	switch {
@@ -182,6 +182,8 @@ func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEnt
 		if err := MayReadAuditLog.checkFor(ctx); err != nil {
 			return nil, err
 		}
+	case of.Kind() == KindUser: // what they have done; the audience leaves out what is not the viewer's to know
+		q.Where = []Condition{{Field: "by", Op: Eq, Value: *of}}
 	case isMember(*of):
 		if err := MayReadMemberLog.checkFor(ctx, *of); err != nil {
 			return nil, err

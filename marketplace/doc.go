@@ -1,6 +1,7 @@
 // Package marketplace is the domain of Citymarket: what things there are, who
-// may do and see what, and the ports through which they are stored (Store)
-// and found (Finder). It imports no adapter and no foreign module but
+// may do and see what, and the ports through which they are stored (Store,
+// and Files for uploads), found (Finder), and through which it speaks to the
+// outside (Mailer, Poster). It imports no adapter and no foreign module but
 // golang.org/x.
 //
 // # Words

@@ -59,7 +59,7 @@ func New(store Store, finder Finder, o Options) *Market {
 	if err != nil {
 		panic(err)
 	}
-	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(),
+	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
 		mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: time.Now, wait: SettleTime}
 }
 

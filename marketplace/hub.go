@@ -122,7 +122,7 @@ func (m *Market) NewNotifications(ctx context.Context, after *ID) iter.Seq2[*Not
 func (m *Market) before(ctx context.Context, user ID, after *ID) (time.Time, *recent, error) {
 	seen := &recent{max: maxSeen}
 	if after != nil {
-		n, err := get[*Notification](Anew(ctx), m, *after)
+		n, err := get[*Notification](Afresh(ctx), m, *after)
 		if errors.Is(err, ErrNotFound) {
 			return time.Time{}, nil, invalid("after", "NOT_FOUND", "there is no such notification")
 		}
@@ -328,10 +328,6 @@ func (h *hub) lose() {
 	h.cursor, h.known = "", true
 }
 
-// Anew returns a context for the same viewer that has read nothing yet, for
-// what goes on for longer than a request.
-func Anew(ctx context.Context) context.Context { return WithViewer(ctx, ViewerOf(ctx)) }
-
 // standing remembers for a moment who may still do what, so that streams can
 // ask before each event.
 type standing struct {
@@ -378,7 +374,7 @@ func (m *Market) actorVia(ctx context.Context, via ID) (Actor, error) {
 		return held.actor, held.err
 	}
 	held = stood{at: m.now()}
-	held.actor, held.err = m.known(withSight(Anew(ctx)), via)
+	held.actor, held.err = m.known(withSight(Afresh(ctx)), via)
 	if held.err != nil && !errors.Is(held.err, ErrNotFound) {
 		return held.actor, held.err
 	}

@@ -13,6 +13,10 @@ import (
 	"citymarket/marketplace/sqlitestore"
 )
 
+func init() {
+	OpenTestStore = func(path string) (Store, error) { return sqlitestore.Open(path, StoreSchema()) }
+}
+
 // newMarket is a marketplace on a real store, with a vocabulary of one topic,
 // a city and two companies. Nothing of these tests searches.
 func newMarket(t *testing.T) *Market {

@@ -266,7 +266,7 @@ func fromElsewhere(ctx context.Context, m *Market, e *AuditEntry) ([]told, error
 	}
 	for _, o := range earlier {
 		before := o.At.Before(e.At) || o.At.Equal(e.At) && o.ID < e.ID
-		if before && network(o.Address) == network(e.Address) && o.Agent == e.Agent {
+		if before && networkOf(o.Address) == networkOf(e.Address) && o.Agent == e.Agent {
 			return nil, nil
 		}
 	}

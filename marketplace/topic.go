@@ -47,6 +47,41 @@ func (m *Market) AddTopic(ctx context.Context, t *Topic) error {
 	return create(ctx, m, MayEditVocabulary, t)
 }
 
+var topicContent = []string{"label", "parent", "order"}
+
+// CreateTopicInput is what CreateTopic takes.
+type CreateTopicInput struct {
+	Content Patch
+	Key     *string // a word of the client's own: the same word makes no second one
+}
+
+// CreateTopic adds a node to the vocabulary.
+func (m *Market) CreateTopic(ctx context.Context, in CreateTopicInput) (*Topic, error) {
+	t := &Topic{}
+	if err := applyPatch(in.Content, t, topicContent); err != nil {
+		return nil, err
+	}
+	return named(ctx, m, t, t.Label, in.Key, m.AddTopic)
+}
+
+// EditTopicInput is what EditTopic takes.
+type EditTopicInput struct {
+	ID      ID
+	Version *int // that was read; nil: any
+	Content Patch
+}
+
+// EditTopic changes a node of the vocabulary.
+func (m *Market) EditTopic(ctx context.Context, in EditTopicInput) (*Topic, error) {
+	return update(ctx, m, MayEditVocabulary, in.ID, versionOf(in.Version), func(t *Topic) error {
+		t.mark("EDIT", fieldsOf(in.Content))
+		if err := applyPatch(in.Content, t, topicContent); err != nil {
+			return err
+		}
+		return m.mustExist(ctx, "parent", t.Parent)
+	})
+}
+
 // Topic returns a topic, or ErrNotFound.
 func (m *Market) Topic(ctx context.Context, id ID) (*Topic, error) { return get[*Topic](ctx, m, id) }
 

@@ -96,7 +96,7 @@ func New(c Config) (*Server, error) {
 		policy = mail.TLSOpportunistic
 	}
 	s.options = []mail.Option{
-		mail.WithTimeout(2 * s.timeout), // of each step; the context ends all of them earlier
+		mail.WithTimeout(s.timeout + time.Minute), // of each step; the context ends all of them earlier
 		mail.WithTLSConfig(s.tls), mail.WithTLSPolicy(policy), mail.WithHELO(domainOf(from)),
 		mail.WithoutNoop(), mail.WithoutRset(), // one mail a connection
 	}
@@ -123,13 +123,12 @@ func (s *Server) Send(ctx context.Context, m marketplace.Mail) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("the server took longer than %v", s.timeout))
 	defer cancel()
-	if err := s.deliver(ctx, msg, m.To.Address); err != nil {
-		if ctx.Err() != nil { // what the connection says then is only that it was closed
-			err = context.Cause(ctx)
-		}
-		return err
+	err = s.deliver(ctx, msg, m.To.Address)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, marketplace.ErrMailRefused) {
+		// What the connection says then is only that it was closed.
+		return fmt.Errorf("smtpmail: %s: %w", s.address, context.Cause(ctx))
 	}
-	return nil
+	return err
 }
 
 // deliver sends a message over a connection of its own.
@@ -167,10 +166,10 @@ func (s *Server) deliver(ctx context.Context, msg *mail.Msg, to string) error {
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return fmt.Errorf("smtpmail: %s: %w", s.address, err)
+		return fmt.Errorf("smtpmail: %s: %s", s.address, shorten(err))
 	}
 	err = client.SendWithSMTPClient(session, msg)
-	if err == nil || msg.IsDelivered() {
+	if err == nil {
 		// A server that accepted the mail has it, however it takes leave.
 		_ = conn.SetDeadline(time.Now().Add(time.Second))
 		_ = session.Quit()

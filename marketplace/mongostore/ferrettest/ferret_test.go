@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	claims  = "FerretDB accepts a unique index on an array and enforces it for the array as a whole, not for its elements"
-	updates = "FerretDB's updates are not atomic: of two at once that compare the same revision both can succeed"
-	arrays  = "FerretDB does not store arrays in arrays"
+	claims     = "FerretDB accepts a unique index on an array and enforces it for the array as a whole, not for its elements"
+	updates    = "FerretDB's updates are not atomic: of two at once that compare the same revision both can succeed"
+	duplicates = "FerretDB reports an update that a unique index forbids as an internal error"
+	arrays     = "FerretDB does not store arrays in arrays"
 )
 
 // cannot names what FerretDB cannot do. Nothing of it is the adapter's doing:
@@ -84,6 +85,44 @@ func TestStore(t *testing.T) {
 		},
 		Second: func(t testing.TB, s marketplace.Store) marketplace.Store { return open(t, at(s)) },
 		Cannot: cannot,
+	})
+}
+
+// FerretDB enforces the unique index of names, but tells nobody: an update that
+// breaks it is an internal error instead of a duplicate key.
+func TestFiles(t *testing.T) {
+	uri := serve(t)
+	var places sync.Map // files -> their store and database
+	type place struct {
+		store    *mongostore.Store
+		database string
+	}
+	open := func(t testing.TB, database string) marketplace.Files {
+		t.Helper()
+		s, err := mongostore.Open(t.Context(), uri+database, nil, mongostore.AllowWeakClaims())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		f, err := s.Files(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		places.Store(f, place{s, database})
+		return f
+	}
+	at := func(f marketplace.Files) place {
+		p, _ := places.Load(f)
+		return p.(place)
+	}
+	storetest.RunFiles(t, storetest.FilesOpener{
+		Open: func(t testing.TB) marketplace.Files { return open(t, "test_"+strings.ToLower(rand.Text()[:12])) },
+		Reopen: func(t testing.TB, f marketplace.Files) marketplace.Files {
+			at(f).store.Close()
+			return open(t, at(f).database)
+		},
+		Second: func(t testing.TB, f marketplace.Files) marketplace.Files { return open(t, at(f).database) },
+		Cannot: map[string]string{"Files/PutAgain": duplicates, "Files/Delete": duplicates, "Files/SameAtOnce": duplicates, "Files/OrphanPutAgain": duplicates},
 	})
 }
 

@@ -37,9 +37,17 @@ func encodeKey(v any) string {
 	return string(raw)
 }
 
-// entries are what a document has in a unique index of one field: each
-// element of an array, and null for what is missing unless the index is sparse.
+// entries are what a document has in a unique index: of one field each
+// element of an array, and null for what is missing unless the index is
+// sparse; of several fields, which must not be arrays, their values together.
 func (ix *index) entries(d bson.D) []any {
+	if len(ix.keys) > 1 {
+		together := bson.A{}
+		for _, k := range ix.keys {
+			together = append(together, sortKey(d, k.Key))
+		}
+		return []any{together}
+	}
 	path := ix.keys[0].Key
 	values := at(d, path)
 	if len(values) == 0 && ix.sparse || ix.partial != nil && !matches(d, ix.partial) {
@@ -184,9 +192,9 @@ func update(m *member, q *request, action Action) (bson.D, error) {
 		var old, next *document
 		if len(found) > 0 {
 			old = found[0]
-			next = &document{old.key, updated(old.d, change, now, false)}
+			next = &document{old.key, updated(old.d, change, now, s.now(), false)}
 		} else if upsert, _ := get(st, "upsert").(bool); upsert {
-			d := updated(slices.Clone(filter), change, now, true)
+			d := updated(slices.Clone(filter), change, now, s.now(), true)
 			next = &document{encodeKey(get(d, "_id")), d}
 			if c.docs[next.key] != nil { // the id is there, with another revision
 				err := &failure{code: 11000, name: "E11000 duplicate key error index: _id_", detail: bson.D{
@@ -214,6 +222,25 @@ func update(m *member, q *request, action Action) (bson.D, error) {
 			w.modified++
 			s.record(q.db, c.name, "update", id)
 		}
+	}
+	return w.reply(), nil
+}
+
+func insert(m *member, q *request, _ Action) (bson.D, error) {
+	s := m.server
+	var w written
+	for i, d := range q.docs("documents") {
+		s.tick()
+		c := s.collection(q, q.target)
+		id := get(d, "_id")
+		if err := c.replace(nil, &document{encodeKey(id), d}); err != nil {
+			if err := w.fail(i, err); err != nil {
+				return nil, err
+			}
+			break
+		}
+		w.n++
+		s.record(q.db, c.name, "insert", id)
 	}
 	return w.reply(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -207,8 +208,9 @@ func project(d, projection bson.D) bson.D {
 	return out
 }
 
-// updated applies an update to a document. now is the server's time.
-func updated(d, update bson.D, now bson.Timestamp, insert bool) bson.D {
+// updated applies an update to a document. now is the server's time as the
+// log has it, clock as its clock shows it.
+func updated(d, update bson.D, now bson.Timestamp, clock time.Time, insert bool) bson.D {
 	d = slices.Clone(d)
 	set := func(name string, v any) {
 		for i := range d {
@@ -228,6 +230,8 @@ func updated(d, update bson.D, now bson.Timestamp, insert bool) bson.D {
 			case op.Key == "$set", op.Key == "$setOnInsert" && insert:
 				set(e.Key, e.Value)
 			case op.Key == "$setOnInsert":
+			case op.Key == "$currentDate" && get(e.Value.(bson.D), "$type") == "date":
+				set(e.Key, bson.NewDateTimeFromTime(clock))
 			case op.Key == "$currentDate":
 				set(e.Key, now)
 			case op.Key == "$unset":

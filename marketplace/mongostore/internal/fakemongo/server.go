@@ -314,7 +314,7 @@ var public = map[string]bool{"hello": true, "isMaster": true, "ismaster": true, 
 
 var commands = map[string]func(*member, *request, Action) (bson.D, error){
 	"hello": hello, "isMaster": hello, "ismaster": hello, "ping": nothing, "endSessions": nothing,
-	"update": update, "delete": remove,
+	"insert": insert, "update": update, "delete": remove,
 	"find": find, "getMore": getMore, "killCursors": killCursors, "aggregate": aggregate,
 	"createIndexes": createIndexes, "listIndexes": listIndexes, "dropIndexes": dropIndexes,
 	"drop": drop, "dropDatabase": dropDatabase,
