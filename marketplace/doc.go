@@ -16,6 +16,9 @@
 //     somewhere, with its result.
 //   - Proposal: a city's project, from a need in two sentences to a funded
 //     plan (its Stage). Offer: a company's answer to it.
+//   - Message: a part of the discussion of a proposal. Thread: its messages to
+//     all members, or those between its city and one company. Report: what
+//     readers complain of.
 //   - Match: a pair with a score and its reasons. Meeting: two members, a
 //     time, an outcome.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);

@@ -28,6 +28,14 @@ func (p *Page[P]) Nodes() []P {
 	return nodes
 }
 
+// emptyPage is what page finds where there is nothing, so that a list that a
+// viewer may not read looks like one without entries.
+func emptyPage[P entity](s Slice) (*Page[P], error) {
+	var p problems
+	s.into(&p, new(FinderQuery))
+	return &Page[P]{Edges: []*PageEdge[P]{}}, p.err()
+}
+
 // page reads the part of a query's order that the slice asks for with one
 // store operation. What the viewer may not see is left out after that, so the
 // queries of lists are made such that it is the exception.

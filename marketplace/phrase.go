@@ -138,10 +138,8 @@ func (m *Market) Sentence(ctx context.Context, n *Notification, wished []Languag
 	case err != nil:
 		return "", err
 	default:
-		if texts := subject.texts(); len(texts) > 0 {
-			if t := texts[0].Text.In(languages); t != nil {
-				fill["title"] = t.Text
-			}
+		if fill["title"], err = m.titleFor(ctx, subject, languages); err != nil {
+			return "", err
 		}
 	}
 	if n.Person != "" {
@@ -154,30 +152,41 @@ func (m *Market) Sentence(ctx context.Context, n *Notification, wished []Languag
 		}
 	}
 	if n.Member != "" {
-		name, err := m.nameOf(ctx, n.Member, languages)
-		if err != nil {
+		if fill["member"], err = m.nameOf(ctx, n.Member, languages); err != nil {
 			return "", err
 		}
-		fill["member"] = name
 	}
 	return b.say(n.Event, fill), nil
 }
 
-// nameOf is how a member is called in the best of the languages.
+// titleFor is what a sentence calls something in the best of the languages:
+// by its title, and what belongs to a proposal by the proposal's.
+func (m *Market) titleFor(ctx context.Context, doc entity, languages []Language) (string, error) {
+	switch doc := doc.(type) {
+	case *Offer:
+		return m.nameOf(ctx, doc.Proposal, languages)
+	case *Message:
+		return m.nameOf(ctx, doc.Proposal, languages)
+	}
+	if texts := doc.texts(); len(texts) > 0 {
+		if t := texts[0].Text.In(languages); t != nil {
+			return t.Text, nil
+		}
+	}
+	return phrasesFor(languages).phrases["something"], nil
+}
+
+// nameOf is titleFor what has the id; what the viewer may not see is
+// something.
 func (m *Market) nameOf(ctx context.Context, id ID, languages []Language) (string, error) {
-	member, err := get[entity](ctx, m, id)
+	doc, err := get[entity](ctx, m, id)
 	if errors.Is(err, ErrNotFound) {
 		return phrasesFor(languages).phrases["something"], nil
 	}
 	if err != nil {
 		return "", err
 	}
-	if texts := member.texts(); len(texts) > 0 {
-		if t := texts[0].Text.In(languages); t != nil {
-			return t.Text, nil
-		}
-	}
-	return phrasesFor(languages).phrases["something"], nil
+	return m.titleFor(ctx, doc, languages)
 }
 
 // openEvents are those of which users are told who may not see what they are

@@ -91,6 +91,20 @@ var (
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
 
+	MayMakeOffer     = Permission{verb: "make an offer for this company", who: editors, of: offering}
+	MayEditOffer     = Permission{verb: "edit this offer", who: editors, of: offering}
+	MayWithdrawOffer = Permission{verb: "withdraw this offer", who: editors, of: offering}
+	MayDecideOffer   = Permission{verb: "decide on this offer", who: editors, of: deciding}
+
+	MayWriteMessage    = Permission{verb: "write here on behalf of this member", who: editors, of: speaking}
+	MayWriteForNetwork = Permission{verb: "write on behalf of the secretariat", who: officers}
+	MayEditMessage     = Permission{verb: "edit this message", who: self, of: author}
+	MayRemoveMessage   = Permission{verb: "remove this message", who: self | officers, of: author}
+	MayReportMessage   = Permission{verb: "report this message", who: members | staff} // whoever can read it
+	MaySeeReports      = Permission{verb: "see what was reported", who: staff}
+	MayResolveReport   = Permission{verb: "decide on what was reported", who: officers}
+	MayKeepThreads     = Permission{verb: "keep the list of threads", who: networkAdmin} // the program itself
+
 	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
 	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
 	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
@@ -104,6 +118,8 @@ var permissions = []Permission{
 	MayReadAuditLog, MayReadMemberLog,
 	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
+	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
+	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 }
 

@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"unicode"
@@ -68,6 +69,38 @@ func named[P entity](ctx context.Context, m *Market, doc P, title Text, key *str
 	}
 	if key != nil && taken(err, "id") {
 		return get[P](ctx, m, meta.ID)
+	}
+	if err != nil {
+		return none, err
+	}
+	return doc, nil
+}
+
+// keyed adds a document without a slug, under the key of a client where one is
+// given: the same user and key get the document that is there, also when the
+// command could not be done any more.
+func keyed[P entity](ctx context.Context, m *Market, doc P, key *string, add func(context.Context, P) error) (P, error) {
+	var none P
+	if key == nil {
+		if err := add(ctx, doc); err != nil {
+			return none, err
+		}
+		return doc, nil
+	}
+	var p problems
+	if checkString(&p, "key", *key, 200, true); p.err() != nil {
+		return none, p.err()
+	}
+	id := keyedID(doc.kind(), actorOf(ctx).User, *key)
+	doc.meta().ID = id
+	earlier, err := get[P](ctx, m, id)
+	if !errors.Is(err, ErrNotFound) {
+		return earlier, err
+	}
+	readsOf(ctx).forget(id)
+	err = add(ctx, doc)
+	if taken(err, "id") {
+		return get[P](ctx, m, id)
 	}
 	if err != nil {
 		return none, err

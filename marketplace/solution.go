@@ -168,11 +168,15 @@ func (s *Solution) validate(p *problems) {
 		}
 	}
 	checkStrings(p, "standards", s.Standards, 30, 120)
-	if p.max("media", len(s.Media), 30) {
-		for i, m := range s.Media {
-			checkOne(p, index("media", i)+".type", m.Type, MediaTypes)
-			checkURL(p, index("media", i)+".url", m.URL, true)
-			m.Title.check(p, index("media", i)+".title", 200, false)
+	checkMedia(p, "media", s.Media, 30)
+}
+
+func checkMedia(p *problems, path string, list []Media, max int) {
+	if p.max(path, len(list), max) {
+		for i, m := range list {
+			checkOne(p, index(path, i)+".type", m.Type, MediaTypes)
+			checkURL(p, index(path, i)+".url", m.URL, true)
+			m.Title.check(p, index(path, i)+".title", 200, false)
 		}
 	}
 }

@@ -39,14 +39,14 @@ var rules = map[string][]rule{
 	"solution.CONFIRM_DEPLOYMENT":   {{kind: NotifyDeployment, who: peopleOf(KindCompany)}},
 	"solution.UNCONFIRM_DEPLOYMENT": {{kind: NotifyDeployment, who: peopleOf(KindCompany)}},
 
-	"offer.ADD":       {{kind: NotifyOffer, who: peopleOf(KindCity)}},
-	"offer.WITHDRAW":  {{kind: NotifyOffer, who: peopleOf(KindCity)}},
+	"offer.ADD":       {{kind: NotifyOffer, who: fromCompany(peopleOf(KindCity))}},
+	"offer.WITHDRAW":  {{kind: NotifyOffer, who: fromCompany(peopleOf(KindCity))}},
 	"offer.SHORTLIST": {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
 	"offer.DECLINE":   {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
 	"offer.TAKE":      {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
 
-	"message.ADD":    {{kind: NotifyMessage, who: otherSide}},
-	"message.REPORT": {{kind: NotifyReport, who: officersOf}},
+	"message.ADD":   {{kind: NotifyMessage, who: addressees}},
+	"report.REPORT": {{kind: NotifyReport, who: officersOf}},
 
 	"team.JOIN":          {{kind: NotifyTeam, who: heads}},
 	"team.SET_ROLE":      {{kind: NotifyTeam, who: concerned, as: "team.YOUR_ROLE", open: true}, {kind: NotifyTeam, who: heads}},
@@ -180,39 +180,54 @@ func peopleOf(kind Kind) func(context.Context, *Market, *AuditEntry) ([]told, er
 	}
 }
 
-// otherSide are the people of the members to whom something was said, and
-// the users who were mentioned.
-func otherSide(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
-	var list []told
-	speaker := speaking(e)
-	for _, id := range e.Readers {
-		people := []told{{user: id, member: speaker}}
-		if id.Kind() != KindUser {
-			if slices.Contains(e.OnBehalf, id) {
-				continue
+// fromCompany are the same people, told by the company that an entry is about.
+func fromCompany(who func(context.Context, *Market, *AuditEntry) ([]told, error)) func(context.Context, *Market, *AuditEntry) ([]told, error) {
+	return func(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+		list, err := who(ctx, m, e)
+		for _, id := range e.Readers {
+			if id.Kind() == KindCompany {
+				for i := range list {
+					list[i].member = id
+				}
 			}
-			var err error
+		}
+		return list, err
+	}
+}
+
+// addressees are those to whom a message was written, apart from the side that
+// writes: between a city and a company the people of the other side, or of
+// both where the secretariat writes; to all members the people of the city. The
+// users and members whom it mentions come first.
+func addressees(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	d, err := get[*Message](ctx, m, e.Subject)
+	if errors.Is(err, ErrNotFound) || err == nil && d.Removal != nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]ID, 0, len(d.Mentions)+2)
+	for _, mention := range d.Mentions {
+		ids = append(ids, mention.ID)
+	}
+	var list []told
+	for _, id := range append(ids, sides(d.City, d.Company)...) {
+		people := []told{{user: id}}
+		switch {
+		case id == d.Member:
+			continue
+		case id.Kind() != KindUser:
 			if people, err = m.inTeam(ctx, e, id, TeamRole(RoleOwner), TeamRole(RoleEditor)); err != nil {
 				return nil, err
 			}
 		}
 		for i := range people {
-			people[i].member = speaker
+			people[i].member = d.Member
 		}
 		list = join(list, people)
 	}
 	return list, nil
-}
-
-// speaking is the member on whose behalf a command was done; empty for the
-// secretariat.
-func speaking(e *AuditEntry) ID {
-	for _, id := range e.OnBehalf {
-		if slices.Contains(e.Readers, id) {
-			return id
-		}
-	}
-	return ""
 }
 
 // heads are those who must always be in a team: its owners, or the admins of
