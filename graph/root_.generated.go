@@ -329,14 +329,15 @@ type ComplexityRoot struct {
 	}
 
 	Invitation struct {
-		CreatedAt func(childComplexity int) int
-		ExpiresAt func(childComplexity int) int
-		ID        func(childComplexity int) int
-		Member    func(childComplexity int) int
-		Recipient func(childComplexity int) int
-		Role      func(childComplexity int) int
-		SentAt    func(childComplexity int) int
-		State     func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		ExpiresAt       func(childComplexity int) int
+		ID              func(childComplexity int) int
+		IsUndeliverable func(childComplexity int) int
+		Member          func(childComplexity int) int
+		Recipient       func(childComplexity int) int
+		Role            func(childComplexity int) int
+		SentAt          func(childComplexity int) int
+		State           func(childComplexity int) int
 	}
 
 	InvitationConnection struct {
@@ -2190,6 +2191,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invitation.ID(childComplexity), true
+	case "Invitation.isUndeliverable":
+		if e.ComplexityRoot.Invitation.IsUndeliverable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.IsUndeliverable(childComplexity), true
 	case "Invitation.member":
 		if e.ComplexityRoot.Invitation.Member == nil {
 			break
@@ -6059,6 +6066,8 @@ func (ec *executionContext) childFields_Invitation(ctx context.Context, field gr
 		return ec.fieldContext_Invitation_createdAt(ctx, field)
 	case "sentAt":
 		return ec.fieldContext_Invitation_sentAt(ctx, field)
+	case "isUndeliverable":
+		return ec.fieldContext_Invitation_isUndeliverable(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_Invitation_expiresAt(ctx, field)
 	}

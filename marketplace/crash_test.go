@@ -18,8 +18,9 @@ import (
 type mortal struct {
 	Store
 	mu       sync.Mutex
-	left     int  // operations until it dies
-	loses    bool // the last one is done, but nobody is told
+	left     int    // operations until it dies
+	loses    bool   // the last one is done, but nobody is told
+	die      func() // called when it dies, where it is not nil
 	deceased bool
 }
 
@@ -34,6 +35,9 @@ func (m *mortal) dies() (dead, last bool) {
 	}
 	m.left--
 	m.deceased = m.left <= 0
+	if m.deceased && m.die != nil {
+		m.die()
+	}
 	return m.deceased, m.deceased
 }
 

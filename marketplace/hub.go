@@ -243,7 +243,11 @@ func (h *hub) follow(ctx context.Context, m *Market, ended, ready chan struct{})
 		n, err := h.step(ctx, m, wait, isReady)
 		switch {
 		case errors.Is(err, ErrCursor):
-			h.lose()
+			if !isReady {
+				close(ready)
+			}
+			ready, isReady = h.lose(), false
+			pause(ctx, backOff(failures))
 			failures++
 		case err != nil:
 			pause(ctx, backOff(failures))
@@ -316,8 +320,8 @@ func (h *hub) drop(user ID, l *listener) {
 }
 
 // lose cuts everybody off, since the place in the feed was lost: they
-// subscribe again, and the hub begins anew.
-func (h *hub) lose() {
+// subscribe again, when the hub has come to the end of the feed anew.
+func (h *hub) lose() (ready chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for user, list := range h.listeners {
@@ -325,7 +329,8 @@ func (h *hub) lose() {
 			h.drop(user, l)
 		}
 	}
-	h.cursor, h.known = "", true
+	h.cursor, h.known, h.ready = "", true, make(chan struct{})
+	return h.ready
 }
 
 // standing remembers for a moment who may still do what, so that streams can
@@ -351,8 +356,9 @@ const (
 var ErrEnded = errors.New("sign in again")
 
 // StillHolds returns nil as long as the viewer is who they were when their
-// request began, with the same rights; visitors always are. It looks at the
-// store once a second for each session at the most.
+// request began, with the same rights, and ErrEnded from then on; visitors
+// always are. It looks at the store once a second for each session at the most.
+// While the store cannot be asked, what held holds: nothing comes from it then.
 func (m *Market) StillHolds(ctx context.Context) error {
 	a := actorOf(ctx)
 	if a.Via == "" {
@@ -362,7 +368,7 @@ func (m *Market) StillHolds(ctx context.Context) error {
 	if errors.Is(err, ErrNotFound) || err == nil && !now.same(a) {
 		return ErrEnded
 	}
-	return err
+	return nil
 }
 
 func (m *Market) actorVia(ctx context.Context, via ID) (Actor, error) {

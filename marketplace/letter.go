@@ -81,7 +81,7 @@ func nextDigest(now time.Time, zone string) time.Time {
 // so that letters are never in the way of what it follows.
 var posting = follower{name: "letters", kinds: letterFeed, apply: func(_ context.Context, m *Market, c Change) error {
 	var p struct{ Posting }
-	if c.Deleted || c.Decode(&p) != nil || p.Letter != LetterDue {
+	if c.Deleted || c.Decode(&p) != nil || p.DueAt == nil || p.DueAt.After(m.clock()) {
 		return nil
 	}
 	select {

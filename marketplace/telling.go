@@ -238,8 +238,11 @@ func heads(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := m.inTeam(ctx, e, member, t.head())
 	person := personOf(e)
+	if u, err := get[*User](ctx, m, person); e.Action == "JOIN" && err == nil && u.IsSample {
+		return nil, nil // they were always there
+	}
+	list, err := m.inTeam(ctx, e, member, t.head())
 	list = slices.DeleteFunc(list, func(t told) bool { return t.user == person })
 	for i := range list {
 		list[i].person, list[i].note = person, lastWord(e.Note)

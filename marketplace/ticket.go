@@ -341,6 +341,10 @@ func (m *Market) enter(ctx context.Context, t *Ticket, user ID) error {
 // Recipient is the address to which the link goes; nil where it goes to none.
 func (t *Ticket) Recipient() *string { return maybe(t.Email) }
 
+// IsUndeliverable says whether the letter was refused for good, or could not be
+// sent for days.
+func (t *Ticket) IsUndeliverable() bool { return t.Letter == LetterFailed }
+
 // maybe is nil for an empty string.
 func maybe(s string) *string {
 	if s == "" {
