@@ -228,7 +228,9 @@ func tell(t *testing.T, story func(context.Context, *Market) error, holds func(c
 	}
 	// The worker may be killed as well, at any point.
 	for k := 1; k < 40; k += 7 {
-		_ = New(&mortal{Store: inner, left: k, loses: loses}, nil, Options{Alone: true}).CatchUp(context.Background())
+		working, die := context.WithCancel(context.Background())
+		_ = New(&mortal{Store: inner, left: k, loses: loses, die: die}, nil, Options{Alone: true}).CatchUp(working)
+		die()
 	}
 	after := New(inner, nil, Options{Alone: true})
 	if err := after.CatchUp(context.Background()); err != nil {

@@ -106,11 +106,9 @@ const (
 	lettersDown   = 8   // failures in a row from which on the mail server counts as down
 )
 
-// A letter is one that is due: what it takes to send it, and to note that.
-type letter struct {
-	dueAt time.Time
-	send  func(context.Context) error // an error that the letter is noted with
-}
+// A letter is one that is due: what it takes to send it and to note that. The
+// error is errUnsent where it could not be sent, which has been noted.
+type letter func(context.Context) error
 
 var errMailDown = errors.New("marketplace: the mail server does not take letters")
 
@@ -130,10 +128,10 @@ func (m *Market) sendLetters(ctx context.Context) (int, error) {
 	list = append(tickets, list...)
 	down := make(chan int, 1)
 	down <- 0
-	err = together(list, lettersAtOnce, func(l letter) error {
+	err = together(list, lettersAtOnce, func(send letter) error {
 		ctx, cancel := context.WithTimeout(ctx, letterTimeout)
 		defer cancel()
-		err := l.send(asWorker(ctx))
+		err := send(asWorker(ctx))
 		n := <-down
 		defer func() { down <- n }()
 		switch {
@@ -166,7 +164,7 @@ func (m *Market) dueTickets(ctx context.Context) ([]letter, error) {
 	docs, err := find[*Ticket](ctx, m, KindTicket, dueBy(m.clock()))
 	list := make([]letter, len(docs))
 	for i, t := range docs {
-		list[i] = letter{dueAt: *t.DueAt, send: func(ctx context.Context) error { return m.sendTicket(ctx, t.ID) }}
+		list[i] = func(ctx context.Context) error { return m.sendTicket(ctx, t.ID) }
 	}
 	return list, err
 }
@@ -250,10 +248,10 @@ func (m *Market) dueNotifications(ctx context.Context) ([]letter, error) {
 	for _, n := range docs {
 		switch {
 		case n.Letter != LetterDigest:
-			list = append(list, letter{dueAt: *n.DueAt, send: func(ctx context.Context) error { return m.sendNotification(ctx, n) }})
+			list = append(list, func(ctx context.Context) error { return m.sendNotification(ctx, n) })
 		case !digests[n.User]:
 			digests[n.User] = true
-			list = append(list, letter{dueAt: *n.DueAt, send: func(ctx context.Context) error { return m.sendDigest(ctx, n.User) }})
+			list = append(list, func(ctx context.Context) error { return m.sendDigest(ctx, n.User) })
 		}
 	}
 	return list, err
