@@ -31,6 +31,7 @@ type ResolverRoot interface {
 	Deployment() DeploymentResolver
 	FacetBucket() FacetBucketResolver
 	FollowUp() FollowUpResolver
+	Import() ImportResolver
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
 	Media() MediaResolver
@@ -281,6 +282,42 @@ type ComplexityRoot struct {
 		Email   func(childComplexity int) int
 		Issuer  func(childComplexity int) int
 		Subject func(childComplexity int) int
+	}
+
+	Import struct {
+		Added     func(childComplexity int) int
+		Applied   func(childComplexity int) int
+		By        func(childComplexity int) int
+		Changed   func(childComplexity int) int
+		Companies func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		DoneAt    func(childComplexity int) int
+		Failed    func(childComplexity int) int
+		Failures  func(childComplexity int) int
+		Format    func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Lines     func(childComplexity int) int
+		Name      func(childComplexity int) int
+		Publishes func(childComplexity int) int
+		State     func(childComplexity int) int
+		Unchanged func(childComplexity int) int
+	}
+
+	ImportConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ImportEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ImportFailure struct {
+		Errors   func(childComplexity int) int
+		Line     func(childComplexity int) int
+		Solution func(childComplexity int) int
 	}
 
 	Institution struct {
@@ -675,6 +712,8 @@ type ComplexityRoot struct {
 		City         func(childComplexity int, by By) int
 		Companies    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company      func(childComplexity int, by By) int
+		Import       func(childComplexity int, id marketplace.ID) int
+		Imports      func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Institution  func(childComplexity int, by By) int
 		Institutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Invitation   func(childComplexity int, link string) int
@@ -1955,6 +1994,154 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Identity.Subject(childComplexity), true
+
+	case "Import.added":
+		if e.ComplexityRoot.Import.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Added(childComplexity), true
+	case "Import.applied":
+		if e.ComplexityRoot.Import.Applied == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Applied(childComplexity), true
+	case "Import.by":
+		if e.ComplexityRoot.Import.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.By(childComplexity), true
+	case "Import.changed":
+		if e.ComplexityRoot.Import.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Changed(childComplexity), true
+	case "Import.companies":
+		if e.ComplexityRoot.Import.Companies == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Companies(childComplexity), true
+	case "Import.createdAt":
+		if e.ComplexityRoot.Import.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.CreatedAt(childComplexity), true
+	case "Import.doneAt":
+		if e.ComplexityRoot.Import.DoneAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.DoneAt(childComplexity), true
+	case "Import.failed":
+		if e.ComplexityRoot.Import.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Failed(childComplexity), true
+	case "Import.failures":
+		if e.ComplexityRoot.Import.Failures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Failures(childComplexity), true
+	case "Import.format":
+		if e.ComplexityRoot.Import.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Format(childComplexity), true
+	case "Import.id":
+		if e.ComplexityRoot.Import.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.ID(childComplexity), true
+	case "Import.lines":
+		if e.ComplexityRoot.Import.Lines == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Lines(childComplexity), true
+	case "Import.name":
+		if e.ComplexityRoot.Import.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Name(childComplexity), true
+	case "Import.publishes":
+		if e.ComplexityRoot.Import.Publishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Publishes(childComplexity), true
+	case "Import.state":
+		if e.ComplexityRoot.Import.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.State(childComplexity), true
+	case "Import.unchanged":
+		if e.ComplexityRoot.Import.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Unchanged(childComplexity), true
+
+	case "ImportConnection.edges":
+		if e.ComplexityRoot.ImportConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportConnection.Edges(childComplexity), true
+	case "ImportConnection.nodes":
+		if e.ComplexityRoot.ImportConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportConnection.Nodes(childComplexity), true
+	case "ImportConnection.pageInfo":
+		if e.ComplexityRoot.ImportConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportConnection.PageInfo(childComplexity), true
+
+	case "ImportEdge.cursor":
+		if e.ComplexityRoot.ImportEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportEdge.Cursor(childComplexity), true
+	case "ImportEdge.node":
+		if e.ComplexityRoot.ImportEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportEdge.Node(childComplexity), true
+
+	case "ImportFailure.errors":
+		if e.ComplexityRoot.ImportFailure.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportFailure.Errors(childComplexity), true
+	case "ImportFailure.line":
+		if e.ComplexityRoot.ImportFailure.Line == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportFailure.Line(childComplexity), true
+	case "ImportFailure.solution":
+		if e.ComplexityRoot.ImportFailure.Solution == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportFailure.Solution(childComplexity), true
 
 	case "Institution.abbreviation":
 		if e.ComplexityRoot.Institution.Abbreviation == nil {
@@ -3940,6 +4127,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Company(childComplexity, args["by"].(By)), true
+	case "Query.import":
+		if e.ComplexityRoot.Query.Import == nil {
+			break
+		}
+
+		args, err := ec.field_Query_import_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Import(childComplexity, args["id"].(marketplace.ID)), true
+	case "Query.imports":
+		if e.ComplexityRoot.Query.Imports == nil {
+			break
+		}
+
+		args, err := ec.field_Query_imports_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Imports(childComplexity, args["company"].(*marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.institution":
 		if e.ComplexityRoot.Query.Institution == nil {
 			break
@@ -5477,7 +5686,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -5503,6 +5712,7 @@ var sources = []*ast.Source{
 	{Name: "schema/solution.graphqls", Input: sourceData("schema/solution.graphqls"), BuiltIn: false},
 	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
+	{Name: "schema/transfer.graphqls", Input: sourceData("schema/transfer.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -5958,6 +6168,78 @@ func (ec *executionContext) childFields_Identity(ctx context.Context, field grap
 		return ec.fieldContext_Identity_email(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
+}
+
+func (ec *executionContext) childFields_Import(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Import_id(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Import_createdAt(ctx, field)
+	case "by":
+		return ec.fieldContext_Import_by(ctx, field)
+	case "companies":
+		return ec.fieldContext_Import_companies(ctx, field)
+	case "name":
+		return ec.fieldContext_Import_name(ctx, field)
+	case "format":
+		return ec.fieldContext_Import_format(ctx, field)
+	case "publishes":
+		return ec.fieldContext_Import_publishes(ctx, field)
+	case "state":
+		return ec.fieldContext_Import_state(ctx, field)
+	case "doneAt":
+		return ec.fieldContext_Import_doneAt(ctx, field)
+	case "lines":
+		return ec.fieldContext_Import_lines(ctx, field)
+	case "added":
+		return ec.fieldContext_Import_added(ctx, field)
+	case "changed":
+		return ec.fieldContext_Import_changed(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_Import_unchanged(ctx, field)
+	case "applied":
+		return ec.fieldContext_Import_applied(ctx, field)
+	case "failed":
+		return ec.fieldContext_Import_failed(ctx, field)
+	case "failures":
+		return ec.fieldContext_Import_failures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Import", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ImportConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ImportConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ImportConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ImportEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ImportEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportFailure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "line":
+		return ec.fieldContext_ImportFailure_line(ctx, field)
+	case "solution":
+		return ec.fieldContext_ImportFailure_solution(ctx, field)
+	case "errors":
+		return ec.fieldContext_ImportFailure_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportFailure", field.Name)
 }
 
 func (ec *executionContext) childFields_Institution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -319,6 +319,9 @@ func (m *Market) ConfirmFactor(ctx context.Context, code string) ([]string, erro
 	if u == nil {
 		return nil, &ForbiddenError{Verb: MayEditAccount.verb}
 	}
+	if err := MayEditAccount.check(ctx, u); err != nil {
+		return nil, err
+	}
 	if _, err := m.useCode(ctx, u.ID, code); err != nil {
 		return nil, err
 	}
@@ -377,7 +380,11 @@ func (i Identity) same(o Identity) bool { return i.Issuer == o.Issuer && i.Subje
 
 // AddIdentity lets the viewer sign in by another provider from now on.
 func (m *Market) AddIdentity(ctx context.Context, i Identity) (*User, error) {
-	return update(ctx, m, MayEditAccount, actorOf(ctx).User, 0, func(u *User) error {
+	id, err := userOf(ctx, MayEditAccount)
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, m, MayEditAccount, id, 0, func(u *User) error {
 		if slices.ContainsFunc(u.Identities, i.same) {
 			return nil
 		}
@@ -395,7 +402,11 @@ type RemoveIdentityInput struct {
 
 // RemoveIdentity takes away a way to sign in, unless it is the last one.
 func (m *Market) RemoveIdentity(ctx context.Context, in RemoveIdentityInput) (*User, error) {
-	return update(ctx, m, MayEditAccount, actorOf(ctx).User, 0, func(u *User) error {
+	id, err := userOf(ctx, MayEditAccount)
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, m, MayEditAccount, id, 0, func(u *User) error {
 		u.mark("REMOVE_IDENTITY", in.Issuer)
 		u.Identities = slices.DeleteFunc(u.Identities, Identity{Issuer: in.Issuer, Subject: in.Subject}.same)
 		if len(u.Identities) == 0 && u.Password == "" {

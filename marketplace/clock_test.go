@@ -12,3 +12,6 @@ func (m *Market) SetClock(now func() time.Time) { m.now = now }
 func (m *Market) PlaceUser(ctx context.Context, u *User) error {
 	return create(ctx, m, MayPlaceUser, u)
 }
+
+// ForgetTries gives everybody all tries back, where the clock was set back.
+func (m *Market) ForgetTries() { m.throttle = newThrottle(maxThrottled) }

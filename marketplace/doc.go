@@ -24,6 +24,10 @@
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
 //   - Topic: a node of the vocabulary (domain or sub-topic).
+//   - Import: a file of solutions that was accepted as a whole; Part: a run of
+//     its lines. Export: a list that is written out while it is read;
+//     Catalogue: a public list that can be exported; Possession: what belongs
+//     to a member.
 //   - Actor: whoever a command or query is made for; Viewer: an actor and the
 //     languages they read.
 //   - Audience: the groups of which a reader must have one.

@@ -44,6 +44,7 @@ type Message struct {
 var KindMessage = registerRecord("message", func() entity { return new(Message) },
 	Index{Equal: []string{"thread"}},
 	Index{Equal: []string{"thread", "member"}},
+	Index{Equal: []string{"member"}, Sort: "createdAt"},
 	Index{Equal: []string{"key"}})
 
 // A Mention names a member or a user whom a message wants to reach.

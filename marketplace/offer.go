@@ -40,7 +40,9 @@ var KindOffer = registerRecord("offer", func() entity { return new(Offer) },
 	Index{Equal: []string{"proposal", "status"}, Sort: "createdAt"},
 	Index{Equal: []string{"proposal", "company", "status"}, Sort: "createdAt"},
 	Index{Equal: []string{"company", "status"}, Sort: "createdAt"},
-	Index{Equal: []string{"city", "status"}, Sort: "createdAt"})
+	Index{Equal: []string{"city", "status"}, Sort: "createdAt"},
+	Index{Equal: []string{"company"}, Sort: "createdAt"},
+	Index{Equal: []string{"city"}, Sort: "createdAt"})
 
 // An OfferStatus is a state in the life of an offer.
 type OfferStatus string

@@ -333,6 +333,7 @@ func TestDeadlinesHoldInTheCitysTimeZone(t *testing.T) {
 			last, err := time.Parse(time.RFC3339, c.last)
 			must(t, err)
 			m.clock.Store(last.Add(-24 * time.Hour).UnixNano())
+			m.ForgetTries()
 			city := &City{Meta: Meta{ID: ID(fmt.Sprintf("city_zone-%d", i)), Slug: fmt.Sprintf("zone-%d", i)}, TimeZone: c.zone}
 			city.Name, city.Country, city.Region = english(c.zone), "NO", Europe
 			must(t, m.AddCity(as(System), city))

@@ -41,7 +41,8 @@ type Proposal struct {
 
 // KindProposal is the kind of Proposal.
 var KindProposal = register("proposal", func() entity { return new(Proposal) },
-	Index{Equal: []string{"city"}, Sort: "createdAt"})
+	Index{Equal: []string{"city"}, Sort: "createdAt"},
+	Index{Equal: []string{"status"}, Sort: "updatedAt"})
 
 // A ProposalStatus is a state in the life of a proposal.
 type ProposalStatus string

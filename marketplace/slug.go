@@ -48,25 +48,7 @@ func named[P entity](ctx context.Context, m *Market, doc P, title Text, key *str
 		}
 		meta.ID = keyedID(doc.kind(), actorOf(ctx).User, *key)
 	}
-	tail := string(meta.ID)[len(meta.ID)-8:]
-	for _, t := range title {
-		if meta.Slug = SlugOf(t.Text); meta.Slug != "" {
-			break
-		}
-	}
-	if len(meta.Slug) > maxTitleSlug {
-		meta.Slug = strings.TrimRight(meta.Slug[:maxTitleSlug], "-")
-	}
-	if meta.Slug == "" {
-		meta.Slug = string(doc.kind()) + "-" + tail
-	}
-	did := meta.did
-	err := add(ctx, doc)
-	if taken(err, "slug") {
-		meta.Slug += "-" + tail
-		meta.did = did
-		err = add(ctx, doc)
-	}
+	err := addNamed(ctx, m, doc, title, add)
 	if key != nil && taken(err, "id") {
 		return get[P](ctx, m, meta.ID)
 	}
@@ -106,6 +88,40 @@ func keyed[P entity](ctx context.Context, m *Market, doc P, key *string, add fun
 		return none, err
 	}
 	return doc, nil
+}
+
+// addNamed adds a document that has its id already, with a slug as named does.
+func addNamed[P entity](ctx context.Context, m *Market, doc P, title Text, add func(context.Context, P) error) error {
+	meta := doc.meta()
+	meta.Slug = titleSlug(doc.kind(), meta.ID, title)
+	did := meta.did
+	err := add(ctx, doc)
+	if taken(err, "slug") {
+		meta.Slug += "-" + slugTail(meta.ID)
+		meta.did = did
+		err = add(ctx, doc)
+	}
+	return err
+}
+
+// slugTail is the part of an id that makes a slug unique.
+func slugTail(id ID) string { return string(id)[max(0, len(id)-8):] }
+
+// titleSlug is the slug that a title gives, of the first language that gives any.
+func titleSlug(kind Kind, id ID, title Text) string {
+	slug := ""
+	for _, t := range title {
+		if slug = SlugOf(t.Text); slug != "" {
+			break
+		}
+	}
+	if len(slug) > maxTitleSlug {
+		slug = strings.TrimRight(slug[:maxTitleSlug], "-")
+	}
+	if slug == "" {
+		slug = string(kind) + "-" + slugTail(id)
+	}
+	return slug
 }
 
 // keyedID is the id of what a user adds under a key of their own.

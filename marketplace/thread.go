@@ -68,6 +68,19 @@ func sides(ids ...ID) []ID {
 	return out
 }
 
+// threading keeps the list of threads where the server stopped right after a message.
+var threading = follower{name: "threads", kinds: []Kind{KindMessage}, apply: func(ctx context.Context, m *Market, c Change) error {
+	if c.Deleted {
+		return nil
+	}
+	var d Message
+	if err := c.Decode(&d); err != nil {
+		return err
+	}
+	d.ID = ID(c.ID)
+	return m.noteThread(ctx, &d)
+}}
+
 // noteThread keeps the list of threads after a message. It may be repeated, in
 // any order of the messages: a follower of the messages does so for what a
 // stop of the server left undone.

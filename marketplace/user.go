@@ -127,9 +127,12 @@ type EditUserInput struct {
 
 // EditUser changes what a user says of themself.
 func (m *Market) EditUser(ctx context.Context, in EditUserInput) (*User, error) {
-	id := actorOf(ctx).User
+	id, err := userOf(ctx, MayEditUser)
 	if in.ID != nil {
-		id = *in.ID
+		id, err = *in.ID, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	return update(ctx, m, MayEditUser, id, versionOf(in.Version), func(u *User) error {
 		u.mark("EDIT", fieldsOf(in.Content))
@@ -210,6 +213,15 @@ func (m *Market) LanguagesOf(ctx context.Context) []Language {
 		return nil
 	}
 	return u.Languages
+}
+
+// userOf is the user who asks; visitors are told to sign in.
+func userOf(ctx context.Context, may Permission) (ID, error) {
+	id := actorOf(ctx).User
+	if id == "" {
+		return "", &ForbiddenError{Verb: may.verb}
+	}
+	return id, nil
 }
 
 // userByEmail finds a user by their address, or ErrNotFound.
