@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"citymarket/marketplace"
+	"citymarket/marketplace/smtpmail"
 )
 
 // config is everything that can be set. Each flag can be given as an
@@ -29,6 +31,8 @@ type config struct {
 	origins     string
 	url         string // under which people reach the server, without a slash at its end
 	key         string // base64 of marketplace.KeySize bytes
+	mail        string // smtp://... or smtps://...; empty: the folder mail in the data directory
+	mailFrom    string
 	proxies     int
 	demo        bool
 	oidc        string // providers of sign-in: a JSON list, or the path of a file with one
@@ -82,6 +86,8 @@ func configure(command string, args []string, getenv func(string) string, log io
 		f.StringVar(&c.origins, "origins", "", "web `origins` whose pages may use the API from a browser, https://a.example, separated by commas; empty: only its own")
 		f.StringVar(&c.url, "url", "", "`address` under which people reach the server, for links in letters and for cookies; empty: http:// and -addr")
 		f.StringVar(&c.key, "key", "", "`secret` that seals what a reader of the database must not be able to use: 32 bytes in base64, the same for all servers of a database; empty: the file key in the data directory, which is made when missing")
+		f.StringVar(&c.mail, "mail", "", "`address` of the server that takes letters, smtp://user:password@host:587 or smtps://...; empty: they are written into the folder mail in the data directory")
+		f.StringVar(&c.mailFrom, "mail-from", "Citymarket <citymarket@localhost>", "`sender` of letters")
 		f.IntVar(&c.proxies, "proxies", 0, "how many trusted `proxies` stand in front of the server and add to X-Forwarded-For")
 		f.BoolVar(&c.demo, "demo", false, "let the users of the sample marketplace sign in; only on a loopback address")
 		f.StringVar(&c.oidc, "oidc", "", "OpenID Connect `providers` by whose accounts people can sign in: a JSON list, or a file that holds one; see the README")
@@ -209,6 +215,9 @@ func (c config) check(command string) error {
 	}
 	if _, err := c.providers(); err != nil {
 		return err
+	}
+	if _, err := smtpmail.New(smtpmail.Config{URL: cmp.Or(c.mail, "smtp://localhost"), From: c.mailFrom}); err != nil {
+		return fmt.Errorf("-mail and -mail-from: %w", err)
 	}
 	if c.proxies < 0 || c.proxies > 10 {
 		return fmt.Errorf("-proxies must be 0 to 10")

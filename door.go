@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -62,6 +64,29 @@ func (d *door) open(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(marketplace.WithViewer(r.Context(), v)))
 	})
+}
+
+// authenticate begins requests for the user of a token that comes in the
+// first message of a WebSocket, since browsers cannot send it as a header.
+func (d *door) authenticate(ctx context.Context, bearer string) (context.Context, error) {
+	v := marketplace.ViewerOf(ctx)
+	v.KeepSession = nil
+	var err error
+	v.Actor, err = d.market.Authenticate(marketplace.WithViewer(ctx, v), strings.TrimSpace(bearer))
+	return marketplace.WithViewer(ctx, v), err
+}
+
+// client tells clients apart by their address; one that has IPv6 has a whole
+// network of 64 bits to choose from.
+func (d *door) client(r *http.Request) string {
+	ip, err := netip.ParseAddr(d.address(r))
+	if err != nil {
+		return d.address(r)
+	}
+	if ip = ip.Unmap().WithZone(""); ip.Is6() {
+		return netip.PrefixFrom(ip, 64).Masked().String()
+	}
+	return ip.String()
 }
 
 // viewer is what a request says of who sends it, but for who they are.

@@ -6,3 +6,7 @@ package main
 // goes wrong is an error of the operation. A command is done or not done, never half.
 type Mutation struct {
 }
+
+// What comes by itself, over server-sent events (/graphql/stream) or WebSockets (graphql-transport-ws).
+type Subscription struct {
+}

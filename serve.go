@@ -19,6 +19,7 @@ import (
 	"citymarket/marketplace"
 	"citymarket/marketplace/httppost"
 	"citymarket/marketplace/mongostore"
+	"citymarket/marketplace/smtpmail"
 	"citymarket/marketplace/sqlitestore"
 	"citymarket/search"
 	"citymarket/seed"
@@ -72,7 +73,14 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	}
 	poster := httppost.New(httppost.Config{Loopback: c.loopback})
 	defer poster.Close()
-	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Poster: poster, Loopback: c.loopback, Demo: c.demo, Providers: titles(providers)})
+	mailer, err := openMail(c)
+	if err != nil {
+		return err
+	}
+	market := marketplace.New(store, index, marketplace.Options{
+		Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo, Providers: titles(providers),
+		Mailer: mailer, Poster: poster, Loopback: c.loopback,
+	})
 	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
 		return err
 	}
@@ -97,7 +105,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	logger.Debug("serving", "address", listener.Addr().String(), "documents", index.Status().Documents)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	welcome(out, listener.Addr(), c.url, first, demo)
+	welcome(out, listener.Addr(), c, first, demo)
 	select {
 	case err := <-failed:
 		return err
@@ -125,6 +133,17 @@ func openStore(ctx context.Context, c config) (marketplace.Store, error) {
 	}
 	return sqlitestore.Open(filepath.Join(c.data, "citymarket.db"), marketplace.StoreSchema())
 }
+
+// openMail finds where letters go.
+func openMail(c config) (marketplace.Mailer, error) {
+	if c.mail == "" {
+		return smtpmail.OpenFolder(c.letters(), c.mailFrom)
+	}
+	return smtpmail.New(smtpmail.Config{URL: c.mail, From: c.mailFrom})
+}
+
+// letters is the folder for letters where there is no mail server.
+func (c config) letters() string { return filepath.Join(c.data, "mail") }
 
 // loadWhenEmpty brings the network's members, and the sample marketplace
 // unless that is turned off, into a store that has nothing yet.
@@ -167,7 +186,7 @@ func addressOf(a net.Addr) string {
 	return "http://" + strings.Replace(a.String(), "[::]", "localhost", 1)
 }
 
-func welcome(out io.Writer, a net.Addr, public, first string, demo []seed.DemoUser) {
+func welcome(out io.Writer, a net.Addr, c config, first string, demo []seed.DemoUser) {
 	local := addressOf(a)
 	fmt.Fprintf(out, "Citymarket is ready.\n  explorer  %s/graphiql\n  account   %s/account\n  API       %s/graphql\n", local, local, local)
 	if len(demo) > 0 {
@@ -177,7 +196,10 @@ func welcome(out io.Writer, a net.Addr, public, first string, demo []seed.DemoUs
 		}
 	}
 	if first != "" {
-		fmt.Fprintf(out, "Nobody runs the network yet. The first administrator makes their account here; the link holds once, until the next start:\n  %s/account#invitation=%s\n", public, first)
+		fmt.Fprintf(out, "Nobody runs the network yet. The first administrator makes their account here; the link holds once, until the next start:\n  %s/account#invitation=%s\n", c.url, first)
+	}
+	if c.mail == "" {
+		fmt.Fprintf(out, "Letters are not sent but written to %s, since there is no -mail.\n", c.letters())
 	}
 	fmt.Fprintln(out, "Stop it with Ctrl-C.")
 }

@@ -29,12 +29,14 @@ const (
 func newServer(market *marketplace.Market, index *search.Index, c config, log *slog.Logger) (*http.Server, *graph.Handler) {
 	schema := graph.NewExecutableSchema(graph.Config{Resolvers: &graph.Resolver{Market: market}})
 	working := newPlaces(c.concurrency)
-	api := graph.NewHandler(schema, graph.Options{Timeout: c.timeout, Log: log, Origins: c.trusted(), Work: working.take})
-
 	door := newDoor(market, c, log)
+	api := graph.NewHandler(schema, graph.Options{Timeout: c.timeout, Log: log, Origins: c.trusted(), Work: working.take,
+		ClientOf: door.client, Recheck: market.StillHolds, Authenticate: door.authenticate})
+
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", door.open(working.limit(api)))
 	mux.Handle("/graphql/stream", door.open(working.limit(api)))
+	mux.Handle("/unsubscribe", unsubscribe(market, log))
 	newTransfers(market, door, log).handle(mux)
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)

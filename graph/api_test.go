@@ -180,6 +180,11 @@ func converse(t *testing.T, file string) {
 				k, v, _ := strings.Cut(strings.TrimSpace(line), ": ")
 				header.Set(k, v)
 			}
+		case "follow":
+			// What follows from commands is done now.
+			if err := a.market.CatchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		case "as":
 			actor = stage.enter(t, strings.TrimSpace(what))
 		case "variables":
@@ -274,6 +279,9 @@ func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {
 		}
 		answered = &d.ID
 	}
+	if err := s.market.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		who, query string
 		most       int64
@@ -283,6 +291,8 @@ func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {
 		// the proposal, the page, then proposals, companies, cities, messages
 		{"oslo editor", `{ messages(proposal: "` + string(about) + `", company: "company_acme", first: %d) { nodes { text proposal { slug } company { slug } member { name { text } } replyTo { text } viewerCan { edit } } } }`, 6},
 		// the page, then proposals, cities, companies
+		// the page and what is unread, then offers and messages, the proposals of both, companies
+		{"oslo editor", `{ viewer { notifications(first: %d) { unreadCount nodes { sentence subject { id } member { name { text } } } } } }`, 8},
 		{"oslo editor", `{ threads(of: "city_oslo", first: %d) { nodes { proposal { slug } city { slug } company { slug } } } }`, 4},
 	} {
 		for _, size := range []int{1, 3, 12} {

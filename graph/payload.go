@@ -104,4 +104,5 @@ type (
 	ReportPayload      = Payload[*marketplace.Report]
 	DonePayload        = Payload[bool]
 	DeletePayload      = Payload[*marketplace.ID]
+	UnreadPayload      = Payload[*marketplace.Unread]
 )

@@ -38,6 +38,8 @@ type ResolverRoot interface {
 	Membership() MembershipResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
+	Notification() NotificationResolver
+	NotificationConnection() NotificationConnectionResolver
 	Offer() OfferResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
@@ -46,6 +48,7 @@ type ResolverRoot interface {
 	Report() ReportResolver
 	SavedSearch() SavedSearchResolver
 	Solution() SolutionResolver
+	Subscription() SubscriptionResolver
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
 	Thread() ThreadResolver
@@ -401,14 +404,15 @@ type ComplexityRoot struct {
 	}
 
 	Invitation struct {
-		CreatedAt func(childComplexity int) int
-		ExpiresAt func(childComplexity int) int
-		ID        func(childComplexity int) int
-		Member    func(childComplexity int) int
-		Recipient func(childComplexity int) int
-		Role      func(childComplexity int) int
-		SentAt    func(childComplexity int) int
-		State     func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		ExpiresAt       func(childComplexity int) int
+		ID              func(childComplexity int) int
+		IsUndeliverable func(childComplexity int) int
+		Member          func(childComplexity int) int
+		Recipient       func(childComplexity int) int
+		Role            func(childComplexity int) int
+		SentAt          func(childComplexity int) int
+		State           func(childComplexity int) int
 	}
 
 	InvitationConnection struct {
@@ -543,6 +547,8 @@ type ComplexityRoot struct {
 		EndSession          func(childComplexity int, input IDInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
+		MarkAllRead         func(childComplexity int) int
+		MarkRead            func(childComplexity int, input marketplace.MarkReadInput) int
 		MarkSavedSearchSeen func(childComplexity int, input IDInput) int
 		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
@@ -591,6 +597,32 @@ type ComplexityRoot struct {
 		Errors  func(childComplexity int) int
 		Secret  func(childComplexity int) int
 		Webhook func(childComplexity int) int
+	}
+
+	Notification struct {
+		Count     func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		Event     func(childComplexity int) int
+		ID        func(childComplexity int) int
+		IsRead    func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Matches   func(childComplexity int) int
+		Member    func(childComplexity int) int
+		ReadAt    func(childComplexity int) int
+		Sentence  func(childComplexity int, languages []marketplace.Language) int
+		Subject   func(childComplexity int) int
+	}
+
+	NotificationConnection struct {
+		Edges       func(childComplexity int) int
+		Nodes       func(childComplexity int) int
+		PageInfo    func(childComplexity int) int
+		UnreadCount func(childComplexity int) int
+	}
+
+	NotificationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Offer struct {
@@ -655,6 +687,11 @@ type ComplexityRoot struct {
 	Population struct {
 		Number func(childComplexity int) int
 		Source func(childComplexity int) int
+	}
+
+	Preference struct {
+		Channel func(childComplexity int) int
+		Kind    func(childComplexity int) int
 	}
 
 	Printed struct {
@@ -961,6 +998,10 @@ type ComplexityRoot struct {
 		Moves     func(childComplexity int) int
 	}
 
+	Subscription struct {
+		Notifications func(childComplexity int, after *marketplace.ID) int
+	}
+
 	Suggestion struct {
 		Node func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
@@ -1044,20 +1085,30 @@ type ComplexityRoot struct {
 		Text       func(childComplexity int) int
 	}
 
+	Unread struct {
+		Count func(childComplexity int) int
+	}
+
+	UnreadPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	User struct {
-		CreatedAt       func(childComplexity int) int
-		Email           func(childComplexity int) int
-		HasPassword     func(childComplexity int) int
-		HasSecondFactor func(childComplexity int) int
-		ID              func(childComplexity int) int
-		Identities      func(childComplexity int) int
-		IsSample        func(childComplexity int) int
-		IsSuspended     func(childComplexity int) int
-		Languages       func(childComplexity int) int
-		Name            func(childComplexity int) int
-		TimeZone        func(childComplexity int) int
-		UpdatedAt       func(childComplexity int) int
-		Version         func(childComplexity int) int
+		CreatedAt          func(childComplexity int) int
+		Email              func(childComplexity int) int
+		HasPassword        func(childComplexity int) int
+		HasSecondFactor    func(childComplexity int) int
+		ID                 func(childComplexity int) int
+		Identities         func(childComplexity int) int
+		IsSample           func(childComplexity int) int
+		IsSuspended        func(childComplexity int) int
+		Languages          func(childComplexity int) int
+		Name               func(childComplexity int) int
+		TimeZone           func(childComplexity int) int
+		UpdatedAt          func(childComplexity int) int
+		Version            func(childComplexity int) int
+		VisiblePreferences func(childComplexity int) int
 	}
 
 	UserConnection struct {
@@ -1081,6 +1132,7 @@ type ComplexityRoot struct {
 		IsSignedIn    func(childComplexity int) int
 		Languages     func(childComplexity int) int
 		Memberships   func(childComplexity int) int
+		Notifications func(childComplexity int, unread *bool, first *int, after *string, last *int, before *string) int
 		SavedSearches func(childComplexity int) int
 		Secretariat   func(childComplexity int) int
 		Sessions      func(childComplexity int) int
@@ -2589,6 +2641,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invitation.ID(childComplexity), true
+	case "Invitation.isUndeliverable":
+		if e.ComplexityRoot.Invitation.IsUndeliverable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.IsUndeliverable(childComplexity), true
 	case "Invitation.member":
 		if e.ComplexityRoot.Invitation.Member == nil {
 			break
@@ -3343,6 +3401,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MakeOffer(childComplexity, args["input"].(marketplace.MakeOfferInput)), true
+	case "Mutation.markAllRead":
+		if e.ComplexityRoot.Mutation.MarkAllRead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.MarkAllRead(childComplexity), true
+	case "Mutation.markRead":
+		if e.ComplexityRoot.Mutation.MarkRead == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_markRead_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MarkRead(childComplexity, args["input"].(marketplace.MarkReadInput)), true
 	case "Mutation.markSavedSearchSeen":
 		if e.ComplexityRoot.Mutation.MarkSavedSearchSeen == nil {
 			break
@@ -3711,6 +3786,116 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.NewWebhookPayload.Webhook(childComplexity), true
 
+	case "Notification.count":
+		if e.ComplexityRoot.Notification.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Count(childComplexity), true
+	case "Notification.createdAt":
+		if e.ComplexityRoot.Notification.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.CreatedAt(childComplexity), true
+	case "Notification.event":
+		if e.ComplexityRoot.Notification.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Event(childComplexity), true
+	case "Notification.id":
+		if e.ComplexityRoot.Notification.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.ID(childComplexity), true
+	case "Notification.isRead":
+		if e.ComplexityRoot.Notification.IsRead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.IsRead(childComplexity), true
+	case "Notification.kind":
+		if e.ComplexityRoot.Notification.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Kind(childComplexity), true
+	case "Notification.matches":
+		if e.ComplexityRoot.Notification.Matches == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Matches(childComplexity), true
+	case "Notification.member":
+		if e.ComplexityRoot.Notification.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Member(childComplexity), true
+	case "Notification.readAt":
+		if e.ComplexityRoot.Notification.ReadAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.ReadAt(childComplexity), true
+	case "Notification.sentence":
+		if e.ComplexityRoot.Notification.Sentence == nil {
+			break
+		}
+
+		args, err := ec.field_Notification_sentence_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Notification.Sentence(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Notification.subject":
+		if e.ComplexityRoot.Notification.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Subject(childComplexity), true
+
+	case "NotificationConnection.edges":
+		if e.ComplexityRoot.NotificationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.Edges(childComplexity), true
+	case "NotificationConnection.nodes":
+		if e.ComplexityRoot.NotificationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.Nodes(childComplexity), true
+	case "NotificationConnection.pageInfo":
+		if e.ComplexityRoot.NotificationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.PageInfo(childComplexity), true
+	case "NotificationConnection.unreadCount":
+		if e.ComplexityRoot.NotificationConnection.UnreadCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.UnreadCount(childComplexity), true
+
+	case "NotificationEdge.cursor":
+		if e.ComplexityRoot.NotificationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationEdge.Cursor(childComplexity), true
+	case "NotificationEdge.node":
+		if e.ComplexityRoot.NotificationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationEdge.Node(childComplexity), true
+
 	case "Offer.city":
 		if e.ComplexityRoot.Offer.City == nil {
 			break
@@ -3951,6 +4136,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Population.Source(childComplexity), true
+
+	case "Preference.channel":
+		if e.ComplexityRoot.Preference.Channel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Preference.Channel(childComplexity), true
+	case "Preference.kind":
+		if e.ComplexityRoot.Preference.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Preference.Kind(childComplexity), true
 
 	case "Printed.country":
 		if e.ComplexityRoot.Printed.Country == nil {
@@ -5447,6 +5645,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SolutionPermissions.Moves(childComplexity), true
 
+	case "Subscription.notifications":
+		if e.ComplexityRoot.Subscription.Notifications == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_notifications_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Notifications(childComplexity, args["after"].(*marketplace.ID)), true
+
 	case "Suggestion.node":
 		if e.ComplexityRoot.Suggestion.Node == nil {
 			break
@@ -5749,6 +5959,26 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Translation.Text(childComplexity), true
 
+	case "Unread.count":
+		if e.ComplexityRoot.Unread.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unread.Count(childComplexity), true
+
+	case "UnreadPayload.errors":
+		if e.ComplexityRoot.UnreadPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnreadPayload.Errors(childComplexity), true
+	case "UnreadPayload.unread":
+		if e.ComplexityRoot.UnreadPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnreadPayload.Result(childComplexity), true
+
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
 			break
@@ -5827,6 +6057,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Version(childComplexity), true
+	case "User.preferences":
+		if e.ComplexityRoot.User.VisiblePreferences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.VisiblePreferences(childComplexity), true
 
 	case "UserConnection.edges":
 		if e.ComplexityRoot.UserConnection.Edges == nil {
@@ -5897,6 +6133,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Memberships(childComplexity), true
+	case "Viewer.notifications":
+		if e.ComplexityRoot.Viewer.Notifications == nil {
+			break
+		}
+
+		args, err := ec.field_Viewer_notifications_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Viewer.Notifications(childComplexity, args["unread"].(*bool), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Viewer.savedSearches":
 		if e.ComplexityRoot.Viewer.SavedSearches == nil {
 			break
@@ -6074,6 +6321,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
 			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
 			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
+			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
@@ -6083,6 +6331,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PartnerInput", ec.unmarshalInputPartnerInput),
 			graphql.NewInputUnmarshaler("PasswordInput", ec.unmarshalInputPasswordInput),
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
+			graphql.NewInputUnmarshaler("PreferenceInput", ec.unmarshalInputPreferenceInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
@@ -6156,6 +6405,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -6181,7 +6447,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -6198,6 +6464,7 @@ var sources = []*ast.Source{
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
+	{Name: "schema/notification.graphqls", Input: sourceData("schema/notification.graphqls"), BuiltIn: false},
 	{Name: "schema/offer.graphqls", Input: sourceData("schema/offer.graphqls"), BuiltIn: false},
 	{Name: "schema/proposal.graphqls", Input: sourceData("schema/proposal.graphqls"), BuiltIn: false},
 	{Name: "schema/savedsearch.graphqls", Input: sourceData("schema/savedsearch.graphqls"), BuiltIn: false},
@@ -6916,6 +7183,8 @@ func (ec *executionContext) childFields_Invitation(ctx context.Context, field gr
 		return ec.fieldContext_Invitation_createdAt(ctx, field)
 	case "sentAt":
 		return ec.fieldContext_Invitation_sentAt(ctx, field)
+	case "isUndeliverable":
+		return ec.fieldContext_Invitation_isUndeliverable(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_Invitation_expiresAt(ctx, field)
 	}
@@ -7156,6 +7425,58 @@ func (ec *executionContext) childFields_NewWebhookPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type NewWebhookPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Notification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Notification_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Notification_kind(ctx, field)
+	case "event":
+		return ec.fieldContext_Notification_event(ctx, field)
+	case "sentence":
+		return ec.fieldContext_Notification_sentence(ctx, field)
+	case "subject":
+		return ec.fieldContext_Notification_subject(ctx, field)
+	case "member":
+		return ec.fieldContext_Notification_member(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Notification_createdAt(ctx, field)
+	case "isRead":
+		return ec.fieldContext_Notification_isRead(ctx, field)
+	case "readAt":
+		return ec.fieldContext_Notification_readAt(ctx, field)
+	case "matches":
+		return ec.fieldContext_Notification_matches(ctx, field)
+	case "count":
+		return ec.fieldContext_Notification_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Notification", field.Name)
+}
+
+func (ec *executionContext) childFields_NotificationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_NotificationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_NotificationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_NotificationConnection_pageInfo(ctx, field)
+	case "unreadCount":
+		return ec.fieldContext_NotificationConnection_unreadCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotificationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_NotificationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_NotificationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_NotificationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotificationEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Offer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7282,6 +7603,16 @@ func (ec *executionContext) childFields_Population(ctx context.Context, field gr
 		return ec.fieldContext_Population_source(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Population", field.Name)
+}
+
+func (ec *executionContext) childFields_Preference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_Preference_kind(ctx, field)
+	case "channel":
+		return ec.fieldContext_Preference_channel(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Preference", field.Name)
 }
 
 func (ec *executionContext) childFields_Printed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7988,6 +8319,24 @@ func (ec *executionContext) childFields_Translation(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type Translation", field.Name)
 }
 
+func (ec *executionContext) childFields_Unread(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_Unread_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Unread", field.Name)
+}
+
+func (ec *executionContext) childFields_UnreadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "unread":
+		return ec.fieldContext_UnreadPayload_unread(ctx, field)
+	case "errors":
+		return ec.fieldContext_UnreadPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnreadPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8016,6 +8365,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_User_version(ctx, field)
+	case "preferences":
+		return ec.fieldContext_User_preferences(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }
@@ -8070,6 +8421,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_sessions(ctx, field)
 	case "tokens":
 		return ec.fieldContext_Viewer_tokens(ctx, field)
+	case "notifications":
+		return ec.fieldContext_Viewer_notifications(ctx, field)
 	case "savedSearches":
 		return ec.fieldContext_Viewer_savedSearches(ctx, field)
 	}

@@ -190,7 +190,7 @@ func (m *Market) RequestReset(ctx context.Context, email string) error {
 	if err := m.limit(ctx, limitReset, email); err != nil {
 		return err
 	}
-	t := &Ticket{Purpose: TicketReset, State: TicketOpen, Email: email, ExpiresAt: m.clock().Add(resetLife), Languages: ViewerOf(ctx).Languages}
+	t := &Ticket{Purpose: TicketReset, State: TicketOpen, Email: email, ExpiresAt: m.clock().Add(resetLife), Languages: ViewerOf(ctx).Languages, Posting: due(m.clock())}
 	u, err := m.userByEmail(ctx, email)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
@@ -240,7 +240,7 @@ func (m *Market) RequestEmail(ctx context.Context, in RequestEmailInput) error {
 		return err
 	}
 	t := &Ticket{Purpose: TicketEmail, State: TicketOpen, Email: normalEmail(in.Email), ExpiresAt: m.clock().Add(resetLife),
-		Languages: u.Languages, User: u.ID, Epoch: u.Epoch}
+		Languages: u.Languages, User: u.ID, Epoch: u.Epoch, Posting: due(m.clock())}
 	t.mark("REQUEST_EMAIL", t.Email)
 	return create(withSight(ctx), m, MayRecoverAccount, t)
 }

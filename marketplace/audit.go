@@ -25,7 +25,7 @@ type Mark struct {
 	Action   string    `json:"action"`            // "ADD", "EDIT", "PUBLISH"...
 	Note     string    `json:"note,omitempty"`    // what changed, from which state to which
 	// Members are those that the command is about, besides the members that
-	// the document belongs to.
+	// the document belongs to; the user, where it is about somebody in a team.
 	Members []ID `json:"members,omitempty"`
 	// OnBehalf are the members for which the user could act.
 	OnBehalf []ID `json:"onBehalf,omitempty"`
@@ -102,7 +102,8 @@ var KindAudit = registerTrace("audit", func() entity { return new(AuditEntry) },
 	Index{Sort: "at"},
 	Index{Has: "readers", Sort: "at"},
 	Index{Equal: []string{"subject"}, Sort: "at"},
-	Index{Equal: []string{"by"}, Sort: "at"})
+	Index{Equal: []string{"by"}, Sort: "at"},
+	Index{Equal: []string{"by", "action"}, Sort: "at"})
 
 func (*AuditEntry) kind() Kind         { return KindAudit }
 func (*AuditEntry) validate(*problems) {}

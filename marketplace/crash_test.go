@@ -19,8 +19,9 @@ import (
 type mortal struct {
 	Store
 	mu       sync.Mutex
-	left     int  // operations until it dies
-	loses    bool // the last one is done, but nobody is told
+	left     int    // operations until it dies
+	loses    bool   // the last one is done, but nobody is told
+	die      func() // called when it dies, where it is not nil
 	deceased bool
 }
 
@@ -35,6 +36,9 @@ func (m *mortal) dies() (dead, last bool) {
 	}
 	m.left--
 	m.deceased = m.left <= 0
+	if m.deceased && m.die != nil {
+		m.die()
+	}
 	return m.deceased, m.deceased
 }
 
@@ -225,7 +229,9 @@ func tell(t *testing.T, story func(context.Context, *Market) error, holds func(c
 	}
 	// The worker may be killed as well, at any point.
 	for k := 1; k < 40; k += 7 {
-		_ = New(&mortal{Store: inner, left: k, loses: loses}, nil, Options{Alone: true}).CatchUp(context.Background())
+		working, die := context.WithCancel(context.Background())
+		_ = New(&mortal{Store: inner, left: k, loses: loses, die: die}, nil, Options{Alone: true}).CatchUp(working)
+		die()
 	}
 	after := New(inner, nil, Options{Alone: true})
 	if err := after.CatchUp(context.Background()); err != nil {
@@ -252,9 +258,9 @@ func prepare(t *testing.T, ctx context.Context, m *Market) {
 	secret, later := hashed(strings.Repeat("a", secretLength)), m.clock().Add(time.Hour)
 	must(create(ctx, m, MayRecoverAccount, &User{Meta: Meta{ID: "user_bob"}, Name: "Bob", Email: "bob@example.org", Password: oldPassword()}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_reset"}, Purpose: TicketReset, State: TicketOpen, Email: "bob@example.org",
-		User: "user_bob", Hash: secret, ExpiresAt: later, SentAt: &later}))
+		User: "user_bob", Hash: secret, ExpiresAt: later, Posting: Posting{SentAt: &later}}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_invitation"}, Purpose: TicketInvitation, State: TicketOpen, Email: "ada@example.org",
-		Team: teamID("company_acme"), Member: "company_acme", Role: "EDITOR", Hash: secret, ExpiresAt: later, SentAt: &later}))
+		Team: teamID("company_acme"), Member: "company_acme", Role: "EDITOR", Hash: secret, ExpiresAt: later, Posting: Posting{SentAt: &later}}))
 }
 
 // oldPassword is the hash of one that nobody uses.

@@ -37,6 +37,9 @@
 //   - Actor: whoever a command or query is made for; Viewer: an actor and the
 //     languages they read.
 //   - Audience: the groups of which a reader must have one.
+//   - Notification: what one user is told of something that somebody did.
+//     Letter: an e-mail about a notification, several of them (the digest), or
+//     with a one-time link. Rule: who is told of what.
 //   - Claim: a string that one document of a kind may hold.
 //
 // # How an entity is made

@@ -23,6 +23,9 @@ type Market struct {
 	vault    *vault
 	throttle *throttle
 	post     chan struct{} // tells the worker's chore that there is something to send
+	mail     chan struct{} // tells the worker's chore that a letter is due
+	hub      hub
+	standing standing
 	now      func() time.Time
 	wait     time.Duration
 }
@@ -43,6 +46,8 @@ type Options struct {
 	Poster Poster
 	// Loopback allows webhooks on this machine, for development.
 	Loopback bool
+	// Mailer sends letters. Without one they wait.
+	Mailer Mailer
 	// Demo lets the users of the sample data sign in.
 	Demo bool
 	// Providers are those by whose accounts users can sign in.
@@ -62,7 +67,7 @@ func New(store Store, finder Finder, o Options) *Market {
 		panic(err)
 	}
 	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
-		post: make(chan struct{}, 1), now: time.Now, wait: SettleTime}
+		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: time.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}
@@ -164,6 +169,13 @@ func (m *Market) fetchAll(ctx context.Context, kind Kind, q Query, each func(doc
 	return nil
 }
 
+// count is how many documents a query finds, its limit at the most, whoever
+// may see them: for lists of which the viewer may see everything.
+func (m *Market) count(ctx context.Context, kind Kind, q Query) (int, error) {
+	docs, err := m.store.Find(ctx, kind, q)
+	return len(docs), err
+}
+
 // get returns the document that a reference names, from what the request has
 // read already where it has. What the viewer may not see is not found.
 func get[P entity](ctx context.Context, m *Market, id ID) (P, error) {
@@ -240,6 +252,10 @@ func create(ctx context.Context, m *Market, may Permission, doc entity) error {
 // maxRetries bounds how often an update is applied anew to a document that
 // others keep changing. With n writers at once the last one needs n tries.
 const maxRetries = 200
+
+// errUnchanged is what the function of an update returns that has nothing to
+// change, so that nothing is written.
+var errUnchanged = errors.New("marketplace: nothing to change")
 
 // update changes a document: change is applied to the current value, again
 // when somebody else was faster, so it must do nothing but change its

@@ -134,7 +134,7 @@ func TestEveryKindIsExportedOrExplained(t *testing.T) {
 func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 	t.Parallel()
 	left := map[Kind]string{
-		KindTicket:   "updatedAt hash epoch purpose team member user",
+		KindTicket:   "updatedAt hash epoch purpose team member user letter dueAt tries failure",
 		KindImport:   "updatedAt batch parts next",
 		KindAudit:    "createdAt updatedAt revision via agent members onBehalf readers",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others

@@ -114,6 +114,10 @@ var (
 	MayImportSolutions = Permission{verb: "import solutions for this company", who: editors | officers}
 	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
 	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
+
+	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
+	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
+	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -128,6 +132,7 @@ var permissions = []Permission{
 	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayImportSolutions, MayReadImports, MayExportMember,
+	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:

@@ -345,16 +345,24 @@ func (m *Market) actorOfToken(ctx context.Context, secret string) (Actor, error)
 	if err != nil {
 		return Actor{}, err
 	}
-	now := m.clock()
-	if !now.Before(t.ExpiresAt) {
-		return Actor{}, ErrNotFound
+	a, err := m.actorWith(ctx, t)
+	if err != nil {
+		return Actor{}, err
 	}
-	if t.LastUsedAt == nil || now.Sub(*t.LastUsedAt) > seenEvery {
+	if now := m.clock(); t.LastUsedAt == nil || now.Sub(*t.LastUsedAt) > seenEvery {
 		_, _ = update(ctx, m, MayBeginSession, t.ID, 0, func(t *Token) error {
 			t.LastUsedAt = &now
 			t.mark(unmarked, "")
 			return nil
 		})
+	}
+	return a, nil
+}
+
+// actorWith is what the user of a token may do with it now.
+func (m *Market) actorWith(ctx context.Context, t *Token) (Actor, error) {
+	if !m.clock().Before(t.ExpiresAt) {
+		return Actor{}, ErrNotFound
 	}
 	u, err := get[*User](ctx, m, t.User)
 	if err != nil {

@@ -178,7 +178,7 @@ func (m *Market) join(ctx context.Context, member, user ID, role TeamRole, invit
 		}
 		t.Spent = append(t.Spent, invitation)
 		t.Spent = t.Spent[max(0, len(t.Spent)-maxTeam):]
-		t.did = Mark{Action: "JOIN", Note: string(user) + " as " + string(role), By: user}
+		t.did = Mark{Action: "JOIN", Note: string(user) + " as " + string(role), By: user, Members: []ID{user}}
 		if i := t.find(user); i >= 0 {
 			if !lower(t.Member, role, t.People[i].Role) {
 				t.People[i].Role = role
@@ -234,11 +234,11 @@ func (m *Market) SetRole(ctx context.Context, in SetRoleInput) (*Team, error) {
 			return invalid("user", "NOT_FOUND", "is not in this team")
 		}
 		_, before := t.heads()
-		t.mark("REMOVE_PERSON", string(in.User))
+		t.mark("REMOVE_PERSON", string(in.User), in.User)
 		if in.Role == nil {
 			t.People = slices.Delete(t.People, i, i+1)
 		} else {
-			t.mark("SET_ROLE", fmt.Sprintf("%s: %s to %s", in.User, t.People[i].Role, *in.Role))
+			t.mark("SET_ROLE", fmt.Sprintf("%s: %s to %s", in.User, t.People[i].Role, *in.Role), in.User)
 			t.People[i].Role = *in.Role
 		}
 		if all, real := t.heads(); all == 0 || real == 0 && before > 0 {

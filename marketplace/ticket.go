@@ -14,14 +14,14 @@ import (
 type Ticket struct {
 	Meta     `json:",inline"`
 	unlisted `json:"-"`
+	Posting  `json:",inline"` // of the letter with the link
 
 	Purpose   TicketPurpose `json:"purpose"`
 	State     TicketState   `json:"state"`
 	Email     string        `json:"email,omitempty"` // where the link goes
 	Languages []Language    `json:"languages,omitempty"`
 	ExpiresAt time.Time     `json:"expiresAt"`
-	Hash      string        `json:"hash,omitempty"`   // of the secret of the latest link
-	SentAt    *time.Time    `json:"sentAt,omitempty"` // when the letter went out; nil: it must be written
+	Hash      string        `json:"hash,omitempty"` // of the secret of the latest link
 
 	// Of an invitation.
 	Team   ID       `json:"team,omitempty"`
@@ -62,7 +62,7 @@ const (
 
 // KindTicket is the kind of Ticket.
 var KindTicket = registerRecord("ticket", func() entity { return new(Ticket) },
-	Index{Equal: []string{"team"}, Sort: "createdAt"}, Index{Sort: "expiresAt"})
+	Index{Equal: []string{"team"}, Sort: "createdAt"}, Index{Sort: "expiresAt"}, Index{Sort: "dueAt"})
 
 func (*Ticket) kind() Kind { return KindTicket }
 
@@ -124,7 +124,7 @@ type InviteInput struct {
 
 // Invite invites somebody into a team; the letter is sent soon after.
 func (m *Market) Invite(ctx context.Context, in InviteInput) (*Ticket, error) {
-	t := &Ticket{Purpose: TicketInvitation, State: TicketOpen, Email: normalEmail(in.Email), Languages: in.Languages,
+	t := &Ticket{Purpose: TicketInvitation, State: TicketOpen, Email: normalEmail(in.Email), Languages: in.Languages, Posting: due(m.clock()),
 		ExpiresAt: m.clock().Add(invitationLife), Role: in.Role, By: actorOf(ctx).User}
 	if in.Member != nil {
 		if !isMember(*in.Member) {
@@ -164,7 +164,7 @@ func (m *Market) ResendInvitation(ctx context.Context, id ID) (*Ticket, error) {
 	}
 	return m.changeInvitation(ctx, id, func(t *Ticket) {
 		t.mark("INVITE", t.Email+" again")
-		t.Hash, t.SentAt, t.ExpiresAt = "", nil, m.clock().Add(invitationLife)
+		t.Hash, t.Posting, t.ExpiresAt = "", due(m.clock()), m.clock().Add(invitationLife)
 	})
 }
 
@@ -208,7 +208,7 @@ func (m *Market) FirstInvitation(ctx context.Context) (string, error) {
 	}
 	secret, now := newSecret(), m.clock()
 	open := func(t *Ticket) error {
-		t.State, t.Hash, t.SentAt, t.ExpiresAt = TicketOpen, hashed(secret), &now, now.Add(invitationLife)
+		t.State, t.Hash, t.ExpiresAt = TicketOpen, hashed(secret), now.Add(invitationLife)
 		return nil
 	}
 	t, err := update(ctx, m, MayManageSecretariat, firstAdmin, 0, open)
@@ -346,6 +346,10 @@ func (m *Market) enter(ctx context.Context, t *Ticket, user ID) error {
 
 // Recipient is the address to which the link goes; nil where it goes to none.
 func (t *Ticket) Recipient() *string { return maybe(t.Email) }
+
+// IsUndeliverable says whether the letter was refused for good, or could not be
+// sent for days.
+func (t *Ticket) IsUndeliverable() bool { return t.Letter == LetterFailed }
 
 // maybe is nil for an empty string.
 func maybe(s string) *string {

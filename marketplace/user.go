@@ -34,8 +34,6 @@ type User struct {
 	Joining ID `json:"joining,omitempty"`
 
 	Preferences []Preference `json:"preferences,omitempty"`
-	// DigestAt is when the next daily letter is due; nil where none is wanted.
-	DigestAt *time.Time `json:"digestAt,omitempty"`
 }
 
 // KindUser is the kind of User.
@@ -43,8 +41,7 @@ var KindUser = registerRecord("user", func() entity { return new(User) },
 	Index{Equal: []string{"email"}},
 	Index{Has: "identities.subject"},
 	Index{Has: "members"},
-	Index{Sort: "createdAt"},
-	Index{Sort: "digestAt"})
+	Index{Sort: "createdAt"})
 
 // A Factor is a second factor: one-time codes (TOTP).
 type Factor struct {
@@ -131,11 +128,7 @@ func (m *Market) EditUser(ctx context.Context, in EditUserInput) (*User, error) 
 	}
 	return update(ctx, m, MayEditUser, id, versionOf(in.Version), func(u *User) error {
 		u.mark("EDIT", fieldsOf(in.Content))
-		if err := applyPatch(in.Content, u, userContent); err != nil {
-			return err
-		}
-		u.planDigest(m.clock())
-		return nil
+		return applyPatch(in.Content, u, userContent)
 	})
 }
 

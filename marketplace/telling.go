@@ -1,0 +1,378 @@
+package marketplace
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A rule says who is told of what was done, and how it is called.
+type rule struct {
+	kind NotificationKind
+	who  func(ctx context.Context, m *Market, e *AuditEntry) ([]told, error)
+	self bool   // whoever did it is told, too
+	open bool   // those are told, too, who may not see what it was done to
+	as   string // the event, where it is not that of the entry
+}
+
+// A told is a user who is told of something.
+type told struct {
+	user, member, person ID
+	note, address        string
+	// once names what the user is told of once, however often it is done;
+	// where it is empty, that is the entry of the audit log.
+	once string
+}
+
+// rules are who is told of what: the kind of thing and the action of the
+// audit log's entry, and for whom it is news. Whoever did it is not told of
+// it, where the rule does not say so.
+var rules = map[string][]rule{
+	"solution.SUBMIT":               {{kind: NotifyReview, who: officersOf}},
+	"solution.APPROVE":              {{kind: NotifyReview, who: peopleOf(KindCompany)}, naming},
+	"solution.RETURN":               {{kind: NotifyReview, who: peopleOf(KindCompany)}},
+	"solution.ADD":                  {naming},
+	"solution.EDIT":                 {naming},
+	"solution.PUBLISH":              {naming},
+	"solution.CONFIRM_DEPLOYMENT":   {{kind: NotifyDeployment, who: peopleOf(KindCompany)}},
+	"solution.UNCONFIRM_DEPLOYMENT": {{kind: NotifyDeployment, who: peopleOf(KindCompany)}},
+
+	"offer.ADD":       {{kind: NotifyOffer, who: fromCompany(peopleOf(KindCity))}},
+	"offer.WITHDRAW":  {{kind: NotifyOffer, who: fromCompany(peopleOf(KindCity))}},
+	"offer.SHORTLIST": {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
+	"offer.DECLINE":   {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
+	"offer.TAKE":      {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
+
+	"message.ADD":   {{kind: NotifyMessage, who: addressees}},
+	"report.REPORT": {{kind: NotifyReport, who: officersOf}},
+
+	"team.JOIN":          {{kind: NotifyTeam, who: heads}},
+	"team.SET_ROLE":      {{kind: NotifyTeam, who: concerned, as: "team.YOUR_ROLE", open: true}, {kind: NotifyTeam, who: heads}},
+	"team.REMOVE_PERSON": {{kind: NotifyTeam, who: concerned, as: "team.YOU_LEFT", open: true}, {kind: NotifyTeam, who: heads}},
+
+	"user.SUSPEND":           {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"user.RESTORE":           {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"user.CHANGE_PASSWORD":   {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"user.CHANGE_EMAIL":      {{kind: NotifyAccount, who: formerAddress, self: true, open: true}},
+	"user.TURN_ON_FACTOR":    {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"user.TURN_OFF_FACTOR":   {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"user.USE_RECOVERY_CODE": {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"user.ADD_IDENTITY":      {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"user.REMOVE_IDENTITY":   {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"token.ADD":              {{kind: NotifyAccount, who: concerned, self: true, open: true}},
+	"session.SIGN_IN":        {{kind: NotifyAccount, who: fromElsewhere, self: true, open: true}},
+}
+
+// naming tells a city, once, that a solution is said to be in use there.
+var naming = rule{kind: NotifyDeployment, who: namedCities, as: "solution.NAME_CITY"}
+
+// maxTold bounds how many users are told of one thing by one rule; of a large
+// team those with the greater role and who have been there longest.
+const maxTold = 200
+
+// staleEntry is the age from which on nobody is told of an entry: when the
+// feed is read again from its beginning, what is long past is no news.
+const staleEntry = 30 * 24 * time.Hour
+
+// telling makes the notifications that follow from commands.
+var telling = follower{name: "notifications", kinds: []Kind{KindAudit}, apply: func(ctx context.Context, m *Market, c Change) error {
+	if c.Deleted {
+		return nil
+	}
+	var e AuditEntry
+	if err := c.Decode(&e); err != nil {
+		return err
+	}
+	if e.At.Before(m.clock().Add(-staleEntry)) {
+		return nil
+	}
+	event, _, _ := strings.Cut(string(e.Subject), "_")
+	event += "." + e.Action
+	for _, r := range rules[event] {
+		if err := m.tell(ctx, &e, event, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}}
+
+// tell makes the notifications that follow from an entry by one rule. Those
+// that are there already stay as they are.
+func (m *Market) tell(ctx context.Context, e *AuditEntry, event string, r rule) error {
+	list, err := r.who(ctx, m, e)
+	if err != nil {
+		return err
+	}
+	if r.as != "" {
+		event = r.as
+	}
+	if !r.self {
+		list = slices.DeleteFunc(list, func(t told) bool { return t.user == e.By })
+	}
+	ids := make([]ID, len(list))
+	for i, t := range list {
+		ids[i] = t.user
+	}
+	users, err := m.load(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, t := range list {
+		if u, ok := users[i].(*User); ok && m.reaches(u, r.kind) {
+			n := &Notification{User: u.ID, Kind: r.kind, Event: event, Entry: e.ID, Subject: e.Subject,
+				Member: t.member, Person: t.person, Note: t.note, Address: t.address}
+			if err := m.notify(ctx, u, n, t.once); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reaches says whether a user is told of things of a kind at all.
+func (m *Market) reaches(u *User, kind NotificationKind) bool {
+	return !u.IsDeleted && (!u.IsSuspended || kind == NotifyAccount) && (!u.IsSample || m.options.Demo) && u.channel(kind) != ChannelNone
+}
+
+// notify writes a notification for a user, once for each source, which is the
+// entry of the audit log where it is empty; a second time it changes nothing.
+func (m *Market) notify(ctx context.Context, u *User, n *Notification, source string) error {
+	if source == "" {
+		source = string(n.Entry)
+	}
+	n.ID = ID(string(KindNotification) + "_" + hashed(source + "\x00" + string(n.Kind) + "\x00" + string(u.ID))[:26])
+	switch now := m.clock(); u.channel(n.Kind) {
+	case ChannelEmail:
+		n.Posting = due(now)
+	case ChannelDigest:
+		n.Posting = Posting{Letter: LetterDigest, DueAt: new(nextDigest(now, u.TimeZone))}
+	default:
+		n.Posting = Posting{Letter: LetterNone}
+	}
+	err := create(ctx, m, MayKeepNotifications, n)
+	if taken(err, "id") {
+		return nil
+	}
+	return err
+}
+
+// officersOf are the secretariat's people who decide on what members do.
+func officersOf(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	return m.inTeam(ctx, e, "", TeamRole(SecretariatAdmin), TeamRole(SecretariatOfficer))
+}
+
+// peopleOf are the owners and editors of the members of a kind that an entry is about.
+func peopleOf(kind Kind) func(context.Context, *Market, *AuditEntry) ([]told, error) {
+	return func(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+		var list []told
+		for _, id := range e.Readers {
+			if id.Kind() == kind {
+				people, err := m.inTeam(ctx, e, id, TeamRole(RoleOwner), TeamRole(RoleEditor))
+				if err != nil {
+					return nil, err
+				}
+				list = join(list, people)
+			}
+		}
+		return list, nil
+	}
+}
+
+// fromCompany are the same people, told by the company that an entry is about.
+func fromCompany(who func(context.Context, *Market, *AuditEntry) ([]told, error)) func(context.Context, *Market, *AuditEntry) ([]told, error) {
+	return func(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+		list, err := who(ctx, m, e)
+		for _, id := range e.Readers {
+			if id.Kind() == KindCompany {
+				for i := range list {
+					list[i].member = id
+				}
+			}
+		}
+		return list, err
+	}
+}
+
+// addressees are those to whom a message was written, apart from the side that
+// writes: between a city and a company the people of the other side, or of
+// both where the secretariat writes; to all members the people of the city. The
+// users and members whom it mentions come first.
+func addressees(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	d, err := get[*Message](ctx, m, e.Subject)
+	if errors.Is(err, ErrNotFound) || err == nil && d.Removal != nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]ID, 0, len(d.Mentions)+2)
+	for _, mention := range d.Mentions {
+		ids = append(ids, mention.ID)
+	}
+	var list []told
+	for _, id := range append(ids, sides(d.City, d.Company)...) {
+		people := []told{{user: id}}
+		switch {
+		case id == d.Member:
+			continue
+		case id.Kind() != KindUser:
+			if people, err = m.inTeam(ctx, e, id, TeamRole(RoleOwner), TeamRole(RoleEditor)); err != nil {
+				return nil, err
+			}
+		}
+		for i := range people {
+			people[i].member = d.Member
+		}
+		list = join(list, people)
+	}
+	return list, nil
+}
+
+// heads are those who must always be in a team: its owners, or the admins of
+// the secretariat. Whoever the command is about is told otherwise.
+func heads(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	member := memberOf(e)
+	t, err := m.team(ctx, member)
+	if err != nil {
+		return nil, err
+	}
+	person := personOf(e)
+	if u, err := get[*User](ctx, m, person); e.Action == "JOIN" && err == nil && u.IsSample {
+		return nil, nil // they were always there
+	}
+	list, err := m.inTeam(ctx, e, member, t.head())
+	list = slices.DeleteFunc(list, func(t told) bool { return t.user == person })
+	for i := range list {
+		list[i].person, list[i].note = person, lastWord(e.Note)
+	}
+	return list, err
+}
+
+// concerned is the user whom an entry is about.
+func concerned(_ context.Context, _ *Market, e *AuditEntry) ([]told, error) {
+	return []told{{user: personOf(e), member: memberOf(e), note: lastWord(e.Note)}}, nil
+}
+
+// formerAddress is the user whom an entry is about, by a letter to the
+// address that they had until then.
+func formerAddress(_ context.Context, _ *Market, e *AuditEntry) ([]told, error) {
+	before, after, _ := strings.Cut(e.Note, " to ")
+	return []told{{user: personOf(e), note: after, address: before}}, nil
+}
+
+// enoughSignIns is how many of a user's sign-ins are looked at to find out
+// whether one came from where they were before.
+const enoughSignIns = 100
+
+// fromElsewhere is the user who signed in, where nobody did so before as them
+// from the same network with the same agent. A new account is no news.
+func fromElsewhere(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	u, err := get[*User](ctx, m, e.By)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil || e.At.Sub(u.CreatedAt) < time.Hour {
+		return nil, err
+	}
+	earlier, err := find[*AuditEntry](ctx, m, KindAudit, Query{
+		Where: []Condition{{Field: "by", Op: Eq, Value: e.By}, {Field: "action", Op: Eq, Value: e.Action}},
+		Sort:  "at", Descending: true, Limit: enoughSignIns})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range earlier {
+		before := o.At.Before(e.At) || o.At.Equal(e.At) && o.ID < e.ID
+		if before && networkOf(o.Address) == networkOf(e.Address) && o.Agent == e.Agent {
+			return nil, nil
+		}
+	}
+	return []told{{user: e.By, note: e.Address}}, nil
+}
+
+// namedCities are the people of the cities in which a solution that they can
+// see is said to be in use, as long as the city has not confirmed it.
+func namedCities(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	s, err := get[*Solution](ctx, m, e.Subject)
+	if errors.Is(err, ErrNotFound) || err == nil && s.Status != SolutionPublished {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []told
+	for _, d := range s.Deployments {
+		if d.City == "" || d.Confirmation != nil {
+			continue
+		}
+		people, err := m.inTeam(ctx, e, d.City, TeamRole(RoleOwner), TeamRole(RoleEditor))
+		if err != nil {
+			return nil, err
+		}
+		for i := range people {
+			people[i].note, people[i].once = d.Place, "deployment of "+string(s.ID)+" in "+string(d.City)
+		}
+		list = join(list, people)
+	}
+	return list, nil
+}
+
+// inTeam are the people of a team, of the secretariat for an empty member,
+// who have one of the roles, given from the greatest on; maxTold at the most.
+func (m *Market) inTeam(ctx context.Context, e *AuditEntry, member ID, roles ...TeamRole) ([]told, error) {
+	t, err := m.team(ctx, member)
+	if err != nil {
+		return nil, err
+	}
+	people := slices.DeleteFunc(slices.Clone(t.People), func(p Person) bool { return !slices.Contains(roles, p.Role) })
+	slices.SortStableFunc(people, func(a, b Person) int {
+		if d := slices.Index(roles, a.Role) - slices.Index(roles, b.Role); d != 0 {
+			return d
+		}
+		return a.Since.Compare(b.Since)
+	})
+	list := make([]told, 0, min(len(people), maxTold))
+	for _, p := range people[:min(len(people), maxTold)] {
+		about := member
+		if about == "" {
+			about = memberOf(e)
+		}
+		list = append(list, told{user: p.User, member: about})
+	}
+	return list, nil
+}
+
+// join adds those who are not in a list yet, as far as there is room.
+func join(list, more []told) []told {
+	for _, t := range more {
+		if len(list) < maxTold && !slices.ContainsFunc(list, func(o told) bool { return o.user == t.user && o.once == t.once }) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// memberOf is the first member that an entry is about; empty for the
+// secretariat.
+func memberOf(e *AuditEntry) ID {
+	for _, id := range e.Readers {
+		if isMember(id) {
+			return id
+		}
+	}
+	return ""
+}
+
+// personOf is the user whom an entry is about.
+func personOf(e *AuditEntry) ID {
+	for _, id := range e.Readers {
+		if id.Kind() == KindUser {
+			return id
+		}
+	}
+	return ""
+}
+
+// lastWord is the new role in the notes of teams.
+func lastWord(note string) string { return note[strings.LastIndexByte(note, ' ')+1:] }
