@@ -131,6 +131,18 @@ func (f *fixture) webhook() marketplace.ID {
 	return h.ID
 }
 
+// notification is one that told somebody else of a token of theirs.
+func (f *fixture) notification() marketplace.ID {
+	ctx := f.someone("city_lima")
+	t, _, err := f.market.AddToken(ctx, marketplace.AddTokenInput{Name: "x", Scope: "READ", ExpiresAt: time.Now().Add(time.Hour)})
+	f.must(err)
+	f.must(f.market.RevokeToken(ctx, t.ID)) // so that there are never too many
+	f.must(f.market.CatchUp(f.t.Context()))
+	page, err := f.market.Notifications(ctx, nil, marketplace.Slice{})
+	f.must(err)
+	return page.Nodes()[0].ID
+}
+
 func id(make func(f *fixture) marketplace.ID) func(*fixture) map[string]any {
 	return func(f *fixture) map[string]any { return map[string]any{"id": make(f), "word": f.word()} }
 }
@@ -272,6 +284,11 @@ var mutations = []attempt{
 		f.must(err)
 		return page.Edges[0].Node.ID
 	})},
+
+	{what: "markRead", query: `mutation($at: DateTime!) { markRead(input: {until: $at}) { errors { code } } }`, on: func(*fixture) map[string]any {
+		return map[string]any{"at": time.Now().UTC().Format(time.RFC3339)}
+	}},
+	{what: "markAllRead", query: `mutation { markAllRead { errors { code } } }`, on: nothing},
 }
 
 // reads are ways to things that not everybody may see.
@@ -337,6 +354,9 @@ var reads = []attempt{
 		f.must(f.market.CatchUp(f.t.Context()))
 		return marketplace.ID("audit_" + strings.ReplaceAll(string(s.ID), "_", "-") + "-00000002")
 	}), seen: `"node":{"id"`},
+	{what: "what one was told", query: `{ viewer { notifications { unreadCount } } }`, on: nothing, seen: `"unreadCount"`},
+	{what: "what somebody else was told, by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).notification), seen: `"node":{"id"`},
+	{what: "how somebody else is told", query: `query($id: ID!) { node(id: $id) { ... on User { preferences { channel } } } }`, on: id((*fixture).user), seen: `"channel"`},
 	{what: "reports of messages", query: `{ reports { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "imports of a company", query: `{ imports(company: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "a saved search by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).savedSearch), seen: `"node":{"id"`},

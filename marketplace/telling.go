@@ -120,7 +120,7 @@ func (m *Market) tell(ctx context.Context, e *AuditEntry, event string, r rule) 
 		return err
 	}
 	for i, t := range list {
-		if u, ok := users[i].(*User); ok && m.reaches(u, r.kind) {
+		if u, ok := users[i].(*User); ok {
 			n := &Notification{User: u.ID, Kind: r.kind, Event: event, Entry: e.ID, Subject: e.Subject,
 				Member: t.member, Person: t.person, Note: t.note, Address: t.address}
 			if err := m.notify(ctx, u, n, t.once); err != nil {
@@ -138,7 +138,11 @@ func (m *Market) reaches(u *User, kind NotificationKind) bool {
 
 // notify writes a notification for a user, once for each source, which is the
 // entry of the audit log where it is empty; a second time it changes nothing.
+// Who is not told of such things at all is not told.
 func (m *Market) notify(ctx context.Context, u *User, n *Notification, source string) error {
+	if !m.reaches(u, n.Kind) {
+		return nil
+	}
 	if source == "" {
 		source = string(n.Entry)
 	}
