@@ -726,37 +726,38 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		AuditLog     func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Cities       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		City         func(childComplexity int, by By) int
-		Companies    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Company      func(childComplexity int, by By) int
-		Import       func(childComplexity int, id marketplace.ID) int
-		Imports      func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Institution  func(childComplexity int, by By) int
-		Institutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Invitation   func(childComplexity int, link string) int
-		Messages     func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Network      func(childComplexity int) int
-		Node         func(childComplexity int, id marketplace.ID) int
-		Nodes        func(childComplexity int, ids []marketplace.ID) int
-		Offers       func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
-		Proposal     func(childComplexity int, by By) int
-		Proposals    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Reports      func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
-		Sdgs         func(childComplexity int) int
-		Search       func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Secretariat  func(childComplexity int) int
-		Settings     func(childComplexity int) int
-		Solution     func(childComplexity int, by By) int
-		Solutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Suggest      func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
-		Threads      func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
-		Topic        func(childComplexity int, by By) int
-		Topics       func(childComplexity int) int
-		Users        func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Viewer       func(childComplexity int) int
-		Webhooks     func(childComplexity int, member marketplace.ID) int
+		AuditLog        func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Cities          func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		City            func(childComplexity int, by By) int
+		Companies       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Company         func(childComplexity int, by By) int
+		Import          func(childComplexity int, id marketplace.ID) int
+		Imports         func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Institution     func(childComplexity int, by By) int
+		Institutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Invitation      func(childComplexity int, link string) int
+		Messages        func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Network         func(childComplexity int) int
+		Node            func(childComplexity int, id marketplace.ID) int
+		Nodes           func(childComplexity int, ids []marketplace.ID) int
+		Offers          func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
+		Proposal        func(childComplexity int, by By) int
+		Proposals       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Reports         func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
+		Sdgs            func(childComplexity int) int
+		Search          func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Secretariat     func(childComplexity int) int
+		Settings        func(childComplexity int) int
+		SignInProviders func(childComplexity int) int
+		Solution        func(childComplexity int, by By) int
+		Solutions       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Suggest         func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
+		Threads         func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
+		Topic           func(childComplexity int, by By) int
+		Topics          func(childComplexity int) int
+		Users           func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Viewer          func(childComplexity int) int
+		Webhooks        func(childComplexity int, member marketplace.ID) int
 	}
 
 	RecoveryPayload struct {
@@ -891,6 +892,12 @@ type ComplexityRoot struct {
 	SettingsPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	SignInProvider struct {
+		Issuer func(childComplexity int) int
+		Name   func(childComplexity int) int
+		Title  func(childComplexity int) int
 	}
 
 	Solution struct {
@@ -4494,6 +4501,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Settings(childComplexity), true
+	case "Query.signInProviders":
+		if e.ComplexityRoot.Query.SignInProviders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.SignInProviders(childComplexity), true
 	case "Query.solution":
 		if e.ComplexityRoot.Query.Solution == nil {
 			break
@@ -5108,6 +5121,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SettingsPayload.Result(childComplexity), true
+
+	case "SignInProvider.issuer":
+		if e.ComplexityRoot.SignInProvider.Issuer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInProvider.Issuer(childComplexity), true
+	case "SignInProvider.name":
+		if e.ComplexityRoot.SignInProvider.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInProvider.Name(childComplexity), true
+	case "SignInProvider.title":
+		if e.ComplexityRoot.SignInProvider.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInProvider.Title(childComplexity), true
 
 	case "Solution.company":
 		if e.ComplexityRoot.Solution.Company == nil {
@@ -7654,6 +7686,18 @@ func (ec *executionContext) childFields_SettingsPayload(ctx context.Context, fie
 		return ec.fieldContext_SettingsPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SettingsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignInProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_SignInProvider_name(ctx, field)
+	case "title":
+		return ec.fieldContext_SignInProvider_title(ctx, field)
+	case "issuer":
+		return ec.fieldContext_SignInProvider_issuer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignInProvider", field.Name)
 }
 
 func (ec *executionContext) childFields_Solution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

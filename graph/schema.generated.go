@@ -90,6 +90,7 @@ type QueryResolver interface {
 	Node(ctx context.Context, id marketplace.ID) (marketplace.Node, error)
 	Nodes(ctx context.Context, ids []marketplace.ID) ([]marketplace.Node, error)
 	Viewer(ctx context.Context) (*marketplace.Viewer, error)
+	SignInProviders(ctx context.Context) ([]*marketplace.SignInProvider, error)
 	Users(ctx context.Context, first *int, after *string, last *int, before *string) (*marketplace.Page[*marketplace.User], error)
 	AuditLog(ctx context.Context, of *marketplace.ID, first *int, after *string, last *int, before *string) (*marketplace.Page[*marketplace.AuditEntry], error)
 	Threads(ctx context.Context, of marketplace.ID, first *int, after *string, last *int, before *string) (*marketplace.Page[*marketplace.Thread], error)
@@ -5075,6 +5076,38 @@ func (ec *executionContext) fieldContext_Query_viewer(_ context.Context, field g
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_signInProviders(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_signInProviders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().SignInProviders(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.SignInProvider) graphql.Marshaler {
+			return ec.marshalNSignInProvider2ᚕᚖcitymarketᚋmarketplaceᚐSignInProviderᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_signInProviders(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SignInProvider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_users(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7719,6 +7752,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_viewer(ctx, field)
+				})
+		case "signInProviders":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_signInProviders(ctx, field)
 				})
 		case "users":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

@@ -12,6 +12,8 @@
 //     Company, Institution.
 //   - User: a person who signs in, on behalf of one or more members with a
 //     role in each. Secretariat: users who run the network.
+//   - Identity: how another provider knows a user; SignInProvider: such a
+//     provider (OpenID Connect).
 //   - Solution: what a company offers. Deployment: a solution in use
 //     somewhere, with its result.
 //   - Proposal: a city's project, from a need in two sentences to a funded

@@ -45,6 +45,8 @@ type Options struct {
 	Loopback bool
 	// Demo lets the users of the sample data sign in.
 	Demo bool
+	// Providers are those by whose accounts users can sign in.
+	Providers []SignInProvider
 }
 
 // SettleTime is how long a command waits for the search index to have seen
@@ -445,7 +447,7 @@ func (m *Market) checkRefs(ctx context.Context, p *problems, ids []ID, path func
 		return err
 	}
 	for i, d := range docs {
-		if d == nil && ids[i] != "" {
+		if d == nil && ids[i] != "" && !p.has(path(i)) {
 			p.add(path(i), "NOT_FOUND", "there is no such thing")
 		}
 	}

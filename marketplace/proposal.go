@@ -431,6 +431,7 @@ func (r *Proposal) place(now time.Time) {
 // follows from them.
 func (m *Market) checkProposal(ctx context.Context, r *Proposal) error {
 	var p problems
+	p.list = problemsOf(check(r)) // all mistakes are told together
 	city, err := m.City(ctx, r.City)
 	if err != nil {
 		if err := p.missing(err, "city", "city"); err != nil {

@@ -539,6 +539,7 @@ func (s *Solution) place(now time.Time) {
 // follows from them.
 func (m *Market) checkSolution(ctx context.Context, s *Solution) error {
 	var p problems
+	p.list = problemsOf(check(s)) // all mistakes are told together
 	if _, err := m.Company(ctx, s.Company); err != nil {
 		if err := p.missing(err, "company", "company"); err != nil {
 			return err
