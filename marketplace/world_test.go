@@ -251,6 +251,9 @@ func (w *world) told(user ID) string {
 
 func (w *world) newCount(id ID) int {
 	w.t.Helper()
+	if err := w.index.CaughtUp(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
 	s, err := w.SavedSearch(as(ada), id)
 	if err != nil {
 		w.t.Fatal(err)
