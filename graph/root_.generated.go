@@ -43,6 +43,7 @@ type ResolverRoot interface {
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
 	Topic() TopicResolver
+	Upload() UploadResolver
 	Viewer() ViewerResolver
 }
 
@@ -97,6 +98,7 @@ type ComplexityRoot struct {
 		JoinedYear     func(childComplexity int) int
 		Languages      func(childComplexity int) int
 		Level          func(childComplexity int) int
+		Logo           func(childComplexity int) int
 		Name           func(childComplexity int, languages []marketplace.Language) int
 		OtherNames     func(childComplexity int) int
 		Population     func(childComplexity int) int
@@ -148,6 +150,7 @@ type ComplexityRoot struct {
 		IsSample        func(childComplexity int) int
 		JoinedYear      func(childComplexity int) int
 		Languages       func(childComplexity int) int
+		Logo            func(childComplexity int) int
 		Name            func(childComplexity int, languages []marketplace.Language) int
 		OtherNames      func(childComplexity int) int
 		Printed         func(childComplexity int) int
@@ -278,6 +281,7 @@ type ComplexityRoot struct {
 		IsSample     func(childComplexity int) int
 		JoinedYear   func(childComplexity int) int
 		Languages    func(childComplexity int) int
+		Logo         func(childComplexity int) int
 		Name         func(childComplexity int, languages []marketplace.Language) int
 		OtherNames   func(childComplexity int) int
 		Printed      func(childComplexity int) int
@@ -349,6 +353,7 @@ type ComplexityRoot struct {
 	}
 
 	Media struct {
+		File  func(childComplexity int) int
 		Title func(childComplexity int, languages []marketplace.Language) int
 		Type  func(childComplexity int) int
 		URL   func(childComplexity int) int
@@ -389,6 +394,7 @@ type ComplexityRoot struct {
 		CreateTopic       func(childComplexity int, input marketplace.CreateTopicInput) int
 		DeleteProposal    func(childComplexity int, input DeleteInput) int
 		DeleteSolution    func(childComplexity int, input DeleteInput) int
+		DeleteUpload      func(childComplexity int, input IDInput) int
 		DuplicateSolution func(childComplexity int, input marketplace.DuplicateSolutionInput) int
 		EditCity          func(childComplexity int, input marketplace.EditMemberInput) int
 		EditCompany       func(childComplexity int, input marketplace.EditMemberInput) int
@@ -469,6 +475,7 @@ type ComplexityRoot struct {
 
 	Proposal struct {
 		Asks             func(childComplexity int, languages []marketplace.Language) int
+		Attachments      func(childComplexity int) int
 		Budget           func(childComplexity int) int
 		City             func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
@@ -549,6 +556,7 @@ type ComplexityRoot struct {
 		Suggest      func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
 		Topic        func(childComplexity int, by By) int
 		Topics       func(childComplexity int) int
+		Uploads      func(childComplexity int, of marketplace.ID) int
 		Users        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Viewer       func(childComplexity int) int
 	}
@@ -690,6 +698,12 @@ type ComplexityRoot struct {
 		Start func(childComplexity int) int
 	}
 
+	Thumbnail struct {
+		Height func(childComplexity int) int
+		URL    func(childComplexity int) int
+		Width  func(childComplexity int) int
+	}
+
 	Token struct {
 		CreatedAt  func(childComplexity int) int
 		ExpiresAt  func(childComplexity int) int
@@ -729,6 +743,19 @@ type ComplexityRoot struct {
 		IsOutdated func(childComplexity int) int
 		Language   func(childComplexity int) int
 		Text       func(childComplexity int) int
+	}
+
+	Upload struct {
+		CreatedAt  func(childComplexity int) int
+		Height     func(childComplexity int) int
+		ID         func(childComplexity int) int
+		IsAttached func(childComplexity int) int
+		MIMEType   func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Size       func(childComplexity int) int
+		Thumbnails func(childComplexity int) int
+		URL        func(childComplexity int) int
+		Width      func(childComplexity int) int
 	}
 
 	User struct {
@@ -980,6 +1007,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.City.Level(childComplexity), true
+	case "City.logo":
+		if e.ComplexityRoot.City.Logo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.City.Logo(childComplexity), true
 	case "City.name":
 		if e.ComplexityRoot.City.Name == nil {
 			break
@@ -1238,6 +1271,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Company.Languages(childComplexity), true
+	case "Company.logo":
+		if e.ComplexityRoot.Company.Logo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.Logo(childComplexity), true
 	case "Company.name":
 		if e.ComplexityRoot.Company.Name == nil {
 			break
@@ -1769,6 +1808,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Institution.Languages(childComplexity), true
+	case "Institution.logo":
+		if e.ComplexityRoot.Institution.Logo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Institution.Logo(childComplexity), true
 	case "Institution.name":
 		if e.ComplexityRoot.Institution.Name == nil {
 			break
@@ -2057,6 +2102,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LocalizedText.Translations(childComplexity), true
 
+	case "Media.file":
+		if e.ComplexityRoot.Media.File == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Media.File(childComplexity), true
 	case "Media.title":
 		if e.ComplexityRoot.Media.Title == nil {
 			break
@@ -2309,6 +2360,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteSolution(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.deleteUpload":
+		if e.ComplexityRoot.Mutation.DeleteUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteUpload(childComplexity, args["input"].(IDInput)), true
 	case "Mutation.duplicateSolution":
 		if e.ComplexityRoot.Mutation.DuplicateSolution == nil {
 			break
@@ -2798,6 +2860,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.Asks(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Proposal.attachments":
+		if e.ComplexityRoot.Proposal.Attachments == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.Attachments(childComplexity), true
 	case "Proposal.budget":
 		if e.ComplexityRoot.Proposal.Budget == nil {
 			break
@@ -3294,6 +3362,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Topics(childComplexity), true
+	case "Query.uploads":
+		if e.ComplexityRoot.Query.Uploads == nil {
+			break
+		}
+
+		args, err := ec.field_Query_uploads_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Uploads(childComplexity, args["of"].(marketplace.ID)), true
 	case "Query.users":
 		if e.ComplexityRoot.Query.Users == nil {
 			break
@@ -3885,6 +3964,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TextRange.Start(childComplexity), true
 
+	case "Thumbnail.height":
+		if e.ComplexityRoot.Thumbnail.Height == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thumbnail.Height(childComplexity), true
+	case "Thumbnail.url":
+		if e.ComplexityRoot.Thumbnail.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thumbnail.URL(childComplexity), true
+	case "Thumbnail.width":
+		if e.ComplexityRoot.Thumbnail.Width == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thumbnail.Width(childComplexity), true
+
 	case "Token.createdAt":
 		if e.ComplexityRoot.Token.CreatedAt == nil {
 			break
@@ -4043,6 +4141,67 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Translation.Text(childComplexity), true
+
+	case "Upload.createdAt":
+		if e.ComplexityRoot.Upload.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.CreatedAt(childComplexity), true
+	case "Upload.height":
+		if e.ComplexityRoot.Upload.Height == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Height(childComplexity), true
+	case "Upload.id":
+		if e.ComplexityRoot.Upload.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.ID(childComplexity), true
+	case "Upload.isAttached":
+		if e.ComplexityRoot.Upload.IsAttached == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.IsAttached(childComplexity), true
+	case "Upload.mimeType":
+		if e.ComplexityRoot.Upload.MIMEType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.MIMEType(childComplexity), true
+	case "Upload.name":
+		if e.ComplexityRoot.Upload.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Name(childComplexity), true
+	case "Upload.size":
+		if e.ComplexityRoot.Upload.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Size(childComplexity), true
+	case "Upload.thumbnails":
+		if e.ComplexityRoot.Upload.Thumbnails == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Thumbnails(childComplexity), true
+	case "Upload.url":
+		if e.ComplexityRoot.Upload.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.URL(childComplexity), true
+	case "Upload.width":
+		if e.ComplexityRoot.Upload.Width == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Width(childComplexity), true
 
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
@@ -4359,7 +4518,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/upload.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -4382,6 +4541,7 @@ var sources = []*ast.Source{
 	{Name: "schema/solution.graphqls", Input: sourceData("schema/solution.graphqls"), BuiltIn: false},
 	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
+	{Name: "schema/upload.graphqls", Input: sourceData("schema/upload.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -4473,6 +4633,8 @@ func (ec *executionContext) childFields_City(ctx context.Context, field graphql.
 		return ec.fieldContext_City_formerNames(ctx, field)
 	case "abbreviation":
 		return ec.fieldContext_City_abbreviation(ctx, field)
+	case "logo":
+		return ec.fieldContext_City_logo(ctx, field)
 	case "country":
 		return ec.fieldContext_City_country(ctx, field)
 	case "region":
@@ -4575,6 +4737,8 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_formerNames(ctx, field)
 	case "abbreviation":
 		return ec.fieldContext_Company_abbreviation(ctx, field)
+	case "logo":
+		return ec.fieldContext_Company_logo(ctx, field)
 	case "country":
 		return ec.fieldContext_Company_country(ctx, field)
 	case "region":
@@ -4841,6 +5005,8 @@ func (ec *executionContext) childFields_Institution(ctx context.Context, field g
 		return ec.fieldContext_Institution_formerNames(ctx, field)
 	case "abbreviation":
 		return ec.fieldContext_Institution_abbreviation(ctx, field)
+	case "logo":
+		return ec.fieldContext_Institution_logo(ctx, field)
 	case "country":
 		return ec.fieldContext_Institution_country(ctx, field)
 	case "region":
@@ -4991,6 +5157,8 @@ func (ec *executionContext) childFields_Media(ctx context.Context, field graphql
 		return ec.fieldContext_Media_type(ctx, field)
 	case "url":
 		return ec.fieldContext_Media_url(ctx, field)
+	case "file":
+		return ec.fieldContext_Media_file(ctx, field)
 	case "title":
 		return ec.fieldContext_Media_title(ctx, field)
 	}
@@ -5167,6 +5335,8 @@ func (ec *executionContext) childFields_Proposal(ctx context.Context, field grap
 		return ec.fieldContext_Proposal_languages(ctx, field)
 	case "deadline":
 		return ec.fieldContext_Proposal_deadline(ctx, field)
+	case "attachments":
+		return ec.fieldContext_Proposal_attachments(ctx, field)
 	case "deadlineAt":
 		return ec.fieldContext_Proposal_deadlineAt(ctx, field)
 	case "isOpen":
@@ -5521,6 +5691,18 @@ func (ec *executionContext) childFields_TextRange(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type TextRange", field.Name)
 }
 
+func (ec *executionContext) childFields_Thumbnail(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_Thumbnail_url(ctx, field)
+	case "width":
+		return ec.fieldContext_Thumbnail_width(ctx, field)
+	case "height":
+		return ec.fieldContext_Thumbnail_height(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Thumbnail", field.Name)
+}
+
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5601,6 +5783,32 @@ func (ec *executionContext) childFields_Translation(ctx context.Context, field g
 		return ec.fieldContext_Translation_text(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Translation", field.Name)
+}
+
+func (ec *executionContext) childFields_Upload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Upload_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Upload_name(ctx, field)
+	case "mimeType":
+		return ec.fieldContext_Upload_mimeType(ctx, field)
+	case "size":
+		return ec.fieldContext_Upload_size(ctx, field)
+	case "width":
+		return ec.fieldContext_Upload_width(ctx, field)
+	case "height":
+		return ec.fieldContext_Upload_height(ctx, field)
+	case "url":
+		return ec.fieldContext_Upload_url(ctx, field)
+	case "thumbnails":
+		return ec.fieldContext_Upload_thumbnails(ctx, field)
+	case "isAttached":
+		return ec.fieldContext_Upload_isAttached(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Upload_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Upload", field.Name)
 }
 
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -20,6 +20,9 @@
 //     time, an outcome.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
+//   - Upload: a picture or document that was sent for a solution, a proposal
+//     or a member, its subject; attached where the subject refers to it.
+//     Media: a link or an upload, with a title.
 //   - Topic: a node of the vocabulary (domain or sub-topic).
 //   - Actor: whoever a command or query is made for; Viewer: an actor and the
 //     languages they read.

@@ -95,6 +95,14 @@ func (e *InvalidError) Error() string {
 // Is makes an InvalidError match [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
+// ignore makes no error of one that was expected.
+func ignore(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
+
 func invalid(path, code, message string) error {
 	return &InvalidError{Errors: []UserError{{Path: path, Code: code, Message: message}}}
 }

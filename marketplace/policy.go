@@ -90,6 +90,8 @@ var (
 	MayEditProposal    = Permission{verb: "edit this proposal", who: editors | officers}
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
+
+	MayUpload = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
 )
 
 // permissions lists all of the above, for the matrix.
@@ -100,6 +102,7 @@ var permissions = []Permission{
 	MayReadAuditLog, MayReadMemberLog,
 	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
+	MayUpload,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:

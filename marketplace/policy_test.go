@@ -53,6 +53,7 @@ func TestAudiences(t *testing.T) {
 	for _, s := range []ProposalStatus{ProposalDraft, ProposalPublished, ProposalClosed} {
 		show("proposal "+string(s), &Proposal{City: "city_its-own", Status: s})
 	}
+	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }
 

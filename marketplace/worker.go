@@ -40,8 +40,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing}
-	chores = []chore{expiring}
+	followers = []follower{settling, joining, placing, attaching}
+	chores = []chore{expiring, collecting}
 }
 
 // Times of the worker.
