@@ -204,6 +204,13 @@ func (m *Market) Upload(ctx context.Context, subject ID, name string, r io.Reade
 	return u, create(ctx, m, MayUpload, u)
 }
 
+// MayUploadFor says whether the viewer may upload files for a subject, by an
+// error where they may not.
+func (m *Market) MayUploadFor(ctx context.Context, subject ID) error {
+	_, err := m.newUpload(ctx, subject)
+	return err
+}
+
 // newUpload begins an upload of the viewer for a subject.
 func (m *Market) newUpload(ctx context.Context, subject ID) (*Upload, error) {
 	doc, err := m.attachableTo(ctx, subject)
@@ -550,5 +557,8 @@ func (m *Market) OpenUpload(ctx context.Context, id ID, width int, name string) 
 	}
 	f.IsPublic = u.seenWith(subject) && slices.Contains(subject.audience(), Everyone)
 	f.FileContent, err = m.options.Files.Open(ctx, f.Hash)
+	if errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("marketplace: the content %s of %s is missing", f.Hash, u.ID)
+	}
 	return f, err
 }
