@@ -35,6 +35,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", door.open(working.limit(api)))
 	mux.Handle("/graphql/stream", door.open(working.limit(api)))
+	newTransfers(market, door, log).handle(mux)
 	newFiles(market, door, log).handle(mux)
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)

@@ -100,8 +100,13 @@ func sampleAPI(t testing.TB) *api {
 	return a
 }
 
-// ask sends a query as a browser would and returns status and body.
+// ask sends a query as a visitor's browser would and returns status and body.
 func (a *api) ask(query string, variables json.RawMessage, header http.Header) (int, []byte) {
+	return a.askAs(marketplace.Actor{}, query, variables, header)
+}
+
+// askAs is ask for somebody who has signed in.
+func (a *api) askAs(actor marketplace.Actor, query string, variables json.RawMessage, header http.Header) (int, []byte) {
 	body, _ := json.Marshal(map[string]any{"query": query, "variables": variables})
 	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -109,7 +114,7 @@ func (a *api) ask(query string, variables json.RawMessage, header http.Header) (
 	for k, v := range header {
 		r.Header[k] = v
 	}
-	viewer := marketplace.Viewer{Languages: marketplace.AcceptedLanguages(r.Header.Get("Accept-Language"))}
+	viewer := marketplace.Viewer{Actor: actor, Languages: marketplace.AcceptedLanguages(r.Header.Get("Accept-Language"))}
 	w := httptest.NewRecorder()
 	a.http.ServeHTTP(w, r.WithContext(marketplace.WithViewer(r.Context(), viewer)))
 	return w.Code, w.Body.Bytes()
@@ -117,7 +122,9 @@ func (a *api) ask(query string, variables json.RawMessage, header http.Header) (
 
 // The conversations in testdata/api are the API's documentation by example:
 // each file holds requests, with headers and variables where they matter, and
-// the answers to them.
+// the answers to them. A visitor asks, of the sample marketplace that all
+// files share; where a file says who asks ("-- as: acme editor --", up to the
+// next such line), it has a small marketplace of its own; see cast_test.go.
 func TestConversations(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/api/*.txt")
@@ -127,22 +134,31 @@ func TestConversations(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
-			converse(t, sampleAPI(t), file)
+			converse(t, file)
 		})
 	}
 }
 
-func converse(t *testing.T, a *api, file string) {
+func converse(t *testing.T, file string) {
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var a *api
+	var stage *stage // nil: the shared sample
+	if slices.ContainsFunc(archive.Files, func(f txtar.File) bool { return strings.HasPrefix(f.Name, "as:") }) {
+		stage = newStage(t)
+		a = stage.api
+	} else {
+		a = sampleAPI(t)
+	}
+	var actor marketplace.Actor
 	header := http.Header{}
 	var variables json.RawMessage
 	var answer string
 	out := &txtar.Archive{Comment: archive.Comment}
 	for _, f := range archive.Files {
-		name, _, _ := strings.Cut(f.Name, ":")
+		name, what, _ := strings.Cut(f.Name, ":")
 		if name == "answer" {
 			if !*rewrite && string(f.Data) != answer {
 				t.Errorf("%s: want\n%s\ngot\n%s", f.Name, f.Data, answer)
@@ -157,11 +173,13 @@ func converse(t *testing.T, a *api, file string) {
 				k, v, _ := strings.Cut(strings.TrimSpace(line), ": ")
 				header.Set(k, v)
 			}
+		case "as":
+			actor = stage.enter(t, strings.TrimSpace(what))
 		case "variables":
-			variables = f.Data
+			variables = stage.real(f.Data)
 		case "request":
-			status, body := a.ask(string(f.Data), variables, header)
-			answer = pretty(t, status, body)
+			status, body := a.askAs(actor, string(stage.real(f.Data)), variables, header)
+			answer = pretty(t, status, stage.stable(body))
 			header, variables = http.Header{}, nil
 			out.Files = append(out.Files, txtar.File{Name: "answer" + strings.TrimPrefix(f.Name, "request"), Data: []byte(answer)})
 		default:
@@ -216,6 +234,60 @@ func TestStoreOperationsDoNotGrowWithThePage(t *testing.T) {
 		}
 		if slices.Max(counts) > c.most {
 			t.Errorf("%s: %v store operations for 1, 12, 24 and 48 entries, at most %d", c.query, counts, c.most)
+		}
+	}
+}
+
+// The same holds for what the people of the marketplace list, whose entries
+// refer to things and say what the viewer may do with each.
+func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	english := func(text string) marketplace.Text { return marketplace.Text{{Language: "en", Text: text}} }
+	as := func(name string) context.Context {
+		return marketplace.InBulk(marketplace.WithViewer(t.Context(), marketplace.Viewer{Actor: s.enter(t, name)}))
+	}
+	var about marketplace.ID
+	for i := range 12 {
+		p := &marketplace.Proposal{Meta: marketplace.Meta{Slug: fmt.Sprintf("need-%d", i)}, City: "city_oslo", Status: marketplace.ProposalPublished,
+			Title: english("Less noise"), Problem: english("It is loud."), Topics: []marketplace.ID{"topic_noise"}, Stage: "NEED", Funding: "NONE"}
+		if err := s.market.AddProposal(as("officer"), p); err != nil {
+			t.Fatal(err)
+		}
+		about = p.ID
+		if _, err := s.market.MakeOffer(as("acme editor"), marketplace.MakeOfferInput{Proposal: p.ID, Solution: "solution_acme", Content: marketplace.Patch{"message": english("Hello")}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var answered *marketplace.ID
+	for i := range 12 {
+		d, err := s.market.WriteMessage(as([]string{"acme editor", "oslo editor"}[i%2]), marketplace.WriteMessageInput{Proposal: about, Company: new(marketplace.ID("company_acme")), Text: "Hello", ReplyTo: answered})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered = &d.ID
+	}
+	for _, c := range []struct {
+		who, query string
+		most       int64
+	}{
+		// the page, then proposals, cities, companies, solutions
+		{"acme editor", `{ offers(of: "company_acme", first: %d) { nodes { proposal { title { text } } city { name { text } } company { slug } solution { slug } viewerCan { edit moves } } } }`, 5},
+		// the proposal, the page, then proposals, companies, cities, messages
+		{"oslo editor", `{ messages(proposal: "` + string(about) + `", company: "company_acme", first: %d) { nodes { text proposal { slug } company { slug } member { name { text } } replyTo { text } viewerCan { edit } } } }`, 6},
+		// the page, then proposals, cities, companies
+		{"oslo editor", `{ threads(of: "city_oslo", first: %d) { nodes { proposal { slug } city { slug } company { slug } } } }`, 4},
+	} {
+		for _, size := range []int{1, 3, 12} {
+			before := s.store.operations.Load()
+			status, body := s.askAs(s.enter(t, c.who), fmt.Sprintf(c.query, size), nil, nil)
+			n := s.store.operations.Load() - before - 1 // entering looks for the user
+			if status != http.StatusOK || bytes.Contains(body, []byte(`"errors"`)) {
+				t.Fatalf("%s: %d %.500s", c.query, status, body)
+			}
+			if n > c.most {
+				t.Errorf("%s: %d store operations for %d entries, at most %d", c.query, n, size, c.most)
+			}
 		}
 	}
 }

@@ -76,6 +76,9 @@ type (
 	InvitationPayload  = Payload[*marketplace.Ticket]
 	FactorPayload      = Payload[*marketplace.NewFactor]
 	RecoveryPayload    = Payload[[]string]
+	OfferPayload       = Payload[*marketplace.Offer]
+	MessagePayload     = Payload[*marketplace.Message]
+	ReportPayload      = Payload[*marketplace.Report]
 	DonePayload        = Payload[bool]
 	DeletePayload      = Payload[*marketplace.ID]
 )

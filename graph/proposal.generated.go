@@ -1610,6 +1610,52 @@ func (ec *executionContext) fieldContext_ProposalPermissions_stages(_ context.Co
 	return graphql.NewScalarFieldContext("ProposalPermissions", field, false, false, "Stage")
 }
 
+func (ec *executionContext) _ProposalPermissions_offer(ctx context.Context, field graphql.CollectedField, obj *marketplace.ProposalPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPermissions_offer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Offer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPermissions_offer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProposalPermissions", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ProposalPermissions_discuss(ctx context.Context, field graphql.CollectedField, obj *marketplace.ProposalPermissions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProposalPermissions_discuss(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Discuss, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProposalPermissions_discuss(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProposalPermissions", field, false, false, "Boolean")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -2655,6 +2701,16 @@ func (ec *executionContext) _ProposalPermissions(ctx context.Context, sel ast.Se
 			}
 		case "stages":
 			out.Values[i] = ec._ProposalPermissions_stages(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "offer":
+			out.Values[i] = ec._ProposalPermissions_offer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "discuss":
+			out.Values[i] = ec._ProposalPermissions_discuss(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -26,22 +26,28 @@ type ResolverRoot interface {
 	AuditEntry() AuditEntryResolver
 	City() CityResolver
 	Company() CompanyResolver
+	Complaint() ComplaintResolver
 	Country() CountryResolver
 	Deployment() DeploymentResolver
 	FacetBucket() FacetBucketResolver
 	FollowUp() FollowUpResolver
+	Import() ImportResolver
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
 	Media() MediaResolver
 	Membership() MembershipResolver
+	Message() MessageResolver
 	Mutation() MutationResolver
+	Offer() OfferResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
 	Proposal() ProposalResolver
 	Query() QueryResolver
+	Report() ReportResolver
 	Solution() SolutionResolver
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
+	Thread() ThreadResolver
 	Topic() TopicResolver
 	Upload() UploadResolver
 	Viewer() ViewerResolver
@@ -190,6 +196,12 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	Complaint struct {
+		At     func(childComplexity int) int
+		Reason func(childComplexity int) int
+		User   func(childComplexity int) int
+	}
+
 	Confirmation struct {
 		At   func(childComplexity int) int
 		Note func(childComplexity int) int
@@ -270,6 +282,42 @@ type ComplexityRoot struct {
 		Email   func(childComplexity int) int
 		Issuer  func(childComplexity int) int
 		Subject func(childComplexity int) int
+	}
+
+	Import struct {
+		Added     func(childComplexity int) int
+		Applied   func(childComplexity int) int
+		By        func(childComplexity int) int
+		Changed   func(childComplexity int) int
+		Companies func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		DoneAt    func(childComplexity int) int
+		Failed    func(childComplexity int) int
+		Failures  func(childComplexity int) int
+		Format    func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Lines     func(childComplexity int) int
+		Name      func(childComplexity int) int
+		Publishes func(childComplexity int) int
+		State     func(childComplexity int) int
+		Unchanged func(childComplexity int) int
+	}
+
+	ImportConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ImportEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ImportFailure struct {
+		Errors   func(childComplexity int) int
+		Line     func(childComplexity int) int
+		Solution func(childComplexity int) int
 	}
 
 	Institution struct {
@@ -372,6 +420,54 @@ type ComplexityRoot struct {
 		Since  func(childComplexity int) int
 	}
 
+	Mention struct {
+		ID   func(childComplexity int) int
+		Name func(childComplexity int) int
+	}
+
+	Message struct {
+		Author            func(childComplexity int) int
+		AuthorName        func(childComplexity int) int
+		Company           func(childComplexity int) int
+		CreatedAt         func(childComplexity int) int
+		EditedAt          func(childComplexity int) int
+		ID                func(childComplexity int) int
+		IsFromSecretariat func(childComplexity int) int
+		IsPrivate         func(childComplexity int) int
+		IsSample          func(childComplexity int) int
+		Language          func(childComplexity int) int
+		Member            func(childComplexity int) int
+		Mentions          func(childComplexity int) int
+		Proposal          func(childComplexity int) int
+		Removal           func(childComplexity int) int
+		ReplyTo           func(childComplexity int) int
+		Version           func(childComplexity int) int
+		ViewerCan         func(childComplexity int) int
+		Words             func(childComplexity int) int
+	}
+
+	MessageConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	MessageEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	MessagePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	MessagePermissions struct {
+		Edit   func(childComplexity int) int
+		Remove func(childComplexity int) int
+		Report func(childComplexity int) int
+	}
+
 	MoneyRange struct {
 		Currency func(childComplexity int) int
 		Max      func(childComplexity int) int
@@ -399,6 +495,8 @@ type ComplexityRoot struct {
 		EditCity          func(childComplexity int, input marketplace.EditMemberInput) int
 		EditCompany       func(childComplexity int, input marketplace.EditMemberInput) int
 		EditInstitution   func(childComplexity int, input marketplace.EditMemberInput) int
+		EditMessage       func(childComplexity int, input marketplace.EditMessageInput) int
+		EditOffer         func(childComplexity int, input marketplace.EditOfferInput) int
 		EditProposal      func(childComplexity int, input marketplace.EditProposalInput) int
 		EditSettings      func(childComplexity int, input marketplace.EditSettingsInput) int
 		EditSolution      func(childComplexity int, input marketplace.EditSolutionInput) int
@@ -407,14 +505,19 @@ type ComplexityRoot struct {
 		EndOtherSessions  func(childComplexity int) int
 		EndSession        func(childComplexity int, input IDInput) int
 		Invite            func(childComplexity int, input marketplace.InviteInput) int
+		MakeOffer         func(childComplexity int, input marketplace.MakeOfferInput) int
+		MoveOffer         func(childComplexity int, input marketplace.MoveOfferInput) int
 		MoveProposal      func(childComplexity int, input marketplace.MoveProposalInput) int
 		MoveSolution      func(childComplexity int, input marketplace.MoveSolutionInput) int
 		RemoveFactor      func(childComplexity int, input marketplace.RemoveFactorInput) int
 		RemoveIdentity    func(childComplexity int, input marketplace.RemoveIdentityInput) int
+		RemoveMessage     func(childComplexity int, input marketplace.RemoveMessageInput) int
+		ReportMessage     func(childComplexity int, input marketplace.ReportMessageInput) int
 		RequestEmail      func(childComplexity int, input marketplace.RequestEmailInput) int
 		RequestReset      func(childComplexity int, input EmailInput) int
 		ResendInvitation  func(childComplexity int, input IDInput) int
 		ResetPassword     func(childComplexity int, input marketplace.ResetPasswordInput) int
+		ResolveReport     func(childComplexity int, input marketplace.ResolveReportInput) int
 		RevokeInvitation  func(childComplexity int, input IDInput) int
 		RevokeToken       func(childComplexity int, input IDInput) int
 		SetRole           func(childComplexity int, input marketplace.SetRoleInput) int
@@ -424,6 +527,7 @@ type ComplexityRoot struct {
 		SignOut           func(childComplexity int) int
 		SuspendUser       func(childComplexity int, input marketplace.SuspendUserInput) int
 		Translate         func(childComplexity int, input marketplace.TranslateInput) int
+		WriteMessage      func(childComplexity int, input marketplace.WriteMessageInput) int
 	}
 
 	Network struct {
@@ -439,6 +543,45 @@ type ComplexityRoot struct {
 	NewFactor struct {
 		Secret func(childComplexity int) int
 		URI    func(childComplexity int) int
+	}
+
+	Offer struct {
+		City      func(childComplexity int) int
+		Company   func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		DecidedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		IsSample  func(childComplexity int) int
+		Links     func(childComplexity int) int
+		Message   func(childComplexity int, languages []marketplace.Language) int
+		Proposal  func(childComplexity int) int
+		Reason    func(childComplexity int) int
+		Solution  func(childComplexity int) int
+		Status    func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+		Version   func(childComplexity int) int
+		ViewerCan func(childComplexity int) int
+	}
+
+	OfferConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	OfferEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	OfferPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	OfferPermissions struct {
+		Edit  func(childComplexity int) int
+		Moves func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -527,10 +670,12 @@ type ComplexityRoot struct {
 	}
 
 	ProposalPermissions struct {
-		Delete func(childComplexity int) int
-		Edit   func(childComplexity int) int
-		Moves  func(childComplexity int) int
-		Stages func(childComplexity int) int
+		Delete  func(childComplexity int) int
+		Discuss func(childComplexity int) int
+		Edit    func(childComplexity int) int
+		Moves   func(childComplexity int) int
+		Offer   func(childComplexity int) int
+		Stages  func(childComplexity int) int
 	}
 
 	Query struct {
@@ -539,14 +684,19 @@ type ComplexityRoot struct {
 		City         func(childComplexity int, by By) int
 		Companies    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company      func(childComplexity int, by By) int
+		Import       func(childComplexity int, id marketplace.ID) int
+		Imports      func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Institution  func(childComplexity int, by By) int
 		Institutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Invitation   func(childComplexity int, link string) int
+		Messages     func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Network      func(childComplexity int) int
 		Node         func(childComplexity int, id marketplace.ID) int
 		Nodes        func(childComplexity int, ids []marketplace.ID) int
+		Offers       func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
 		Proposal     func(childComplexity int, by By) int
 		Proposals    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Reports      func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
 		Sdgs         func(childComplexity int) int
 		Search       func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Secretariat  func(childComplexity int) int
@@ -554,6 +704,7 @@ type ComplexityRoot struct {
 		Solution     func(childComplexity int, by By) int
 		Solutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Suggest      func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
+		Threads      func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
 		Topic        func(childComplexity int, by By) int
 		Topics       func(childComplexity int) int
 		Uploads      func(childComplexity int, of marketplace.ID) int
@@ -562,6 +713,39 @@ type ComplexityRoot struct {
 	}
 
 	RecoveryPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	Removal struct {
+		At func(childComplexity int) int
+		By func(childComplexity int) int
+	}
+
+	Report struct {
+		Complaints func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Message    func(childComplexity int) int
+		Note       func(childComplexity int) int
+		Officer    func(childComplexity int) int
+		ReportedAt func(childComplexity int) int
+		ResolvedAt func(childComplexity int) int
+		State      func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	ReportConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ReportEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ReportPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
 	}
@@ -696,6 +880,27 @@ type ComplexityRoot struct {
 	TextRange struct {
 		End   func(childComplexity int) int
 		Start func(childComplexity int) int
+	}
+
+	Thread struct {
+		City          func(childComplexity int) int
+		Company       func(childComplexity int) int
+		ID            func(childComplexity int) int
+		IsPrivate     func(childComplexity int) int
+		IsSample      func(childComplexity int) int
+		LastMessageAt func(childComplexity int) int
+		Proposal      func(childComplexity int) int
+	}
+
+	ThreadConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ThreadEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Thumbnail struct {
@@ -1469,6 +1674,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CompanyPayload.Result(childComplexity), true
 
+	case "Complaint.at":
+		if e.ComplexityRoot.Complaint.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Complaint.At(childComplexity), true
+	case "Complaint.reason":
+		if e.ComplexityRoot.Complaint.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Complaint.Reason(childComplexity), true
+	case "Complaint.user":
+		if e.ComplexityRoot.Complaint.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Complaint.User(childComplexity), true
+
 	case "Confirmation.at":
 		if e.ComplexityRoot.Confirmation.At == nil {
 			break
@@ -1759,6 +1983,154 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Identity.Subject(childComplexity), true
+
+	case "Import.added":
+		if e.ComplexityRoot.Import.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Added(childComplexity), true
+	case "Import.applied":
+		if e.ComplexityRoot.Import.Applied == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Applied(childComplexity), true
+	case "Import.by":
+		if e.ComplexityRoot.Import.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.By(childComplexity), true
+	case "Import.changed":
+		if e.ComplexityRoot.Import.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Changed(childComplexity), true
+	case "Import.companies":
+		if e.ComplexityRoot.Import.Companies == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Companies(childComplexity), true
+	case "Import.createdAt":
+		if e.ComplexityRoot.Import.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.CreatedAt(childComplexity), true
+	case "Import.doneAt":
+		if e.ComplexityRoot.Import.DoneAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.DoneAt(childComplexity), true
+	case "Import.failed":
+		if e.ComplexityRoot.Import.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Failed(childComplexity), true
+	case "Import.failures":
+		if e.ComplexityRoot.Import.Failures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Failures(childComplexity), true
+	case "Import.format":
+		if e.ComplexityRoot.Import.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Format(childComplexity), true
+	case "Import.id":
+		if e.ComplexityRoot.Import.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.ID(childComplexity), true
+	case "Import.lines":
+		if e.ComplexityRoot.Import.Lines == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Lines(childComplexity), true
+	case "Import.name":
+		if e.ComplexityRoot.Import.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Name(childComplexity), true
+	case "Import.publishes":
+		if e.ComplexityRoot.Import.Publishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Publishes(childComplexity), true
+	case "Import.state":
+		if e.ComplexityRoot.Import.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.State(childComplexity), true
+	case "Import.unchanged":
+		if e.ComplexityRoot.Import.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Import.Unchanged(childComplexity), true
+
+	case "ImportConnection.edges":
+		if e.ComplexityRoot.ImportConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportConnection.Edges(childComplexity), true
+	case "ImportConnection.nodes":
+		if e.ComplexityRoot.ImportConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportConnection.Nodes(childComplexity), true
+	case "ImportConnection.pageInfo":
+		if e.ComplexityRoot.ImportConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportConnection.PageInfo(childComplexity), true
+
+	case "ImportEdge.cursor":
+		if e.ComplexityRoot.ImportEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportEdge.Cursor(childComplexity), true
+	case "ImportEdge.node":
+		if e.ComplexityRoot.ImportEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportEdge.Node(childComplexity), true
+
+	case "ImportFailure.errors":
+		if e.ComplexityRoot.ImportFailure.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportFailure.Errors(childComplexity), true
+	case "ImportFailure.line":
+		if e.ComplexityRoot.ImportFailure.Line == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportFailure.Line(childComplexity), true
+	case "ImportFailure.solution":
+		if e.ComplexityRoot.ImportFailure.Solution == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportFailure.Solution(childComplexity), true
 
 	case "Institution.abbreviation":
 		if e.ComplexityRoot.Institution.Abbreviation == nil {
@@ -2176,6 +2548,192 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Membership.Since(childComplexity), true
 
+	case "Mention.id":
+		if e.ComplexityRoot.Mention.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mention.ID(childComplexity), true
+	case "Mention.name":
+		if e.ComplexityRoot.Mention.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mention.Name(childComplexity), true
+
+	case "Message.author":
+		if e.ComplexityRoot.Message.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Author(childComplexity), true
+	case "Message.authorName":
+		if e.ComplexityRoot.Message.AuthorName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.AuthorName(childComplexity), true
+	case "Message.company":
+		if e.ComplexityRoot.Message.Company == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Company(childComplexity), true
+	case "Message.createdAt":
+		if e.ComplexityRoot.Message.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.CreatedAt(childComplexity), true
+	case "Message.editedAt":
+		if e.ComplexityRoot.Message.EditedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.EditedAt(childComplexity), true
+	case "Message.id":
+		if e.ComplexityRoot.Message.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.ID(childComplexity), true
+	case "Message.isFromSecretariat":
+		if e.ComplexityRoot.Message.IsFromSecretariat == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.IsFromSecretariat(childComplexity), true
+	case "Message.isPrivate":
+		if e.ComplexityRoot.Message.IsPrivate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.IsPrivate(childComplexity), true
+	case "Message.isSample":
+		if e.ComplexityRoot.Message.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.IsSample(childComplexity), true
+	case "Message.language":
+		if e.ComplexityRoot.Message.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Language(childComplexity), true
+	case "Message.member":
+		if e.ComplexityRoot.Message.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Member(childComplexity), true
+	case "Message.mentions":
+		if e.ComplexityRoot.Message.Mentions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Mentions(childComplexity), true
+	case "Message.proposal":
+		if e.ComplexityRoot.Message.Proposal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Proposal(childComplexity), true
+	case "Message.removal":
+		if e.ComplexityRoot.Message.Removal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Removal(childComplexity), true
+	case "Message.replyTo":
+		if e.ComplexityRoot.Message.ReplyTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.ReplyTo(childComplexity), true
+	case "Message.version":
+		if e.ComplexityRoot.Message.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Version(childComplexity), true
+	case "Message.viewerCan":
+		if e.ComplexityRoot.Message.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.ViewerCan(childComplexity), true
+	case "Message.text":
+		if e.ComplexityRoot.Message.Words == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Message.Words(childComplexity), true
+
+	case "MessageConnection.edges":
+		if e.ComplexityRoot.MessageConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessageConnection.Edges(childComplexity), true
+	case "MessageConnection.nodes":
+		if e.ComplexityRoot.MessageConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessageConnection.Nodes(childComplexity), true
+	case "MessageConnection.pageInfo":
+		if e.ComplexityRoot.MessageConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessageConnection.PageInfo(childComplexity), true
+
+	case "MessageEdge.cursor":
+		if e.ComplexityRoot.MessageEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessageEdge.Cursor(childComplexity), true
+	case "MessageEdge.node":
+		if e.ComplexityRoot.MessageEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessageEdge.Node(childComplexity), true
+
+	case "MessagePayload.errors":
+		if e.ComplexityRoot.MessagePayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessagePayload.Errors(childComplexity), true
+	case "MessagePayload.message":
+		if e.ComplexityRoot.MessagePayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessagePayload.Result(childComplexity), true
+
+	case "MessagePermissions.edit":
+		if e.ComplexityRoot.MessagePermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessagePermissions.Edit(childComplexity), true
+	case "MessagePermissions.remove":
+		if e.ComplexityRoot.MessagePermissions.Remove == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessagePermissions.Remove(childComplexity), true
+	case "MessagePermissions.report":
+		if e.ComplexityRoot.MessagePermissions.Report == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MessagePermissions.Report(childComplexity), true
+
 	case "MoneyRange.currency":
 		if e.ComplexityRoot.MoneyRange.Currency == nil {
 			break
@@ -2415,6 +2973,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditInstitution(childComplexity, args["input"].(marketplace.EditMemberInput)), true
+	case "Mutation.editMessage":
+		if e.ComplexityRoot.Mutation.EditMessage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editMessage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditMessage(childComplexity, args["input"].(marketplace.EditMessageInput)), true
+	case "Mutation.editOffer":
+		if e.ComplexityRoot.Mutation.EditOffer == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editOffer_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditOffer(childComplexity, args["input"].(marketplace.EditOfferInput)), true
 	case "Mutation.editProposal":
 		if e.ComplexityRoot.Mutation.EditProposal == nil {
 			break
@@ -2498,6 +3078,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.makeOffer":
+		if e.ComplexityRoot.Mutation.MakeOffer == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_makeOffer_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MakeOffer(childComplexity, args["input"].(marketplace.MakeOfferInput)), true
+	case "Mutation.moveOffer":
+		if e.ComplexityRoot.Mutation.MoveOffer == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveOffer_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveOffer(childComplexity, args["input"].(marketplace.MoveOfferInput)), true
 	case "Mutation.moveProposal":
 		if e.ComplexityRoot.Mutation.MoveProposal == nil {
 			break
@@ -2542,6 +3144,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveIdentity(childComplexity, args["input"].(marketplace.RemoveIdentityInput)), true
+	case "Mutation.removeMessage":
+		if e.ComplexityRoot.Mutation.RemoveMessage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeMessage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveMessage(childComplexity, args["input"].(marketplace.RemoveMessageInput)), true
+	case "Mutation.reportMessage":
+		if e.ComplexityRoot.Mutation.ReportMessage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reportMessage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReportMessage(childComplexity, args["input"].(marketplace.ReportMessageInput)), true
 	case "Mutation.requestEmail":
 		if e.ComplexityRoot.Mutation.RequestEmail == nil {
 			break
@@ -2586,6 +3210,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResetPassword(childComplexity, args["input"].(marketplace.ResetPasswordInput)), true
+	case "Mutation.resolveReport":
+		if e.ComplexityRoot.Mutation.ResolveReport == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resolveReport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResolveReport(childComplexity, args["input"].(marketplace.ResolveReportInput)), true
 	case "Mutation.revokeInvitation":
 		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
 			break
@@ -2680,6 +3315,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Translate(childComplexity, args["input"].(marketplace.TranslateInput)), true
+	case "Mutation.writeMessage":
+		if e.ComplexityRoot.Mutation.WriteMessage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_writeMessage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.WriteMessage(childComplexity, args["input"].(marketplace.WriteMessageInput)), true
 
 	case "Network.attributions":
 		if e.ComplexityRoot.Network.Attributions == nil {
@@ -2736,6 +3382,160 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.NewFactor.URI(childComplexity), true
+
+	case "Offer.city":
+		if e.ComplexityRoot.Offer.City == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.City(childComplexity), true
+	case "Offer.company":
+		if e.ComplexityRoot.Offer.Company == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.Company(childComplexity), true
+	case "Offer.createdAt":
+		if e.ComplexityRoot.Offer.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.CreatedAt(childComplexity), true
+	case "Offer.decidedAt":
+		if e.ComplexityRoot.Offer.DecidedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.DecidedAt(childComplexity), true
+	case "Offer.id":
+		if e.ComplexityRoot.Offer.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.ID(childComplexity), true
+	case "Offer.isSample":
+		if e.ComplexityRoot.Offer.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.IsSample(childComplexity), true
+	case "Offer.links":
+		if e.ComplexityRoot.Offer.Links == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.Links(childComplexity), true
+	case "Offer.message":
+		if e.ComplexityRoot.Offer.Message == nil {
+			break
+		}
+
+		args, err := ec.field_Offer_message_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Offer.Message(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Offer.proposal":
+		if e.ComplexityRoot.Offer.Proposal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.Proposal(childComplexity), true
+	case "Offer.reason":
+		if e.ComplexityRoot.Offer.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.Reason(childComplexity), true
+	case "Offer.solution":
+		if e.ComplexityRoot.Offer.Solution == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.Solution(childComplexity), true
+	case "Offer.status":
+		if e.ComplexityRoot.Offer.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.Status(childComplexity), true
+	case "Offer.updatedAt":
+		if e.ComplexityRoot.Offer.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.UpdatedAt(childComplexity), true
+	case "Offer.version":
+		if e.ComplexityRoot.Offer.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.Version(childComplexity), true
+	case "Offer.viewerCan":
+		if e.ComplexityRoot.Offer.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Offer.ViewerCan(childComplexity), true
+
+	case "OfferConnection.edges":
+		if e.ComplexityRoot.OfferConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferConnection.Edges(childComplexity), true
+	case "OfferConnection.nodes":
+		if e.ComplexityRoot.OfferConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferConnection.Nodes(childComplexity), true
+	case "OfferConnection.pageInfo":
+		if e.ComplexityRoot.OfferConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferConnection.PageInfo(childComplexity), true
+
+	case "OfferEdge.cursor":
+		if e.ComplexityRoot.OfferEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferEdge.Cursor(childComplexity), true
+	case "OfferEdge.node":
+		if e.ComplexityRoot.OfferEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferEdge.Node(childComplexity), true
+
+	case "OfferPayload.errors":
+		if e.ComplexityRoot.OfferPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferPayload.Errors(childComplexity), true
+	case "OfferPayload.offer":
+		if e.ComplexityRoot.OfferPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferPayload.Result(childComplexity), true
+
+	case "OfferPermissions.edit":
+		if e.ComplexityRoot.OfferPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferPermissions.Edit(childComplexity), true
+	case "OfferPermissions.moves":
+		if e.ComplexityRoot.OfferPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfferPermissions.Moves(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -3125,6 +3925,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProposalPermissions.Delete(childComplexity), true
+	case "ProposalPermissions.discuss":
+		if e.ComplexityRoot.ProposalPermissions.Discuss == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPermissions.Discuss(childComplexity), true
 	case "ProposalPermissions.edit":
 		if e.ComplexityRoot.ProposalPermissions.Edit == nil {
 			break
@@ -3137,6 +3943,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProposalPermissions.Moves(childComplexity), true
+	case "ProposalPermissions.offer":
+		if e.ComplexityRoot.ProposalPermissions.Offer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProposalPermissions.Offer(childComplexity), true
 	case "ProposalPermissions.stages":
 		if e.ComplexityRoot.ProposalPermissions.Stages == nil {
 			break
@@ -3199,6 +4011,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Company(childComplexity, args["by"].(By)), true
+	case "Query.import":
+		if e.ComplexityRoot.Query.Import == nil {
+			break
+		}
+
+		args, err := ec.field_Query_import_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Import(childComplexity, args["id"].(marketplace.ID)), true
+	case "Query.imports":
+		if e.ComplexityRoot.Query.Imports == nil {
+			break
+		}
+
+		args, err := ec.field_Query_imports_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Imports(childComplexity, args["company"].(*marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.institution":
 		if e.ComplexityRoot.Query.Institution == nil {
 			break
@@ -3233,6 +4067,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Invitation(childComplexity, args["link"].(string)), true
+	case "Query.messages":
+		if e.ComplexityRoot.Query.Messages == nil {
+			break
+		}
+
+		args, err := ec.field_Query_messages_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Messages(childComplexity, args["proposal"].(marketplace.ID), args["company"].(*marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.network":
 		if e.ComplexityRoot.Query.Network == nil {
 			break
@@ -3261,6 +4106,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]marketplace.ID)), true
+	case "Query.offers":
+		if e.ComplexityRoot.Query.Offers == nil {
+			break
+		}
+
+		args, err := ec.field_Query_offers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Offers(childComplexity, args["of"].(marketplace.ID), args["statuses"].([]marketplace.OfferStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.proposal":
 		if e.ComplexityRoot.Query.Proposal == nil {
 			break
@@ -3283,6 +4139,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Proposals(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.reports":
+		if e.ComplexityRoot.Query.Reports == nil {
+			break
+		}
+
+		args, err := ec.field_Query_reports_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Reports(childComplexity, args["states"].([]marketplace.ReportState), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.sdgs":
 		if e.ComplexityRoot.Query.Sdgs == nil {
 			break
@@ -3345,6 +4212,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Suggest(childComplexity, args["text"].(string), args["kinds"].([]marketplace.Kind), args["first"].(int)), true
+	case "Query.threads":
+		if e.ComplexityRoot.Query.Threads == nil {
+			break
+		}
+
+		args, err := ec.field_Query_threads_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Threads(childComplexity, args["of"].(marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.topic":
 		if e.ComplexityRoot.Query.Topic == nil {
 			break
@@ -3403,6 +4281,119 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RecoveryPayload.Result(childComplexity), true
+
+	case "Removal.at":
+		if e.ComplexityRoot.Removal.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Removal.At(childComplexity), true
+	case "Removal.by":
+		if e.ComplexityRoot.Removal.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Removal.By(childComplexity), true
+
+	case "Report.complaints":
+		if e.ComplexityRoot.Report.Complaints == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Complaints(childComplexity), true
+	case "Report.id":
+		if e.ComplexityRoot.Report.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.ID(childComplexity), true
+	case "Report.message":
+		if e.ComplexityRoot.Report.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Message(childComplexity), true
+	case "Report.note":
+		if e.ComplexityRoot.Report.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Note(childComplexity), true
+	case "Report.officer":
+		if e.ComplexityRoot.Report.Officer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Officer(childComplexity), true
+	case "Report.reportedAt":
+		if e.ComplexityRoot.Report.ReportedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.ReportedAt(childComplexity), true
+	case "Report.resolvedAt":
+		if e.ComplexityRoot.Report.ResolvedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.ResolvedAt(childComplexity), true
+	case "Report.state":
+		if e.ComplexityRoot.Report.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.State(childComplexity), true
+	case "Report.version":
+		if e.ComplexityRoot.Report.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Version(childComplexity), true
+
+	case "ReportConnection.edges":
+		if e.ComplexityRoot.ReportConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportConnection.Edges(childComplexity), true
+	case "ReportConnection.nodes":
+		if e.ComplexityRoot.ReportConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportConnection.Nodes(childComplexity), true
+	case "ReportConnection.pageInfo":
+		if e.ComplexityRoot.ReportConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportConnection.PageInfo(childComplexity), true
+
+	case "ReportEdge.cursor":
+		if e.ComplexityRoot.ReportEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportEdge.Cursor(childComplexity), true
+	case "ReportEdge.node":
+		if e.ComplexityRoot.ReportEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportEdge.Node(childComplexity), true
+
+	case "ReportPayload.errors":
+		if e.ComplexityRoot.ReportPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportPayload.Errors(childComplexity), true
+	case "ReportPayload.report":
+		if e.ComplexityRoot.ReportPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportPayload.Result(childComplexity), true
 
 	case "Review.at":
 		if e.ComplexityRoot.Review.At == nil {
@@ -3964,6 +4955,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TextRange.Start(childComplexity), true
 
+	case "Thread.city":
+		if e.ComplexityRoot.Thread.City == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thread.City(childComplexity), true
+	case "Thread.company":
+		if e.ComplexityRoot.Thread.Company == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thread.Company(childComplexity), true
+	case "Thread.id":
+		if e.ComplexityRoot.Thread.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thread.ID(childComplexity), true
+	case "Thread.isPrivate":
+		if e.ComplexityRoot.Thread.IsPrivate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thread.IsPrivate(childComplexity), true
+	case "Thread.isSample":
+		if e.ComplexityRoot.Thread.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thread.IsSample(childComplexity), true
+	case "Thread.lastMessageAt":
+		if e.ComplexityRoot.Thread.LastMessageAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thread.LastMessageAt(childComplexity), true
+	case "Thread.proposal":
+		if e.ComplexityRoot.Thread.Proposal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thread.Proposal(childComplexity), true
+
+	case "ThreadConnection.edges":
+		if e.ComplexityRoot.ThreadConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThreadConnection.Edges(childComplexity), true
+	case "ThreadConnection.nodes":
+		if e.ComplexityRoot.ThreadConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThreadConnection.Nodes(childComplexity), true
+	case "ThreadConnection.pageInfo":
+		if e.ComplexityRoot.ThreadConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThreadConnection.PageInfo(childComplexity), true
+
+	case "ThreadEdge.cursor":
+		if e.ComplexityRoot.ThreadEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThreadEdge.Cursor(childComplexity), true
+	case "ThreadEdge.node":
+		if e.ComplexityRoot.ThreadEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThreadEdge.Node(childComplexity), true
+
 	case "Thumbnail.height":
 		if e.ComplexityRoot.Thumbnail.Height == nil {
 			break
@@ -4408,6 +5474,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EditCityInput", ec.unmarshalInputEditCityInput),
 			graphql.NewInputUnmarshaler("EditCompanyInput", ec.unmarshalInputEditCompanyInput),
 			graphql.NewInputUnmarshaler("EditInstitutionInput", ec.unmarshalInputEditInstitutionInput),
+			graphql.NewInputUnmarshaler("EditMessageInput", ec.unmarshalInputEditMessageInput),
+			graphql.NewInputUnmarshaler("EditOfferInput", ec.unmarshalInputEditOfferInput),
 			graphql.NewInputUnmarshaler("EditProposalInput", ec.unmarshalInputEditProposalInput),
 			graphql.NewInputUnmarshaler("EditSettingsInput", ec.unmarshalInputEditSettingsInput),
 			graphql.NewInputUnmarshaler("EditSolutionInput", ec.unmarshalInputEditSolutionInput),
@@ -4419,18 +5487,24 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
 			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
+			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
+			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
 			graphql.NewInputUnmarshaler("MoveSolutionInput", ec.unmarshalInputMoveSolutionInput),
+			graphql.NewInputUnmarshaler("OfferContentInput", ec.unmarshalInputOfferContentInput),
 			graphql.NewInputUnmarshaler("PartnerInput", ec.unmarshalInputPartnerInput),
 			graphql.NewInputUnmarshaler("PasswordInput", ec.unmarshalInputPasswordInput),
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
+			graphql.NewInputUnmarshaler("RemoveMessageInput", ec.unmarshalInputRemoveMessageInput),
+			graphql.NewInputUnmarshaler("ReportMessageInput", ec.unmarshalInputReportMessageInput),
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
+			graphql.NewInputUnmarshaler("ResolveReportInput", ec.unmarshalInputResolveReportInput),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
 			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
 			graphql.NewInputUnmarshaler("SetStageInput", ec.unmarshalInputSetStageInput),
@@ -4443,6 +5517,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("TranslatedTextInput", ec.unmarshalInputTranslatedTextInput),
 			graphql.NewInputUnmarshaler("TranslationInput", ec.unmarshalInputTranslationInput),
 			graphql.NewInputUnmarshaler("UserContentInput", ec.unmarshalInputUserContentInput),
+			graphql.NewInputUnmarshaler("WriteMessageInput", ec.unmarshalInputWriteMessageInput),
 		)
 	}
 	first := true
@@ -4518,7 +5593,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/upload.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -4532,8 +5607,10 @@ func sourceData(filename string) string {
 var sources = []*ast.Source{
 	{Name: "schema/account.graphqls", Input: sourceData("schema/account.graphqls"), BuiltIn: false},
 	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
+	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
+	{Name: "schema/offer.graphqls", Input: sourceData("schema/offer.graphqls"), BuiltIn: false},
 	{Name: "schema/proposal.graphqls", Input: sourceData("schema/proposal.graphqls"), BuiltIn: false},
 	{Name: "schema/schema.graphqls", Input: sourceData("schema/schema.graphqls"), BuiltIn: false},
 	{Name: "schema/search.graphqls", Input: sourceData("schema/search.graphqls"), BuiltIn: false},
@@ -4541,6 +5618,7 @@ var sources = []*ast.Source{
 	{Name: "schema/solution.graphqls", Input: sourceData("schema/solution.graphqls"), BuiltIn: false},
 	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
+	{Name: "schema/transfer.graphqls", Input: sourceData("schema/transfer.graphqls"), BuiltIn: false},
 	{Name: "schema/upload.graphqls", Input: sourceData("schema/upload.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -4827,6 +5905,18 @@ func (ec *executionContext) childFields_CompanyPayload(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type CompanyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Complaint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_Complaint_user(ctx, field)
+	case "at":
+		return ec.fieldContext_Complaint_at(ctx, field)
+	case "reason":
+		return ec.fieldContext_Complaint_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Complaint", field.Name)
+}
+
 func (ec *executionContext) childFields_Confirmation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "at":
@@ -4989,6 +6079,78 @@ func (ec *executionContext) childFields_Identity(ctx context.Context, field grap
 		return ec.fieldContext_Identity_email(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
+}
+
+func (ec *executionContext) childFields_Import(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Import_id(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Import_createdAt(ctx, field)
+	case "by":
+		return ec.fieldContext_Import_by(ctx, field)
+	case "companies":
+		return ec.fieldContext_Import_companies(ctx, field)
+	case "name":
+		return ec.fieldContext_Import_name(ctx, field)
+	case "format":
+		return ec.fieldContext_Import_format(ctx, field)
+	case "publishes":
+		return ec.fieldContext_Import_publishes(ctx, field)
+	case "state":
+		return ec.fieldContext_Import_state(ctx, field)
+	case "doneAt":
+		return ec.fieldContext_Import_doneAt(ctx, field)
+	case "lines":
+		return ec.fieldContext_Import_lines(ctx, field)
+	case "added":
+		return ec.fieldContext_Import_added(ctx, field)
+	case "changed":
+		return ec.fieldContext_Import_changed(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_Import_unchanged(ctx, field)
+	case "applied":
+		return ec.fieldContext_Import_applied(ctx, field)
+	case "failed":
+		return ec.fieldContext_Import_failed(ctx, field)
+	case "failures":
+		return ec.fieldContext_Import_failures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Import", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ImportConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ImportConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ImportConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ImportEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ImportEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportFailure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "line":
+		return ec.fieldContext_ImportFailure_line(ctx, field)
+	case "solution":
+		return ec.fieldContext_ImportFailure_solution(ctx, field)
+	case "errors":
+		return ec.fieldContext_ImportFailure_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportFailure", field.Name)
 }
 
 func (ec *executionContext) childFields_Institution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5191,6 +6353,102 @@ func (ec *executionContext) childFields_Membership(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Membership", field.Name)
 }
 
+func (ec *executionContext) childFields_Mention(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Mention_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Mention_name(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Mention", field.Name)
+}
+
+func (ec *executionContext) childFields_Message(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Message_id(ctx, field)
+	case "proposal":
+		return ec.fieldContext_Message_proposal(ctx, field)
+	case "company":
+		return ec.fieldContext_Message_company(ctx, field)
+	case "isPrivate":
+		return ec.fieldContext_Message_isPrivate(ctx, field)
+	case "author":
+		return ec.fieldContext_Message_author(ctx, field)
+	case "authorName":
+		return ec.fieldContext_Message_authorName(ctx, field)
+	case "member":
+		return ec.fieldContext_Message_member(ctx, field)
+	case "isFromSecretariat":
+		return ec.fieldContext_Message_isFromSecretariat(ctx, field)
+	case "text":
+		return ec.fieldContext_Message_text(ctx, field)
+	case "language":
+		return ec.fieldContext_Message_language(ctx, field)
+	case "mentions":
+		return ec.fieldContext_Message_mentions(ctx, field)
+	case "replyTo":
+		return ec.fieldContext_Message_replyTo(ctx, field)
+	case "editedAt":
+		return ec.fieldContext_Message_editedAt(ctx, field)
+	case "removal":
+		return ec.fieldContext_Message_removal(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Message_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Message_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Message_createdAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Message_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Message", field.Name)
+}
+
+func (ec *executionContext) childFields_MessageConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_MessageConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_MessageConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_MessageConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessageConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_MessageEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_MessageEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_MessageEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessageEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "message":
+		return ec.fieldContext_MessagePayload_message(ctx, field)
+	case "errors":
+		return ec.fieldContext_MessagePayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessagePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MessagePermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_MessagePermissions_edit(ctx, field)
+	case "remove":
+		return ec.fieldContext_MessagePermissions_remove(ctx, field)
+	case "report":
+		return ec.fieldContext_MessagePermissions_report(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MessagePermissions", field.Name)
+}
+
 func (ec *executionContext) childFields_MoneyRange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "currency":
@@ -5231,6 +6489,84 @@ func (ec *executionContext) childFields_NewFactor(ctx context.Context, field gra
 		return ec.fieldContext_NewFactor_uri(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type NewFactor", field.Name)
+}
+
+func (ec *executionContext) childFields_Offer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Offer_id(ctx, field)
+	case "proposal":
+		return ec.fieldContext_Offer_proposal(ctx, field)
+	case "city":
+		return ec.fieldContext_Offer_city(ctx, field)
+	case "company":
+		return ec.fieldContext_Offer_company(ctx, field)
+	case "solution":
+		return ec.fieldContext_Offer_solution(ctx, field)
+	case "status":
+		return ec.fieldContext_Offer_status(ctx, field)
+	case "message":
+		return ec.fieldContext_Offer_message(ctx, field)
+	case "links":
+		return ec.fieldContext_Offer_links(ctx, field)
+	case "reason":
+		return ec.fieldContext_Offer_reason(ctx, field)
+	case "decidedAt":
+		return ec.fieldContext_Offer_decidedAt(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Offer_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Offer_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Offer_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Offer_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Offer_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Offer", field.Name)
+}
+
+func (ec *executionContext) childFields_OfferConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_OfferConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_OfferConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_OfferConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OfferConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_OfferEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_OfferEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_OfferEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OfferEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_OfferPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "offer":
+		return ec.fieldContext_OfferPayload_offer(ctx, field)
+	case "errors":
+		return ec.fieldContext_OfferPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OfferPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_OfferPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_OfferPermissions_edit(ctx, field)
+	case "moves":
+		return ec.fieldContext_OfferPermissions_moves(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OfferPermissions", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5413,6 +6749,10 @@ func (ec *executionContext) childFields_ProposalPermissions(ctx context.Context,
 		return ec.fieldContext_ProposalPermissions_moves(ctx, field)
 	case "stages":
 		return ec.fieldContext_ProposalPermissions_stages(ctx, field)
+	case "offer":
+		return ec.fieldContext_ProposalPermissions_offer(ctx, field)
+	case "discuss":
+		return ec.fieldContext_ProposalPermissions_discuss(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProposalPermissions", field.Name)
 }
@@ -5425,6 +6765,72 @@ func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, fie
 		return ec.fieldContext_RecoveryPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecoveryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Removal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_Removal_at(ctx, field)
+	case "by":
+		return ec.fieldContext_Removal_by(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Removal", field.Name)
+}
+
+func (ec *executionContext) childFields_Report(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Report_id(ctx, field)
+	case "message":
+		return ec.fieldContext_Report_message(ctx, field)
+	case "state":
+		return ec.fieldContext_Report_state(ctx, field)
+	case "complaints":
+		return ec.fieldContext_Report_complaints(ctx, field)
+	case "reportedAt":
+		return ec.fieldContext_Report_reportedAt(ctx, field)
+	case "note":
+		return ec.fieldContext_Report_note(ctx, field)
+	case "officer":
+		return ec.fieldContext_Report_officer(ctx, field)
+	case "resolvedAt":
+		return ec.fieldContext_Report_resolvedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Report_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Report", field.Name)
+}
+
+func (ec *executionContext) childFields_ReportConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ReportConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ReportConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ReportConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReportConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ReportEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ReportEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ReportEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReportEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ReportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "report":
+		return ec.fieldContext_ReportPayload_report(ctx, field)
+	case "errors":
+		return ec.fieldContext_ReportPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReportPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Review(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5689,6 +7095,48 @@ func (ec *executionContext) childFields_TextRange(ctx context.Context, field gra
 		return ec.fieldContext_TextRange_end(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TextRange", field.Name)
+}
+
+func (ec *executionContext) childFields_Thread(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Thread_id(ctx, field)
+	case "proposal":
+		return ec.fieldContext_Thread_proposal(ctx, field)
+	case "city":
+		return ec.fieldContext_Thread_city(ctx, field)
+	case "company":
+		return ec.fieldContext_Thread_company(ctx, field)
+	case "isPrivate":
+		return ec.fieldContext_Thread_isPrivate(ctx, field)
+	case "lastMessageAt":
+		return ec.fieldContext_Thread_lastMessageAt(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Thread_isSample(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Thread", field.Name)
+}
+
+func (ec *executionContext) childFields_ThreadConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ThreadConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ThreadConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ThreadConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ThreadConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ThreadEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ThreadEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ThreadEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ThreadEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Thumbnail(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -88,6 +89,18 @@ func (a Actor) Groups() []Group {
 		groups = append(groups, Secretariat)
 	}
 	return groups
+}
+
+// members are those of a kind that the actor belongs to, in whatever role; of
+// any kind where none is given.
+func (a Actor) members(kinds ...Kind) []ID {
+	var ids []ID
+	for _, m := range a.Memberships {
+		if len(kinds) == 0 || slices.Contains(kinds, m.Member.Kind()) {
+			ids = append(ids, m.Member)
+		}
+	}
+	return ids
 }
 
 // A Viewer is an Actor together with how they want to read and where they are.

@@ -175,23 +175,43 @@ func (e *AuditEntry) VisibleAddress(ctx context.Context) *string {
 // AuditLog lists entries, newest first: of one thing, of one member, of what
 // one user has done, or, for the secretariat, all of them.
 func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEntry], error) {
-	q := Query{Sort: "at", Descending: true}
+	q, err := m.auditQuery(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	q.Descending = true
+	return page[*AuditEntry](ctx, m, KindAudit, q, s)
+}
+
+// auditQuery asks for the entries of one thing, of one member, or for all,
+// where the viewer may read them.
+func (m *Market) auditQuery(ctx context.Context, of *ID) (Query, error) {
+	q := Query{Sort: "at"}
 	switch {
 	case of == nil:
-		if err := MayReadAuditLog.checkFor(ctx); err != nil {
-			return nil, err
-		}
-	case of.Kind() == KindUser: // what they have done; the audience leaves out what is not the viewer's to know
+		return q, MayReadAuditLog.checkFor(ctx)
+	case of.Kind() == KindUser: // what they have done
 		q.Where = []Condition{{Field: "by", Op: Eq, Value: *of}}
+		return q, MayReadMemberLog.checkFor(ctx, *of)
 	case isMember(*of):
-		if err := MayReadMemberLog.checkFor(ctx, *of); err != nil {
-			return nil, err
-		}
 		q.Where = []Condition{{Field: "readers", Op: Has, Value: *of}}
-	default:
-		q.Where = []Condition{{Field: "subject", Op: Eq, Value: *of}}
+		return q, MayReadMemberLog.checkFor(ctx, *of)
 	}
-	return page[*AuditEntry](ctx, m, KindAudit, q, s)
+	q.Where = []Condition{{Field: "subject", Op: Eq, Value: *of}}
+	return q, m.mayReadLogOf(ctx, *of)
+}
+
+// mayReadLogOf allows the secretariat to read what was done to anything, also
+// when it is gone, and owners what was done to what belongs to their member.
+func (m *Market) mayReadLogOf(ctx context.Context, id ID) error {
+	if MayReadAuditLog.checkFor(ctx) == nil {
+		return nil
+	}
+	doc, err := get[entity](ctx, m, id)
+	if err != nil {
+		return err
+	}
+	return MayReadMemberLog.check(ctx, doc)
 }
 
 // Names of the pages of the audit log in the API.

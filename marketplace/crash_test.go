@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,8 +19,9 @@ import (
 type mortal struct {
 	Store
 	mu       sync.Mutex
-	left     int  // operations until it dies
-	loses    bool // the last one is done, but nobody is told
+	left     int    // operations until it dies
+	loses    bool   // the last one is done, but nobody is told
+	die      func() // called when it dies, where it is not nil
 	deceased bool
 }
 
@@ -34,6 +36,9 @@ func (m *mortal) dies() (dead, last bool) {
 	}
 	m.left--
 	m.deceased = m.left <= 0
+	if m.deceased && m.die != nil {
+		m.die()
+	}
 	return m.deceased, m.deceased
 }
 
@@ -224,7 +229,9 @@ func tell(t *testing.T, story func(context.Context, *Market) error, holds func(c
 	}
 	// The worker may be killed as well, at any point.
 	for k := 1; k < 40; k += 7 {
-		_ = New(&mortal{Store: inner, left: k, loses: loses}, nil, Options{Alone: true}).CatchUp(context.Background())
+		living, end := context.WithCancel(context.Background())
+		_ = New(&mortal{Store: inner, left: k, loses: loses, die: end}, nil, Options{Alone: true}).CatchUp(living)
+		end()
 	}
 	after := New(inner, nil, Options{Alone: true})
 	if err := after.CatchUp(context.Background()); err != nil {
@@ -249,12 +256,21 @@ func prepare(t *testing.T, ctx context.Context, m *Market) {
 		must(m.AddCompany(ctx, c))
 	}
 	secret, later := hashed(strings.Repeat("a", secretLength)), m.clock().Add(time.Hour)
-	must(create(ctx, m, MayRecoverAccount, &User{Meta: Meta{ID: "user_bob"}, Name: "Bob", Email: "bob@example.org", Password: "none"}))
+	must(create(ctx, m, MayRecoverAccount, &User{Meta: Meta{ID: "user_bob"}, Name: "Bob", Email: "bob@example.org", Password: oldPassword()}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_reset"}, Purpose: TicketReset, State: TicketOpen, Email: "bob@example.org",
 		User: "user_bob", Hash: secret, ExpiresAt: later, SentAt: &later}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_invitation"}, Purpose: TicketInvitation, State: TicketOpen, Email: "ada@example.org",
 		Team: teamID("company_acme"), Member: "company_acme", Role: "EDITOR", Hash: secret, ExpiresAt: later, SentAt: &later}))
 }
+
+// oldPassword is the hash of one that nobody uses.
+var oldPassword = sync.OnceValue(func() string {
+	hash, err := hashPassword(context.Background(), "yesterday's rusty anchor")
+	if err != nil {
+		panic(err)
+	}
+	return hash
+})
 
 // OpenTestStore opens a real store; the outer test package sets it, since
 // adapters import this one.
@@ -262,9 +278,43 @@ var OpenTestStore func(path string) (Store, error)
 
 func openTestStore(t *testing.T) Store {
 	t.Helper()
-	s, err := OpenTestStore(filepath.Join(t.TempDir(), "test.db"))
+	s, err := OpenTestStore(filepath.Join(memoryDir(t), "test.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// memoryDir is a directory that costs no disk, where there is one: these
+// tests open a store for each operation at which the server may be killed.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "citymarket")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// LinkFor writes a new link for a ticket, as the letter would.
+func (m *Market) LinkFor(id ID) string {
+	secret := newSecret()
+	t, err := update(asWorker(context.Background()), m, MayRecoverAccount, id, 0, func(t *Ticket) error {
+		t.Hash, t.SentAt = hashed(secret), &t.CreatedAt
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	return t.link(secret)
+}
+
+// Resets are the tickets that were made to reset passwords.
+func (m *Market) Resets() []*Ticket {
+	all, err := find[*Ticket](asWorker(context.Background()), m, KindTicket, Query{Limit: MaxPage})
+	if err != nil {
+		panic(err)
+	}
+	return slices.DeleteFunc(all, func(t *Ticket) bool { return t.Purpose != TicketReset })
 }

@@ -16,14 +16,21 @@
 //     somewhere, with its result.
 //   - Proposal: a city's project, from a need in two sentences to a funded
 //     plan (its Stage). Offer: a company's answer to it.
+//   - Message: a part of the discussion of a proposal. Thread: its messages to
+//     all members, or those between its city and one company. Report: what
+//     readers complain of.
 //   - Match: a pair with a score and its reasons. Meeting: two members, a
 //     time, an outcome.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
-//   - Upload: a picture or document that was sent for a solution, a proposal
-//     or a member, its subject; attached where the subject refers to it.
+//   - Upload: a picture or document that was sent for a solution, a proposal,
+//     an offer or a member, its subject; attached where the subject refers to it.
 //     Media: a link or an upload, with a title.
 //   - Topic: a node of the vocabulary (domain or sub-topic).
+//   - Import: a file of solutions that was accepted as a whole; Part: a run of
+//     its lines. Export: a list that is written out while it is read;
+//     Catalogue: a public list that can be exported; Possession: what belongs
+//     to a member.
 //   - Actor: whoever a command or query is made for; Viewer: an actor and the
 //     languages they read.
 //   - Audience: the groups of which a reader must have one.

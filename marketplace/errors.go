@@ -74,9 +74,9 @@ func (e *RateLimitedError) Is(target error) bool { return target == ErrRateLimit
 
 // A UserError is one thing that is wrong with an input.
 type UserError struct {
-	Path    string // field of the input, as in "deployments[2].year"
-	Code    string // REQUIRED, INVALID, TOO_LONG, TOO_MANY, DUPLICATE, OUT_OF_RANGE, TAKEN, NOT_FOUND, TOO_SHORT, GUESSABLE
-	Message string // a sentence without the path: "must be a year from 1950 to 2027"
+	Path    string `json:"path"`    // field of the input, as in "deployments[2].year"
+	Code    string `json:"code"`    // REQUIRED, INVALID, TOO_LONG, TOO_MANY, DUPLICATE, OUT_OF_RANGE, TAKEN, NOT_FOUND, TOO_SHORT, GUESSABLE...
+	Message string `json:"message"` // a sentence without the path: "must be a year from 1950 to 2027"
 }
 
 // An InvalidError lists everything that is wrong with an input.

@@ -28,6 +28,14 @@ func (p *Page[P]) Nodes() []P {
 	return nodes
 }
 
+// emptyPage is what page finds where there is nothing, so that a list that a
+// viewer may not read looks like one without entries.
+func emptyPage[P entity](s Slice) (*Page[P], error) {
+	var p problems
+	s.into(&p, new(FinderQuery))
+	return &Page[P]{Edges: []*PageEdge[P]{}}, p.err()
+}
+
 // page reads the part of a query's order that the slice asks for with one
 // store operation. What the viewer may not see is left out after that, so the
 // queries of lists are made such that it is the exception.
@@ -53,8 +61,12 @@ func page[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice)
 	out := &Page[P]{Edges: []*PageEdge[P]{}}
 	var ids, refs []ID
 	n := 0
+	var ends []string // positions, also of what the viewer may not see, so that the next page can be asked for
 	err := m.fetchAll(ctx, kind, q, func(doc entity, position string, seen bool) {
-		if n++; n <= f.Size && seen {
+		if n++; n <= f.Size {
+			ends = append(ends, position)
+		}
+		if n <= f.Size && seen {
 			out.Edges = append(out.Edges, &PageEdge[P]{Node: doc.(P), Cursor: position})
 			ids, refs = append(ids, doc.meta().ID), append(refs, doc.refs()...)
 		}
@@ -67,12 +79,13 @@ func page[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice)
 	more := n > f.Size
 	if backward {
 		slices.Reverse(out.Edges)
+		slices.Reverse(ends)
 		out.PageInfo.HasPreviousPage, out.PageInfo.HasNextPage = more, q.After != ""
 	} else {
 		out.PageInfo.HasNextPage, out.PageInfo.HasPreviousPage = more, q.After != ""
 	}
-	if k := len(out.Edges); k > 0 {
-		out.PageInfo.StartCursor, out.PageInfo.EndCursor = &out.Edges[0].Cursor, &out.Edges[k-1].Cursor
+	if k := len(ends); k > 0 {
+		out.PageInfo.StartCursor, out.PageInfo.EndCursor = &ends[0], &ends[k-1]
 	}
 	r := readsOf(ctx)
 	r.expect(refs)

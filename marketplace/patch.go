@@ -63,18 +63,28 @@ func misshapen(name string, err error) (path, code, message string) {
 	return name, "INVALID", fmt.Sprintf("must not be a %s", wrong.Value)
 }
 
-// fieldNamed finds a field by its name in JSON, also in embedded structs.
+// fieldNamed is the field that has this name in JSON.
 func fieldNamed(v reflect.Value, name string) reflect.Value {
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+	at := fieldPath(v.Type(), name)
+	if at == nil {
+		return reflect.Value{}
+	}
+	return v.FieldByIndex(at)
+}
+
+// fieldPath finds a field by its name in JSON, also in embedded structs; nil
+// where there is none.
+func fieldPath(t reflect.Type, name string) []int {
+	for i := range t.NumField() {
+		f := t.Field(i)
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous && tag == "" && f.Type.Kind() == reflect.Struct {
-			if inner := fieldNamed(v.Field(i), name); inner.IsValid() {
-				return inner
+			if inner := fieldPath(f.Type, name); inner != nil {
+				return append([]int{i}, inner...)
 			}
 		} else if tag == name && f.IsExported() {
-			return v.Field(i)
+			return []int{i}
 		}
 	}
-	return reflect.Value{}
+	return nil
 }

@@ -53,6 +53,8 @@ type Permission struct {
 	of func(entity) []ID
 	// session asks for a session: a token will not do.
 	session bool
+	// reads says that nothing is changed by it: a token that may only read will do.
+	reads bool
 }
 
 // Who may do what. The matrix in testdata/policy.txt shows it.
@@ -68,21 +70,21 @@ var (
 	MayEditAccount       = Permission{verb: "change how this user signs in", who: self, session: true}
 	MayRecoverAccount    = Permission{verb: "recover an account by a secret link", who: everybody}
 	MaySuspendUser       = Permission{verb: "suspend this user", who: networkAdmin}
-	MayListUsers         = Permission{verb: "list all users", who: staff}
+	MayListUsers         = Permission{verb: "list all users", who: staff, reads: true}
 	MayPlaceUser         = Permission{verb: "add a user without an invitation", who: networkAdmin}
 	MayManageTeam        = Permission{verb: "manage the people of this member", who: ownOwner | officers}
 	MayManageSecretariat = Permission{verb: "manage the people of the secretariat", who: networkAdmin}
 	MayJoinTeam          = Permission{verb: "join a team by an invitation", who: everybody}
 	MayLeaveTeam         = Permission{verb: "leave a team", who: editors | ownViewer | staff}
 
-	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff}
-	MayReadMemberLog = Permission{verb: "read the audit log of this member", who: ownOwner | staff}
+	MayReadAuditLog  = Permission{verb: "read the whole audit log", who: staff, reads: true}
+	MayReadMemberLog = Permission{verb: "read what was done to this, or by this user", who: ownOwner | self | staff, reads: true}
 
 	MayDraftSolution     = Permission{verb: "add a solution for this company", who: editors | officers}
 	MayEditSolution      = Permission{verb: "edit this solution", who: editors | officers}
 	MayPlaceSolution     = Permission{verb: "add a solution that is not a draft", who: officers}
 	MayPublishSolution   = Permission{verb: "publish this solution without a review", who: editors | officers} // where the network has none
-	MaySeeReview         = Permission{verb: "see the review of this solution", who: ownViewer | editors | staff}
+	MaySeeReview         = Permission{verb: "see the review of this solution", who: ownViewer | editors | staff, reads: true}
 	MayReviewSolution    = Permission{verb: "review this solution", who: officers}
 	MayConfirmDeployment = Permission{verb: "confirm a deployment in this city", who: editors, of: deploymentCities}
 
@@ -90,6 +92,23 @@ var (
 	MayEditProposal    = Permission{verb: "edit this proposal", who: editors | officers}
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
+
+	MayMakeOffer     = Permission{verb: "make an offer for this company", who: editors, of: offering}
+	MayEditOffer     = Permission{verb: "edit this offer", who: editors, of: offering}
+	MayWithdrawOffer = Permission{verb: "withdraw this offer", who: editors, of: offering}
+	MayDecideOffer   = Permission{verb: "decide on this offer", who: editors, of: deciding}
+
+	MayWriteMessage    = Permission{verb: "write here on behalf of this member", who: editors, of: speaking}
+	MayWriteForNetwork = Permission{verb: "write on behalf of the secretariat", who: officers}
+	MayEditMessage     = Permission{verb: "edit this message", who: self, of: author}
+	MayRemoveMessage   = Permission{verb: "remove this message", who: self | officers, of: author}
+	MayReportMessage   = Permission{verb: "report this message", who: members | staff} // whoever can read it
+	MaySeeReports      = Permission{verb: "see what was reported", who: staff, reads: true}
+	MayResolveReport   = Permission{verb: "decide on what was reported", who: officers}
+	MayKeepThreads     = Permission{verb: "keep the list of threads", who: networkAdmin} // the program itself
+	MayImportSolutions = Permission{verb: "import solutions for this company", who: editors | officers}
+	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
+	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
 
 	MayUpload = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
 )
@@ -102,6 +121,9 @@ var permissions = []Permission{
 	MayReadAuditLog, MayReadMemberLog,
 	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
+	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
+	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
+	MayImportSolutions, MayReadImports, MayExportMember,
 	MayUpload,
 }
 
@@ -160,7 +182,7 @@ func (may Permission) checkFor(ctx context.Context, parties ...ID) error {
 	switch {
 	case rolesOf(v.Actor, parties)&may.who == 0:
 		return &ForbiddenError{Verb: may.verb, Signed: v.IsSignedIn()}
-	case v.Actor.ReadOnly && v.Actor.Via != "":
+	case v.Actor.ReadOnly && !may.reads:
 		return &ForbiddenError{Verb: may.verb + " with a token that may only read", Signed: true}
 	case may.session && v.Actor.Via.Kind() != KindSession:
 		return &ForbiddenError{Verb: may.verb + " with a token: sign in", Signed: true}

@@ -53,6 +53,12 @@ func TestAudiences(t *testing.T) {
 	for _, s := range []ProposalStatus{ProposalDraft, ProposalPublished, ProposalClosed} {
 		show("proposal "+string(s), &Proposal{City: "city_its-own", Status: s})
 	}
+	show("offer", &Offer{City: "city_its-own", Company: "company_its-own"})
+	show("message to all", &Message{City: "city_its-own", Member: "company_its-own"})
+	show("message between two", &Message{City: "city_its-own", Company: "company_its-own", Member: "city_its-own"})
+	show("thread of all", &Thread{City: "city_its-own"})
+	show("thread of two", &Thread{City: "city_its-own", Company: "company_its-own"})
+	show("report", &Report{})
 	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }

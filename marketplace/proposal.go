@@ -42,7 +42,8 @@ type Proposal struct {
 
 // KindProposal is the kind of Proposal.
 var KindProposal = register("proposal", func() entity { return new(Proposal) },
-	Index{Equal: []string{"city"}, Sort: "createdAt"})
+	Index{Equal: []string{"city"}, Sort: "createdAt"},
+	Index{Equal: []string{"status"}, Sort: "updatedAt"})
 
 // A ProposalStatus is a state in the life of a proposal.
 type ProposalStatus string
@@ -407,12 +408,17 @@ type ProposalPermissions struct {
 	Delete bool
 	Moves  []ProposalMove
 	Stages []Stage // to which it can be brought
+	// Offer says whether an offer can be made, and Discuss whether a message
+	// can be written for all members to read.
+	Offer   bool
+	Discuss bool
 }
 
 // ProposalPermissions says what the viewer may do with a proposal now.
 func (m *Market) ProposalPermissions(ctx context.Context, r *Proposal) *ProposalPermissions {
 	edit := MayEditProposal.allows(ctx, r)
-	p := &ProposalPermissions{Edit: edit, Delete: edit && r.isDeletable(), Moves: proposalMoves.open(ctx, r, r.Status), Stages: []Stage{}}
+	p := &ProposalPermissions{Edit: edit, Delete: edit && r.isDeletable(), Moves: proposalMoves.open(ctx, r, r.Status), Stages: []Stage{},
+		Offer: m.mayOffer(ctx, r), Discuss: mayDiscuss(ctx, r)}
 	if edit {
 		p.Stages = append(p.Stages, stageMoves[r.Stage]...)
 	}

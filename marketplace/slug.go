@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"unicode"
@@ -47,25 +48,7 @@ func named[P entity](ctx context.Context, m *Market, doc P, title Text, key *str
 		}
 		meta.ID = keyedID(doc.kind(), actorOf(ctx).User, *key)
 	}
-	tail := string(meta.ID)[len(meta.ID)-8:]
-	for _, t := range title {
-		if meta.Slug = SlugOf(t.Text); meta.Slug != "" {
-			break
-		}
-	}
-	if len(meta.Slug) > maxTitleSlug {
-		meta.Slug = strings.TrimRight(meta.Slug[:maxTitleSlug], "-")
-	}
-	if meta.Slug == "" {
-		meta.Slug = string(doc.kind()) + "-" + tail
-	}
-	did := meta.did
-	err := add(ctx, doc)
-	if taken(err, "slug") {
-		meta.Slug += "-" + tail
-		meta.did = did
-		err = add(ctx, doc)
-	}
+	err := addNamed(ctx, m, doc, title, add)
 	if key != nil && taken(err, "id") {
 		return get[P](ctx, m, meta.ID)
 	}
@@ -73,6 +56,72 @@ func named[P entity](ctx context.Context, m *Market, doc P, title Text, key *str
 		return none, err
 	}
 	return doc, nil
+}
+
+// keyed adds a document without a slug, under the key of a client where one is
+// given: the same user and key get the document that is there, also when the
+// command could not be done any more.
+func keyed[P entity](ctx context.Context, m *Market, doc P, key *string, add func(context.Context, P) error) (P, error) {
+	var none P
+	if key == nil {
+		if err := add(ctx, doc); err != nil {
+			return none, err
+		}
+		return doc, nil
+	}
+	var p problems
+	if checkString(&p, "key", *key, 200, true); p.err() != nil {
+		return none, p.err()
+	}
+	id := keyedID(doc.kind(), actorOf(ctx).User, *key)
+	doc.meta().ID = id
+	earlier, err := get[P](ctx, m, id)
+	if !errors.Is(err, ErrNotFound) {
+		return earlier, err
+	}
+	readsOf(ctx).forget(id)
+	err = add(ctx, doc)
+	if taken(err, "id") {
+		return get[P](ctx, m, id)
+	}
+	if err != nil {
+		return none, err
+	}
+	return doc, nil
+}
+
+// addNamed adds a document that has its id already, with a slug as named does.
+func addNamed[P entity](ctx context.Context, m *Market, doc P, title Text, add func(context.Context, P) error) error {
+	meta := doc.meta()
+	meta.Slug = titleSlug(doc.kind(), meta.ID, title)
+	did := meta.did
+	err := add(ctx, doc)
+	if taken(err, "slug") {
+		meta.Slug += "-" + slugTail(meta.ID)
+		meta.did = did
+		err = add(ctx, doc)
+	}
+	return err
+}
+
+// slugTail is the part of an id that makes a slug unique.
+func slugTail(id ID) string { return string(id)[max(0, len(id)-8):] }
+
+// titleSlug is the slug that a title gives, of the first language that gives any.
+func titleSlug(kind Kind, id ID, title Text) string {
+	slug := ""
+	for _, t := range title {
+		if slug = SlugOf(t.Text); slug != "" {
+			break
+		}
+	}
+	if len(slug) > maxTitleSlug {
+		slug = strings.TrimRight(slug[:maxTitleSlug], "-")
+	}
+	if slug == "" {
+		slug = string(kind) + "-" + slugTail(id)
+	}
+	return slug
 }
 
 // keyedID is the id of what a user adds under a key of their own.

@@ -37,10 +37,14 @@ type Solution struct {
 	Deployments      []Deployment `json:"deployments,omitempty"`
 	Standards        []string     `json:"standards,omitempty"`
 	Media            []Media      `json:"media,omitempty"`
+
+	Imported *Imported `json:"imported,omitempty"` // nil: was never in a file
 }
 
 // KindSolution is the kind of Solution.
-var KindSolution = register("solution", func() entity { return new(Solution) })
+var KindSolution = register("solution", func() entity { return new(Solution) },
+	Index{Equal: []string{"company"}, Sort: "createdAt"},
+	Index{Equal: []string{"status"}, Sort: "updatedAt"})
 
 // A SolutionStatus is a state in the life of a solution.
 type SolutionStatus string
@@ -86,7 +90,7 @@ type Deployment struct {
 
 // A Confirmation is the word of a city that a deployment in it is real.
 type Confirmation struct {
-	By   ID        `json:"by"` // user
+	By   ID        `json:"by,omitempty"` // user
 	At   time.Time `json:"at"`
 	Note *string   `json:"note,omitempty"`
 }
@@ -258,12 +262,17 @@ type CreateSolutionInput struct {
 
 // CreateSolution drafts a solution for a company.
 func (m *Market) CreateSolution(ctx context.Context, in CreateSolutionInput) (*Solution, error) {
-	s := &Solution{Company: in.Company, Status: SolutionDraft, Maturity: "IDEA", PriceModel: "ON_REQUEST", PriceBand: "ON_REQUEST", Topics: []ID{}, Domains: []ID{}}
+	s := newSolution(in.Company)
 	if err := applyPatch(in.Content, s, solutionContent); err != nil {
 		return nil, err
 	}
 	s.keepConfirmations(nil)
 	return named(ctx, m, s, s.Title, in.Key, m.AddSolution)
+}
+
+// newSolution is a draft of which nothing is known but the company.
+func newSolution(company ID) *Solution {
+	return &Solution{Company: company, Status: SolutionDraft, Maturity: "IDEA", PriceModel: "ON_REQUEST", PriceBand: "ON_REQUEST", Topics: []ID{}, Domains: []ID{}}
 }
 
 // EditSolutionInput is what EditSolution takes.
@@ -410,7 +419,7 @@ func (m *Market) DuplicateSolution(ctx context.Context, in DuplicateSolutionInpu
 	c := *s
 	c.Meta = Meta{IsSample: s.IsSample}
 	c.mark("DUPLICATE", string(s.ID))
-	c.Status, c.Review, c.PublishedAt = SolutionDraft, nil, nil
+	c.Status, c.Review, c.PublishedAt, c.Imported = SolutionDraft, nil, nil, nil
 	c.Deployments = slices.Clone(s.Deployments)
 	c.keepConfirmations(nil)
 	if err := MayDraftSolution.check(ctx, &c); err != nil {

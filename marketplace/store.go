@@ -136,6 +136,15 @@ type Condition struct {
 	Values []any // for In: 1 to MaxValues
 }
 
+// values are a list as the values of a condition.
+func values[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}
+
 // An Index declares a query that a kind's documents must be able to answer
 // without a scan: Eq or In on each field of Equal, Has on the array Has (if
 // named), Lt and Ge on Sort, in the order of Sort (empty: id). A query fits

@@ -16,7 +16,7 @@ import (
 )
 
 // An Upload is a picture or a document that was sent for something, its
-// subject: a solution, a proposal, a member. Its content lies in Files, and
+// subject: a solution, a proposal, an offer, a member. Its content lies in Files, and
 // never changes; another picture is another upload. It is attached while its
 // subject refers to it. Then whoever sees the subject sees the upload, and
 // nobody else; before, those who act for the member do, and the secretariat.
@@ -91,6 +91,7 @@ type attachment struct {
 var mayAttach = map[Kind]Permission{
 	KindSolution: MayEditSolution, KindProposal: MayEditProposal,
 	KindCity: MayEditMember, KindCompany: MayEditMember, KindInstitution: MayEditMember,
+	KindOffer: MayEditOffer,
 }
 
 // owner is the member whose files those of a document are.
@@ -213,7 +214,7 @@ func (m *Market) MayUploadFor(ctx context.Context, subject ID) error {
 
 // newUpload begins an upload of the viewer for a subject.
 func (m *Market) newUpload(ctx context.Context, subject ID) (*Upload, error) {
-	doc, err := m.attachableTo(ctx, subject)
+	doc, err := m.attachableTo(ctx, subject, false)
 	if err != nil {
 		return nil, err
 	}
@@ -222,9 +223,11 @@ func (m *Market) newUpload(ctx context.Context, subject ID) (*Upload, error) {
 	return u, MayUpload.check(ctx, u)
 }
 
-// attachableTo returns what the viewer may upload files for.
-func (m *Market) attachableTo(ctx context.Context, subject ID) (attachable, error) {
+// attachableTo returns what the viewer may upload files for. Where that is
+// only for looking at them, a token that may only read will do.
+func (m *Market) attachableTo(ctx context.Context, subject ID, looking bool) (attachable, error) {
 	may, ok := mayAttach[subject.Kind()]
+	may.reads = looking
 	if !ok {
 		return nil, ErrNotFound
 	}
@@ -416,7 +419,7 @@ func (m *Market) UploadByID(ctx context.Context, id ID) (*Upload, error) {
 // Uploads lists the uploads for a subject, newest first, attached or not, at
 // most some 100, for those who may edit it.
 func (m *Market) Uploads(ctx context.Context, of ID) ([]*Upload, error) {
-	if _, err := m.attachableTo(ctx, of); err != nil {
+	if _, err := m.attachableTo(ctx, of, true); err != nil {
 		return nil, err
 	}
 	return m.uploadsFor(ctx, of)
@@ -446,7 +449,7 @@ func (m *Market) DeleteUpload(ctx context.Context, id ID) error {
 	if err != nil {
 		return err
 	}
-	doc, err := m.attachableTo(ctx, u.Subject)
+	doc, err := m.attachableTo(ctx, u.Subject, false)
 	if err != nil {
 		return err
 	}

@@ -122,14 +122,19 @@ func (d *Date) check(p *problems, path string) {
 	}
 }
 
-// end is the last second of the day in the zone, in Unix seconds.
+// end is the last second of the day in the zone, in Unix seconds. Where clocks
+// skip the midnight after it (Santiago, Cairo), the day ends with the skip.
 func (d Date) end(zone string) (int64, bool) {
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		loc = time.UTC
 	}
-	t, err := time.ParseInLocation(time.DateOnly, string(d), loc)
-	return t.AddDate(0, 0, 1).Unix() - 1, err == nil
+	day, err := time.Parse(time.DateOnly, string(d))
+	next := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, loc)
+	if next.Format(time.DateOnly) <= string(d) {
+		_, next = next.ZoneBounds()
+	}
+	return next.Unix() - 1, err == nil
 }
 
 // checkSet reports values that are not allowed or given twice, and lists

@@ -40,8 +40,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, attaching}
-	chores = []chore{expiring, collecting}
+	followers = []follower{settling, joining, placing, threading, importing, attaching}
+	chores = []chore{expiring, importChore, collecting}
 }
 
 // Times of the worker.
@@ -179,7 +179,7 @@ func (w *worker) follow(ctx context.Context, f follower) {
 		}
 		if err == nil {
 			var n int
-			if n, err = w.market.step(asWorker(ctx), f, p, workerWait, w.log); err == nil && (n > 0 || time.Since(saved) > saveEvery) {
+			if n, err = w.market.step(asWorker(ctx), f, p, workerWait, w.persist); err == nil && (n > 0 || time.Since(saved) > saveEvery) {
 				saved = time.Now()
 				err = w.market.keep(asWorker(ctx), p)
 			}
@@ -238,26 +238,22 @@ func pause(ctx context.Context, d time.Duration) bool {
 // step reads one page of the feed for a follower, does what follows from it
 // and moves its position, which is not saved. It returns how many changes
 // there were.
-func (m *Market) step(ctx context.Context, f follower, p *position, wait time.Duration, log *slog.Logger) (int, error) {
+func (m *Market) step(ctx context.Context, f follower, p *position, wait time.Duration, apply func(context.Context, follower, Change) error) (int, error) {
 	kinds := f.kinds
 	if kinds == nil {
 		kinds = markedKinds()
 	}
 	feed, err := m.changes(ctx, FeedQuery{Kinds: kinds, After: p.Cursor, Limit: workerPage, Wait: wait})
 	if errors.Is(err, ErrCursor) && p.Cursor != "" {
-		log.Warn("worker: the feed's history changed, everything is looked at again", "follower", f.name, "error", err)
-		p.Cursor = ""
+		p.Cursor = "" // history is another one: everything is looked at again
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
 	for _, c := range feed.Changes {
-		if err := m.follows(ctx, f, c); err != nil {
-			if ctx.Err() != nil {
-				return 0, ctx.Err()
-			}
-			log.Error("worker: a change is passed over", "follower", f.name, "document", c.ID, "revision", c.Rev, "error", err)
+		if err := apply(ctx, f, c); err != nil {
+			return 0, err
 		}
 	}
 	moved := feed.Next != p.Cursor
@@ -280,31 +276,37 @@ var markedKinds = sync.OnceValue(func() []Kind {
 	return out
 })
 
-// follows does what follows from one change, again when it fails.
-func (m *Market) follows(ctx context.Context, f follower, c Change) (err error) {
-	for try := range maxTries {
-		// A request of its own: what it reads is read anew.
-		if err = m.guarded(asWorker(ctx), f, c); err == nil || ctx.Err() != nil {
-			return err
+// persist does what follows from one change, again when it fails: for as long
+// as the store cannot be reached, and maxTries times otherwise. Then the
+// change is passed over.
+func (w *worker) persist(ctx context.Context, f follower, c Change) error {
+	for failures, tries := 0, 0; ; failures++ {
+		err := w.market.guarded(ctx, f, c)
+		if err == nil {
+			return nil
 		}
-		if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) {
-			return m.follows(ctx, f, c)
+		if !errors.Is(err, ErrUnavailable) {
+			tries++
 		}
-		if !pause(ctx, backOff(try)) {
+		if tries == maxTries {
+			w.log.Error("worker: a change is passed over", "follower", f.name, "document", c.ID, "revision", c.Rev, "error", err)
+			return nil
+		}
+		if !pause(ctx, backOff(failures)) {
 			return ctx.Err()
 		}
 	}
-	return err
 }
 
-// guarded turns a panic of a follower into an error.
+// guarded does what follows from one change, in a request of its own, since
+// what was read before has grown old. A panic is an error.
 func (m *Market) guarded(ctx context.Context, f follower, c Change) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return f.apply(ctx, m, c)
+	return f.apply(asWorker(ctx), m, c)
 }
 
 // CatchUp does everything that is left to follow from what has been written
@@ -316,7 +318,7 @@ func (m *Market) CatchUp(ctx context.Context) error {
 		for _, f := range followers {
 			p, err := m.position(ctx, f.position())
 			for n := 1; n > 0 && err == nil; busy = busy || n > 0 {
-				n, err = m.step(ctx, f, p, 0, slog.Default())
+				n, err = m.step(ctx, f, p, 0, m.guarded)
 			}
 			if err == nil {
 				err = m.keep(ctx, p)
