@@ -239,8 +239,8 @@ func (m *Market) attachableTo(ctx context.Context, subject ID, looking bool) (at
 }
 
 // roomFor returns how many bytes an upload may have, as far as its subject
-// and its member have room. With 5,000 uploads of the member it takes 60 ms on
-// the embedded store.
+// and its member have room. It reads all uploads of the member: 0.3 s for 5,000
+// on two busy cores, which is little beside an upload of that member's user.
 func (m *Market) roomFor(ctx context.Context, u *Upload) (int64, error) {
 	ctx = withSight(ctx)
 	list, err := m.uploadsFor(ctx, u.Subject)
