@@ -189,10 +189,10 @@ func fileOf(r *http.Request, name string, body io.Reader) (string, io.Reader, er
 	form := multipart.NewReader(limited, params["boundary"])
 	part, err := form.NextRawPart()
 	switch {
-	case errors.Is(err, io.EOF):
+	case err == io.EOF:
 		return "", nil, badRequest("the form has no file")
 	case err != nil:
-		return "", nil, malformed(err)
+		return "", nil, limited.failed()
 	case part.FileName() == "":
 		return "", nil, badRequest("the form must have one part, which is a file")
 	}
@@ -216,7 +216,7 @@ func (p *onlyPart) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	if err != io.EOF {
-		return n, malformed(err)
+		return n, p.limited.failed()
 	}
 	p.limited.left = maxForm
 	if _, err = p.form.NextRawPart(); err == nil {
@@ -226,7 +226,7 @@ func (p *onlyPart) Read(b []byte) (int, error) {
 		_, err = io.Copy(io.Discard, p.limited) // what stands behind the form
 	}
 	if err != nil {
-		return n, malformed(err)
+		return n, p.limited.failed()
 	}
 	return n, io.EOF
 }
@@ -234,19 +234,29 @@ func (p *onlyPart) Read(b []byte) (int, error) {
 // errForm says that there is more of a form than a form with one file has.
 var errForm = badRequest("the form is too large around its file")
 
-// allowance lets so many bytes through.
+// allowance lets so many bytes of a form through.
 type allowance struct {
 	r    io.Reader
 	left int64
+	err  error // why it gives no more, which readers of forms do not always say
 }
 
-func (a *allowance) Read(p []byte) (int, error) {
+func (a *allowance) Read(p []byte) (n int, err error) {
 	if a.left <= 0 {
+		a.err = errForm
 		return 0, errForm
 	}
-	n, err := a.r.Read(p[:min(int64(len(p)), a.left)])
+	n, a.err = a.r.Read(p[:min(int64(len(p)), a.left)])
 	a.left -= int64(n)
-	return n, err
+	return n, a.err
+}
+
+// failed is why a form cannot be read.
+func (a *allowance) failed() error {
+	if a.err != nil && a.err != io.EOF {
+		return a.err
+	}
+	return badRequest("the form is malformed, or ended early")
 }
 
 // steady is a body that may take as long as the client goes on sending it at
@@ -306,15 +316,6 @@ func (f *files) recheck(r *http.Request) error {
 type badRequest string
 
 func (e badRequest) Error() string { return string(e) }
-
-// malformed tells what is wrong with a form from what is wrong with the
-// connection.
-func malformed(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errForm) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return badRequest("the form is malformed, or ended early")
-}
 
 // refuse answers with an error of the domain or of HTTP, in the form of the
 // API's errors.
