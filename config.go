@@ -31,6 +31,8 @@ type config struct {
 	key         string // base64 of marketplace.KeySize bytes
 	proxies     int
 	demo        bool
+	oidc        string // providers of sign-in: a JSON list, or the path of a file with one
+	loopback    bool   // webhooks may lead to this machine
 	timeout     time.Duration
 	concurrency int
 	logLevel    slog.Level
@@ -82,6 +84,8 @@ func configure(command string, args []string, getenv func(string) string, log io
 		f.StringVar(&c.key, "key", "", "`secret` that seals what a reader of the database must not be able to use: 32 bytes in base64, the same for all servers of a database; empty: the file key in the data directory, which is made when missing")
 		f.IntVar(&c.proxies, "proxies", 0, "how many trusted `proxies` stand in front of the server and add to X-Forwarded-For")
 		f.BoolVar(&c.demo, "demo", false, "let the users of the sample marketplace sign in; only on a loopback address")
+		f.StringVar(&c.oidc, "oidc", "", "OpenID Connect `providers` by whose accounts people can sign in: a JSON list, or a file that holds one; see the README")
+		f.BoolVar(&c.loopback, "loopback-webhooks", false, "let webhooks lead to this machine, also without TLS; for development")
 		f.DurationVar(&c.timeout, "timeout", 10*time.Second, "longest `time` that a request is worked on")
 		f.IntVar(&c.concurrency, "concurrency", 64, "how many API `requests` are worked on at once; more wait a moment, then are refused")
 	}
@@ -159,6 +163,12 @@ func (c config) keyBytes() ([]byte, error) {
 	return key, nil
 }
 
+// isLoopback says whether a host of an address is this machine, as only it can reach.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 func (c config) check(command string) error {
 	if command == "bench search" {
 		if c.sizes() == nil {
@@ -182,13 +192,22 @@ func (c config) check(command string) error {
 	if err != nil {
 		return fmt.Errorf("-addr must be a host and a port such as 127.0.0.1:8080: %w", err)
 	}
-	if ip := net.ParseIP(host); c.demo && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if c.demo && !isLoopback(host) {
 		return fmt.Errorf("-demo needs a loopback -addr such as 127.0.0.1:8080: everybody knows how its users sign in")
+	}
+	if c.demo && !c.sample {
+		return fmt.Errorf("-demo needs the sample marketplace: its users act for members of that")
 	}
 	if u, err := url.Parse(c.url); c.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" || u.User != nil) {
 		return fmt.Errorf("-url must be an address without a path such as https://market.example.org")
 	}
+	if u, err := url.Parse(c.url); c.demo && (c.proxies > 0 || c.url != "" && err == nil && !isLoopback(u.Hostname())) {
+		return fmt.Errorf("-demo is for this machine alone: not with -proxies, nor with a -url that others can reach")
+	}
 	if _, err := c.keyBytes(); err != nil {
+		return err
+	}
+	if _, err := c.providers(); err != nil {
 		return err
 	}
 	if c.proxies < 0 || c.proxies > 10 {

@@ -110,10 +110,15 @@ func (d *door) keep(w http.ResponseWriter, secret string, until time.Time) {
 	if secret == "" {
 		c.MaxAge, c.Expires = -1, time.Time{}
 	}
-	// Of several commands in one request the last one counts.
+	replaceCookie(w, c)
+}
+
+// replaceCookie sets a cookie in an answer. Of several commands in one request
+// the last one counts.
+func replaceCookie(w http.ResponseWriter, c *http.Cookie) {
 	var others []string
 	for _, set := range w.Header().Values("Set-Cookie") {
-		if !strings.HasPrefix(set, d.cookie+"=") {
+		if !strings.HasPrefix(set, c.Name+"=") {
 			others = append(others, set)
 		}
 	}

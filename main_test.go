@@ -45,13 +45,26 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-var apiAddress = regexp.MustCompile(`API\s+(http://\S+)`)
+var apiAddress = regexp.MustCompile(`API\s+(http://\S+)[\s\S]*Stop it`)
 
 // start runs the program until stop is called, which returns its error.
 func start(t *testing.T, env map[string]string, args ...string) (url string, log *output, stop func() error) {
 	t.Helper()
+	log = newOutput()
+	url, _, stop = launchInto(t, log, env, args...)
+	return url, log, stop
+}
+
+// launch is start for those who want to read what it prints.
+func launch(t *testing.T, env map[string]string, args ...string) (url string, out *output, stop func() error) {
+	t.Helper()
+	return launchInto(t, newOutput(), env, args...)
+}
+
+func launchInto(t *testing.T, log *output, env map[string]string, args ...string) (url string, out *output, stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	out, log := newOutput(), newOutput()
+	out = newOutput()
 	done := make(chan error, 1)
 	go func() {
 		done <- run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), func(k string) string { return env[k] }, out, log)
@@ -65,7 +78,7 @@ func start(t *testing.T, env map[string]string, args ...string) (url string, log
 	t.Cleanup(func() { stop() })
 	for {
 		if m := apiAddress.FindStringSubmatch(out.String()); m != nil {
-			return m[1], log, stop
+			return m[1], out, stop
 		}
 		select {
 		case <-out.changed:

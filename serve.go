@@ -18,6 +18,7 @@ import (
 
 	"citymarket/marketplace"
 	"citymarket/marketplace/filestore"
+	"citymarket/marketplace/httppost"
 	"citymarket/marketplace/mongostore"
 	"citymarket/marketplace/sqlitestore"
 	"citymarket/search"
@@ -71,10 +72,22 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	if c.url == "" {
 		c.url = addressOf(listener.Addr())
 	}
-	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo,
+	providers, err := c.providers()
+	if err != nil {
+		return err
+	}
+	poster := httppost.New(httppost.Config{Loopback: c.loopback})
+	defer poster.Close()
+	market := marketplace.New(store, index, marketplace.Options{Key: key, URL: c.url, Alone: c.store == "", Poster: poster, Loopback: c.loopback, Demo: c.demo, Providers: titles(providers),
 		Files: files, Temporary: filepath.Join(c.data, temporaryDir)})
 	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
 		return err
+	}
+	var demo []seed.DemoUser
+	if c.demo {
+		if demo, err = seed.LoadUsers(ctx, market); err != nil {
+			return fmt.Errorf("-demo: %w (another -data directory will do)", err)
+		}
 	}
 	awaitIndex(ctx, index, log)
 	first, err := market.FirstInvitation(ctx)
@@ -91,7 +104,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	logger.Debug("serving", "address", listener.Addr().String(), "documents", index.Status().Documents)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	welcome(out, listener.Addr(), c.url, first)
+	welcome(out, listener.Addr(), c.url, first, demo)
 	select {
 	case err := <-failed:
 		return err
@@ -188,9 +201,15 @@ func addressOf(a net.Addr) string {
 	return "http://" + strings.Replace(a.String(), "[::]", "localhost", 1)
 }
 
-func welcome(out io.Writer, a net.Addr, public, first string) {
+func welcome(out io.Writer, a net.Addr, public, first string, demo []seed.DemoUser) {
 	local := addressOf(a)
-	fmt.Fprintf(out, "Citymarket is ready.\n  explorer  %s/graphiql\n  API       %s/graphql\n", local, local)
+	fmt.Fprintf(out, "Citymarket is ready.\n  explorer  %s/graphiql\n  account   %s/account\n  API       %s/graphql\n", local, local, local)
+	if len(demo) > 0 {
+		fmt.Fprintf(out, "Sample users sign in at %s/account with the password %s:\n", local, seed.DemoPassword)
+		for _, u := range demo {
+			fmt.Fprintf(out, "  %-28s %s, %s of %s\n", u.Email, u.Name, strings.ToLower(string(u.Role)), u.For)
+		}
+	}
 	if first != "" {
 		fmt.Fprintf(out, "Nobody runs the network yet. The first administrator makes their account here; the link holds once, until the next start:\n  %s/account#invitation=%s\n", public, first)
 	}

@@ -82,6 +82,10 @@ func (r *mutationResolver) SuspendUser(ctx context.Context, input marketplace.Su
 	return payload(r.Market.SuspendUser(ctx, input))
 }
 
+func (r *queryResolver) SignInProviders(ctx context.Context) ([]*marketplace.SignInProvider, error) {
+	return r.Market.SignInProviders(), nil
+}
+
 func (r *queryResolver) Users(ctx context.Context, first *int, after *string, last *int, before *string) (*marketplace.Page[*marketplace.User], error) {
 	return r.Market.Users(ctx, marketplace.Slice{First: first, After: after, Last: last, Before: before})
 }

@@ -6154,6 +6154,36 @@ func (ec *executionContext) marshalNCompanySize2citymarketᚋmarketplaceᚐCompa
 	return res
 }
 
+func (ec *executionContext) unmarshalNCompanySize2ᚕcitymarketᚋmarketplaceᚐCompanySizeᚄ(ctx context.Context, v any) ([]marketplace.CompanySize, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.CompanySize, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNCompanySize2citymarketᚋmarketplaceᚐCompanySize(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNCompanySize2ᚕcitymarketᚋmarketplaceᚐCompanySizeᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.CompanySize) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCompanySize2citymarketᚋmarketplaceᚐCompanySize(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNContactPolicy2citymarketᚋmarketplaceᚐContactPolicy(ctx context.Context, v any) (marketplace.ContactPolicy, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := marketplace.ContactPolicy(tmp)
@@ -6273,6 +6303,36 @@ func (ec *executionContext) marshalNInstitutionType2citymarketᚋmarketplaceᚐI
 		graphql.AddInvalidNullFromMarshaler(ctx, "InstitutionType!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNInstitutionType2ᚕcitymarketᚋmarketplaceᚐInstitutionTypeᚄ(ctx context.Context, v any) ([]marketplace.InstitutionType, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.InstitutionType, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNInstitutionType2citymarketᚋmarketplaceᚐInstitutionType(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNInstitutionType2ᚕcitymarketᚋmarketplaceᚐInstitutionTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.InstitutionType) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNInstitutionType2citymarketᚋmarketplaceᚐInstitutionType(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNMemberPermissions2ᚖcitymarketᚋmarketplaceᚐMemberPermissions(ctx context.Context, sel ast.SelectionSet, v *marketplace.MemberPermissions) graphql.Marshaler {

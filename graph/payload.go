@@ -61,6 +61,26 @@ func newToken(t *marketplace.Token, secret string, err error) (*NewToken, error)
 	return token, nil
 }
 
+// A NewWebhook is a webhook with a new secret, which is shown once.
+type NewWebhook struct {
+	Webhook *marketplace.Webhook
+	Secret  *string
+	Errors  []marketplace.UserError
+}
+
+// newWebhook is payload for a command that makes a secret of a webhook.
+func newWebhook(w *marketplace.Webhook, secret string, err error) (*NewWebhook, error) {
+	p, err := payload(w, err)
+	if err != nil {
+		return nil, err
+	}
+	n := &NewWebhook{Webhook: p.Result, Errors: p.Errors}
+	if secret != "" {
+		n.Secret = &secret
+	}
+	return n, nil
+}
+
 // Names of the payloads in the API.
 type (
 	SolutionPayload    = Payload[*marketplace.Solution]
@@ -76,6 +96,9 @@ type (
 	InvitationPayload  = Payload[*marketplace.Ticket]
 	FactorPayload      = Payload[*marketplace.NewFactor]
 	RecoveryPayload    = Payload[[]string]
+	SavedSearchPayload = Payload[*marketplace.SavedSearch]
+	WebhookPayload     = Payload[*marketplace.Webhook]
+	DeliveryPayload    = Payload[*marketplace.Delivery]
 	OfferPayload       = Payload[*marketplace.Offer]
 	MessagePayload     = Payload[*marketplace.Message]
 	ReportPayload      = Payload[*marketplace.Report]

@@ -2790,6 +2790,36 @@ func (ec *executionContext) marshalNFunding2citymarketᚋmarketplaceᚐFunding(c
 	return res
 }
 
+func (ec *executionContext) unmarshalNFunding2ᚕcitymarketᚋmarketplaceᚐFundingᚄ(ctx context.Context, v any) ([]marketplace.Funding, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.Funding, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNFunding2citymarketᚋmarketplaceᚐFunding(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNFunding2ᚕcitymarketᚋmarketplaceᚐFundingᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.Funding) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFunding2citymarketᚋmarketplaceᚐFunding(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalNMoveProposalInput2citymarketᚋmarketplaceᚐMoveProposalInput(ctx context.Context, v any) (marketplace.MoveProposalInput, error) {
 	res, err := ec.unmarshalInputMoveProposalInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)

@@ -44,6 +44,7 @@ type ResolverRoot interface {
 	Proposal() ProposalResolver
 	Query() QueryResolver
 	Report() ReportResolver
+	SavedSearch() SavedSearchResolver
 	Solution() SolutionResolver
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
@@ -51,6 +52,7 @@ type ResolverRoot interface {
 	Topic() TopicResolver
 	Upload() UploadResolver
 	Viewer() ViewerResolver
+	Webhook() WebhookResolver
 }
 
 type DirectiveRoot struct {
@@ -221,6 +223,42 @@ type ComplexityRoot struct {
 	}
 
 	DeletePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	Delivery struct {
+		Attempts   func(childComplexity int) int
+		Body       func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		EntryOrNil func(childComplexity int) int
+		Event      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		NextAt     func(childComplexity int) int
+		State      func(childComplexity int) int
+		UpdatedAt  func(childComplexity int) int
+	}
+
+	DeliveryAttempt struct {
+		Answer     func(childComplexity int) int
+		At         func(childComplexity int) int
+		HTTPStatus func(childComplexity int) int
+		Problem    func(childComplexity int) int
+		Took       func(childComplexity int) int
+	}
+
+	DeliveryConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	DeliveryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DeliveryPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
 	}
@@ -475,59 +513,69 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		AcceptInvitation  func(childComplexity int, input marketplace.AcceptInvitationInput) int
-		AddFollowUp       func(childComplexity int, input marketplace.AddFollowUpInput) int
-		AddToken          func(childComplexity int, input marketplace.AddTokenInput) int
-		ChangePassword    func(childComplexity int, input marketplace.ChangePasswordInput) int
-		ConfirmDeployment func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
-		ConfirmEmail      func(childComplexity int, input LinkInput) int
-		ConfirmFactor     func(childComplexity int, input CodeInput) int
-		CreateCity        func(childComplexity int, input marketplace.CreateMemberInput) int
-		CreateCompany     func(childComplexity int, input marketplace.CreateMemberInput) int
-		CreateInstitution func(childComplexity int, input marketplace.CreateMemberInput) int
-		CreateProposal    func(childComplexity int, input marketplace.CreateProposalInput) int
-		CreateSolution    func(childComplexity int, input marketplace.CreateSolutionInput) int
-		CreateTopic       func(childComplexity int, input marketplace.CreateTopicInput) int
-		DeleteProposal    func(childComplexity int, input DeleteInput) int
-		DeleteSolution    func(childComplexity int, input DeleteInput) int
-		DeleteUpload      func(childComplexity int, input IDInput) int
-		DuplicateSolution func(childComplexity int, input marketplace.DuplicateSolutionInput) int
-		EditCity          func(childComplexity int, input marketplace.EditMemberInput) int
-		EditCompany       func(childComplexity int, input marketplace.EditMemberInput) int
-		EditInstitution   func(childComplexity int, input marketplace.EditMemberInput) int
-		EditMessage       func(childComplexity int, input marketplace.EditMessageInput) int
-		EditOffer         func(childComplexity int, input marketplace.EditOfferInput) int
-		EditProposal      func(childComplexity int, input marketplace.EditProposalInput) int
-		EditSettings      func(childComplexity int, input marketplace.EditSettingsInput) int
-		EditSolution      func(childComplexity int, input marketplace.EditSolutionInput) int
-		EditTopic         func(childComplexity int, input marketplace.EditTopicInput) int
-		EditUser          func(childComplexity int, input marketplace.EditUserInput) int
-		EndOtherSessions  func(childComplexity int) int
-		EndSession        func(childComplexity int, input IDInput) int
-		Invite            func(childComplexity int, input marketplace.InviteInput) int
-		MakeOffer         func(childComplexity int, input marketplace.MakeOfferInput) int
-		MoveOffer         func(childComplexity int, input marketplace.MoveOfferInput) int
-		MoveProposal      func(childComplexity int, input marketplace.MoveProposalInput) int
-		MoveSolution      func(childComplexity int, input marketplace.MoveSolutionInput) int
-		RemoveFactor      func(childComplexity int, input marketplace.RemoveFactorInput) int
-		RemoveIdentity    func(childComplexity int, input marketplace.RemoveIdentityInput) int
-		RemoveMessage     func(childComplexity int, input marketplace.RemoveMessageInput) int
-		ReportMessage     func(childComplexity int, input marketplace.ReportMessageInput) int
-		RequestEmail      func(childComplexity int, input marketplace.RequestEmailInput) int
-		RequestReset      func(childComplexity int, input EmailInput) int
-		ResendInvitation  func(childComplexity int, input IDInput) int
-		ResetPassword     func(childComplexity int, input marketplace.ResetPasswordInput) int
-		ResolveReport     func(childComplexity int, input marketplace.ResolveReportInput) int
-		RevokeInvitation  func(childComplexity int, input IDInput) int
-		RevokeToken       func(childComplexity int, input IDInput) int
-		SetRole           func(childComplexity int, input marketplace.SetRoleInput) int
-		SetStage          func(childComplexity int, input marketplace.SetStageInput) int
-		SetUpFactor       func(childComplexity int, input PasswordInput) int
-		SignIn            func(childComplexity int, input marketplace.SignInInput) int
-		SignOut           func(childComplexity int) int
-		SuspendUser       func(childComplexity int, input marketplace.SuspendUserInput) int
-		Translate         func(childComplexity int, input marketplace.TranslateInput) int
-		WriteMessage      func(childComplexity int, input marketplace.WriteMessageInput) int
+		AcceptInvitation    func(childComplexity int, input marketplace.AcceptInvitationInput) int
+		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
+		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
+		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
+		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
+		ConfirmEmail        func(childComplexity int, input LinkInput) int
+		ConfirmFactor       func(childComplexity int, input CodeInput) int
+		CreateCity          func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateCompany       func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateInstitution   func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateProposal      func(childComplexity int, input marketplace.CreateProposalInput) int
+		CreateSolution      func(childComplexity int, input marketplace.CreateSolutionInput) int
+		CreateTopic         func(childComplexity int, input marketplace.CreateTopicInput) int
+		CreateWebhook       func(childComplexity int, input marketplace.CreateWebhookInput) int
+		DeleteProposal      func(childComplexity int, input DeleteInput) int
+		DeleteSavedSearch   func(childComplexity int, input DeleteInput) int
+		DeleteSolution      func(childComplexity int, input DeleteInput) int
+		DeleteUpload        func(childComplexity int, input IDInput) int
+		DeleteWebhook       func(childComplexity int, input DeleteInput) int
+		DuplicateSolution   func(childComplexity int, input marketplace.DuplicateSolutionInput) int
+		EditCity            func(childComplexity int, input marketplace.EditMemberInput) int
+		EditCompany         func(childComplexity int, input marketplace.EditMemberInput) int
+		EditInstitution     func(childComplexity int, input marketplace.EditMemberInput) int
+		EditMessage         func(childComplexity int, input marketplace.EditMessageInput) int
+		EditOffer           func(childComplexity int, input marketplace.EditOfferInput) int
+		EditProposal        func(childComplexity int, input marketplace.EditProposalInput) int
+		EditSavedSearch     func(childComplexity int, input marketplace.EditSavedSearchInput) int
+		EditSettings        func(childComplexity int, input marketplace.EditSettingsInput) int
+		EditSolution        func(childComplexity int, input marketplace.EditSolutionInput) int
+		EditTopic           func(childComplexity int, input marketplace.EditTopicInput) int
+		EditUser            func(childComplexity int, input marketplace.EditUserInput) int
+		EditWebhook         func(childComplexity int, input marketplace.EditWebhookInput) int
+		EndOtherSessions    func(childComplexity int) int
+		EndSession          func(childComplexity int, input IDInput) int
+		Invite              func(childComplexity int, input marketplace.InviteInput) int
+		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
+		MarkSavedSearchSeen func(childComplexity int, input IDInput) int
+		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
+		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
+		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
+		PingWebhook         func(childComplexity int, input IDInput) int
+		RemoveFactor        func(childComplexity int, input marketplace.RemoveFactorInput) int
+		RemoveIdentity      func(childComplexity int, input marketplace.RemoveIdentityInput) int
+		RemoveMessage       func(childComplexity int, input marketplace.RemoveMessageInput) int
+		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
+		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
+		RequestReset        func(childComplexity int, input EmailInput) int
+		ResendDelivery      func(childComplexity int, input IDInput) int
+		ResendInvitation    func(childComplexity int, input IDInput) int
+		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
+		ResolveReport       func(childComplexity int, input marketplace.ResolveReportInput) int
+		RevokeInvitation    func(childComplexity int, input IDInput) int
+		RevokeToken         func(childComplexity int, input IDInput) int
+		RotateWebhookSecret func(childComplexity int, input IDInput) int
+		SaveSearch          func(childComplexity int, input marketplace.SaveSearchInput) int
+		SetRole             func(childComplexity int, input marketplace.SetRoleInput) int
+		SetStage            func(childComplexity int, input marketplace.SetStageInput) int
+		SetUpFactor         func(childComplexity int, input PasswordInput) int
+		SignIn              func(childComplexity int, input marketplace.SignInInput) int
+		SignOut             func(childComplexity int) int
+		SuspendUser         func(childComplexity int, input marketplace.SuspendUserInput) int
+		Translate           func(childComplexity int, input marketplace.TranslateInput) int
+		WriteMessage        func(childComplexity int, input marketplace.WriteMessageInput) int
 	}
 
 	Network struct {
@@ -543,6 +591,12 @@ type ComplexityRoot struct {
 	NewFactor struct {
 		Secret func(childComplexity int) int
 		URI    func(childComplexity int) int
+	}
+
+	NewWebhookPayload struct {
+		Errors  func(childComplexity int) int
+		Secret  func(childComplexity int) int
+		Webhook func(childComplexity int) int
 	}
 
 	Offer struct {
@@ -679,37 +733,39 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		AuditLog     func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Cities       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		City         func(childComplexity int, by By) int
-		Companies    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Company      func(childComplexity int, by By) int
-		Import       func(childComplexity int, id marketplace.ID) int
-		Imports      func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Institution  func(childComplexity int, by By) int
-		Institutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Invitation   func(childComplexity int, link string) int
-		Messages     func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Network      func(childComplexity int) int
-		Node         func(childComplexity int, id marketplace.ID) int
-		Nodes        func(childComplexity int, ids []marketplace.ID) int
-		Offers       func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
-		Proposal     func(childComplexity int, by By) int
-		Proposals    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Reports      func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
-		Sdgs         func(childComplexity int) int
-		Search       func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Secretariat  func(childComplexity int) int
-		Settings     func(childComplexity int) int
-		Solution     func(childComplexity int, by By) int
-		Solutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Suggest      func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
-		Threads      func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
-		Topic        func(childComplexity int, by By) int
-		Topics       func(childComplexity int) int
-		Uploads      func(childComplexity int, of marketplace.ID) int
-		Users        func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Viewer       func(childComplexity int) int
+		AuditLog        func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Cities          func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		City            func(childComplexity int, by By) int
+		Companies       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Company         func(childComplexity int, by By) int
+		Import          func(childComplexity int, id marketplace.ID) int
+		Imports         func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Institution     func(childComplexity int, by By) int
+		Institutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Invitation      func(childComplexity int, link string) int
+		Messages        func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Network         func(childComplexity int) int
+		Node            func(childComplexity int, id marketplace.ID) int
+		Nodes           func(childComplexity int, ids []marketplace.ID) int
+		Offers          func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
+		Proposal        func(childComplexity int, by By) int
+		Proposals       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Reports         func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
+		Sdgs            func(childComplexity int) int
+		Search          func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Secretariat     func(childComplexity int) int
+		Settings        func(childComplexity int) int
+		SignInProviders func(childComplexity int) int
+		Solution        func(childComplexity int, by By) int
+		Solutions       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Suggest         func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
+		Threads         func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
+		Topic           func(childComplexity int, by By) int
+		Topics          func(childComplexity int) int
+		Uploads         func(childComplexity int, of marketplace.ID) int
+		Users           func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Viewer          func(childComplexity int) int
+		Webhooks        func(childComplexity int, member marketplace.ID) int
 	}
 
 	RecoveryPayload struct {
@@ -756,6 +812,52 @@ type ComplexityRoot struct {
 		Note       func(childComplexity int) int
 	}
 
+	SavedBudgetFilter struct {
+		Currency func(childComplexity int) int
+		Max      func(childComplexity int) int
+		Min      func(childComplexity int) int
+	}
+
+	SavedSearch struct {
+		Alert       func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
+		Filter      func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kinds       func(childComplexity int) int
+		LastAlertAt func(childComplexity int) int
+		Name        func(childComplexity int) int
+		NewCount    func(childComplexity int) int
+		NextAlertAt func(childComplexity int) int
+		Results     func(childComplexity int, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		SeenAt      func(childComplexity int) int
+		TextOrNil   func(childComplexity int) int
+		UpdatedAt   func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	SavedSearchFilter struct {
+		Budget            func(childComplexity int) int
+		Countries         func(childComplexity int) int
+		Funding           func(childComplexity int) int
+		InstitutionTypes  func(childComplexity int) int
+		IsSample          func(childComplexity int) int
+		Languages         func(childComplexity int) int
+		Maturities        func(childComplexity int) int
+		Members           func(childComplexity int) int
+		PriceBands        func(childComplexity int) int
+		ProcurementRoutes func(childComplexity int) int
+		Regions           func(childComplexity int) int
+		Sdgs              func(childComplexity int) int
+		Sizes             func(childComplexity int) int
+		Stages            func(childComplexity int) int
+		Topics            func(childComplexity int) int
+	}
+
+	SavedSearchPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Sdg struct {
 		Number func(childComplexity int) int
 		Title  func(childComplexity int) int
@@ -798,6 +900,12 @@ type ComplexityRoot struct {
 	SettingsPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	SignInProvider struct {
+		Issuer func(childComplexity int) int
+		Name   func(childComplexity int) int
+		Title  func(childComplexity int) int
 	}
 
 	Solution struct {
@@ -997,13 +1105,35 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
-		IsSignedIn  func(childComplexity int) int
-		Languages   func(childComplexity int) int
-		Memberships func(childComplexity int) int
-		Secretariat func(childComplexity int) int
-		Sessions    func(childComplexity int) int
-		Tokens      func(childComplexity int) int
-		User        func(childComplexity int) int
+		IsSignedIn    func(childComplexity int) int
+		Languages     func(childComplexity int) int
+		Memberships   func(childComplexity int) int
+		SavedSearches func(childComplexity int) int
+		Secretariat   func(childComplexity int) int
+		Sessions      func(childComplexity int) int
+		Tokens        func(childComplexity int) int
+		User          func(childComplexity int) int
+	}
+
+	Webhook struct {
+		CreatedAt      func(childComplexity int) int
+		Deliveries     func(childComplexity int, state *marketplace.DeliveryState, first *int, after *string, last *int, before *string) int
+		Events         func(childComplexity int) int
+		FailingSince   func(childComplexity int) int
+		ID             func(childComplexity int) int
+		IsPaused       func(childComplexity int) int
+		Member         func(childComplexity int) int
+		OldSecretUntil func(childComplexity int) int
+		PauseReason    func(childComplexity int) int
+		PausedAt       func(childComplexity int) int
+		URL            func(childComplexity int) int
+		UpdatedAt      func(childComplexity int) int
+		Version        func(childComplexity int) int
+	}
+
+	WebhookPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
 	}
 }
 
@@ -1767,6 +1897,137 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeletePayload.Result(childComplexity), true
+
+	case "Delivery.attempts":
+		if e.ComplexityRoot.Delivery.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.Attempts(childComplexity), true
+	case "Delivery.body":
+		if e.ComplexityRoot.Delivery.Body == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.Body(childComplexity), true
+	case "Delivery.createdAt":
+		if e.ComplexityRoot.Delivery.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.CreatedAt(childComplexity), true
+	case "Delivery.entry":
+		if e.ComplexityRoot.Delivery.EntryOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.EntryOrNil(childComplexity), true
+	case "Delivery.event":
+		if e.ComplexityRoot.Delivery.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.Event(childComplexity), true
+	case "Delivery.id":
+		if e.ComplexityRoot.Delivery.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.ID(childComplexity), true
+	case "Delivery.nextAt":
+		if e.ComplexityRoot.Delivery.NextAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.NextAt(childComplexity), true
+	case "Delivery.state":
+		if e.ComplexityRoot.Delivery.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.State(childComplexity), true
+	case "Delivery.updatedAt":
+		if e.ComplexityRoot.Delivery.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delivery.UpdatedAt(childComplexity), true
+
+	case "DeliveryAttempt.answer":
+		if e.ComplexityRoot.DeliveryAttempt.Answer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryAttempt.Answer(childComplexity), true
+	case "DeliveryAttempt.at":
+		if e.ComplexityRoot.DeliveryAttempt.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryAttempt.At(childComplexity), true
+	case "DeliveryAttempt.status":
+		if e.ComplexityRoot.DeliveryAttempt.HTTPStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryAttempt.HTTPStatus(childComplexity), true
+	case "DeliveryAttempt.error":
+		if e.ComplexityRoot.DeliveryAttempt.Problem == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryAttempt.Problem(childComplexity), true
+	case "DeliveryAttempt.took":
+		if e.ComplexityRoot.DeliveryAttempt.Took == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryAttempt.Took(childComplexity), true
+
+	case "DeliveryConnection.edges":
+		if e.ComplexityRoot.DeliveryConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryConnection.Edges(childComplexity), true
+	case "DeliveryConnection.nodes":
+		if e.ComplexityRoot.DeliveryConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryConnection.Nodes(childComplexity), true
+	case "DeliveryConnection.pageInfo":
+		if e.ComplexityRoot.DeliveryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryConnection.PageInfo(childComplexity), true
+
+	case "DeliveryEdge.cursor":
+		if e.ComplexityRoot.DeliveryEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryEdge.Cursor(childComplexity), true
+	case "DeliveryEdge.node":
+		if e.ComplexityRoot.DeliveryEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryEdge.Node(childComplexity), true
+
+	case "DeliveryPayload.errors":
+		if e.ComplexityRoot.DeliveryPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryPayload.Errors(childComplexity), true
+	case "DeliveryPayload.delivery":
+		if e.ComplexityRoot.DeliveryPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryPayload.Result(childComplexity), true
 
 	case "Deployment.city":
 		if e.ComplexityRoot.Deployment.City == nil {
@@ -2896,6 +3157,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateTopic(childComplexity, args["input"].(marketplace.CreateTopicInput)), true
+	case "Mutation.createWebhook":
+		if e.ComplexityRoot.Mutation.CreateWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateWebhook(childComplexity, args["input"].(marketplace.CreateWebhookInput)), true
 	case "Mutation.deleteProposal":
 		if e.ComplexityRoot.Mutation.DeleteProposal == nil {
 			break
@@ -2907,6 +3179,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteProposal(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.deleteSavedSearch":
+		if e.ComplexityRoot.Mutation.DeleteSavedSearch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteSavedSearch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteSavedSearch(childComplexity, args["input"].(DeleteInput)), true
 	case "Mutation.deleteSolution":
 		if e.ComplexityRoot.Mutation.DeleteSolution == nil {
 			break
@@ -2929,6 +3212,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteUpload(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.deleteWebhook":
+		if e.ComplexityRoot.Mutation.DeleteWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteWebhook(childComplexity, args["input"].(DeleteInput)), true
 	case "Mutation.duplicateSolution":
 		if e.ComplexityRoot.Mutation.DuplicateSolution == nil {
 			break
@@ -3006,6 +3300,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditProposal(childComplexity, args["input"].(marketplace.EditProposalInput)), true
+	case "Mutation.editSavedSearch":
+		if e.ComplexityRoot.Mutation.EditSavedSearch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editSavedSearch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditSavedSearch(childComplexity, args["input"].(marketplace.EditSavedSearchInput)), true
 	case "Mutation.editSettings":
 		if e.ComplexityRoot.Mutation.EditSettings == nil {
 			break
@@ -3050,6 +3355,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditUser(childComplexity, args["input"].(marketplace.EditUserInput)), true
+	case "Mutation.editWebhook":
+		if e.ComplexityRoot.Mutation.EditWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditWebhook(childComplexity, args["input"].(marketplace.EditWebhookInput)), true
 	case "Mutation.endOtherSessions":
 		if e.ComplexityRoot.Mutation.EndOtherSessions == nil {
 			break
@@ -3089,6 +3405,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MakeOffer(childComplexity, args["input"].(marketplace.MakeOfferInput)), true
+	case "Mutation.markSavedSearchSeen":
+		if e.ComplexityRoot.Mutation.MarkSavedSearchSeen == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_markSavedSearchSeen_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MarkSavedSearchSeen(childComplexity, args["input"].(IDInput)), true
 	case "Mutation.moveOffer":
 		if e.ComplexityRoot.Mutation.MoveOffer == nil {
 			break
@@ -3122,6 +3449,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveSolution(childComplexity, args["input"].(marketplace.MoveSolutionInput)), true
+	case "Mutation.pingWebhook":
+		if e.ComplexityRoot.Mutation.PingWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_pingWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PingWebhook(childComplexity, args["input"].(IDInput)), true
 	case "Mutation.removeFactor":
 		if e.ComplexityRoot.Mutation.RemoveFactor == nil {
 			break
@@ -3188,6 +3526,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestReset(childComplexity, args["input"].(EmailInput)), true
+	case "Mutation.resendDelivery":
+		if e.ComplexityRoot.Mutation.ResendDelivery == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resendDelivery_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResendDelivery(childComplexity, args["input"].(IDInput)), true
 	case "Mutation.resendInvitation":
 		if e.ComplexityRoot.Mutation.ResendInvitation == nil {
 			break
@@ -3243,6 +3592,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeToken(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.rotateWebhookSecret":
+		if e.ComplexityRoot.Mutation.RotateWebhookSecret == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rotateWebhookSecret_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RotateWebhookSecret(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.saveSearch":
+		if e.ComplexityRoot.Mutation.SaveSearch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_saveSearch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SaveSearch(childComplexity, args["input"].(marketplace.SaveSearchInput)), true
 	case "Mutation.setRole":
 		if e.ComplexityRoot.Mutation.SetRole == nil {
 			break
@@ -3382,6 +3753,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.NewFactor.URI(childComplexity), true
+
+	case "NewWebhookPayload.errors":
+		if e.ComplexityRoot.NewWebhookPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NewWebhookPayload.Errors(childComplexity), true
+	case "NewWebhookPayload.secret":
+		if e.ComplexityRoot.NewWebhookPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NewWebhookPayload.Secret(childComplexity), true
+	case "NewWebhookPayload.webhook":
+		if e.ComplexityRoot.NewWebhookPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NewWebhookPayload.Webhook(childComplexity), true
 
 	case "Offer.city":
 		if e.ComplexityRoot.Offer.City == nil {
@@ -4179,6 +4569,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Settings(childComplexity), true
+	case "Query.signInProviders":
+		if e.ComplexityRoot.Query.SignInProviders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.SignInProviders(childComplexity), true
 	case "Query.solution":
 		if e.ComplexityRoot.Query.Solution == nil {
 			break
@@ -4268,6 +4664,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+	case "Query.webhooks":
+		if e.ComplexityRoot.Query.Webhooks == nil {
+			break
+		}
+
+		args, err := ec.field_Query_webhooks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["member"].(marketplace.ID)), true
 
 	case "RecoveryPayload.errors":
 		if e.ComplexityRoot.RecoveryPayload.Errors == nil {
@@ -4413,6 +4820,219 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Review.Note(childComplexity), true
+
+	case "SavedBudgetFilter.currency":
+		if e.ComplexityRoot.SavedBudgetFilter.Currency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedBudgetFilter.Currency(childComplexity), true
+	case "SavedBudgetFilter.max":
+		if e.ComplexityRoot.SavedBudgetFilter.Max == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedBudgetFilter.Max(childComplexity), true
+	case "SavedBudgetFilter.min":
+		if e.ComplexityRoot.SavedBudgetFilter.Min == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedBudgetFilter.Min(childComplexity), true
+
+	case "SavedSearch.alert":
+		if e.ComplexityRoot.SavedSearch.Alert == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Alert(childComplexity), true
+	case "SavedSearch.createdAt":
+		if e.ComplexityRoot.SavedSearch.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.CreatedAt(childComplexity), true
+	case "SavedSearch.filter":
+		if e.ComplexityRoot.SavedSearch.Filter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Filter(childComplexity), true
+	case "SavedSearch.id":
+		if e.ComplexityRoot.SavedSearch.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.ID(childComplexity), true
+	case "SavedSearch.kinds":
+		if e.ComplexityRoot.SavedSearch.Kinds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Kinds(childComplexity), true
+	case "SavedSearch.lastAlertAt":
+		if e.ComplexityRoot.SavedSearch.LastAlertAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.LastAlertAt(childComplexity), true
+	case "SavedSearch.name":
+		if e.ComplexityRoot.SavedSearch.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Name(childComplexity), true
+	case "SavedSearch.newCount":
+		if e.ComplexityRoot.SavedSearch.NewCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.NewCount(childComplexity), true
+	case "SavedSearch.nextAlertAt":
+		if e.ComplexityRoot.SavedSearch.NextAlertAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.NextAlertAt(childComplexity), true
+	case "SavedSearch.results":
+		if e.ComplexityRoot.SavedSearch.Results == nil {
+			break
+		}
+
+		args, err := ec.field_SavedSearch_results_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.SavedSearch.Results(childComplexity, args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "SavedSearch.seenAt":
+		if e.ComplexityRoot.SavedSearch.SeenAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.SeenAt(childComplexity), true
+	case "SavedSearch.text":
+		if e.ComplexityRoot.SavedSearch.TextOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.TextOrNil(childComplexity), true
+	case "SavedSearch.updatedAt":
+		if e.ComplexityRoot.SavedSearch.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.UpdatedAt(childComplexity), true
+	case "SavedSearch.version":
+		if e.ComplexityRoot.SavedSearch.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearch.Version(childComplexity), true
+
+	case "SavedSearchFilter.budget":
+		if e.ComplexityRoot.SavedSearchFilter.Budget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Budget(childComplexity), true
+	case "SavedSearchFilter.countries":
+		if e.ComplexityRoot.SavedSearchFilter.Countries == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Countries(childComplexity), true
+	case "SavedSearchFilter.funding":
+		if e.ComplexityRoot.SavedSearchFilter.Funding == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Funding(childComplexity), true
+	case "SavedSearchFilter.institutionTypes":
+		if e.ComplexityRoot.SavedSearchFilter.InstitutionTypes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.InstitutionTypes(childComplexity), true
+	case "SavedSearchFilter.isSample":
+		if e.ComplexityRoot.SavedSearchFilter.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.IsSample(childComplexity), true
+	case "SavedSearchFilter.languages":
+		if e.ComplexityRoot.SavedSearchFilter.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Languages(childComplexity), true
+	case "SavedSearchFilter.maturities":
+		if e.ComplexityRoot.SavedSearchFilter.Maturities == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Maturities(childComplexity), true
+	case "SavedSearchFilter.members":
+		if e.ComplexityRoot.SavedSearchFilter.Members == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Members(childComplexity), true
+	case "SavedSearchFilter.priceBands":
+		if e.ComplexityRoot.SavedSearchFilter.PriceBands == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.PriceBands(childComplexity), true
+	case "SavedSearchFilter.procurementRoutes":
+		if e.ComplexityRoot.SavedSearchFilter.ProcurementRoutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.ProcurementRoutes(childComplexity), true
+	case "SavedSearchFilter.regions":
+		if e.ComplexityRoot.SavedSearchFilter.Regions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Regions(childComplexity), true
+	case "SavedSearchFilter.sdgs":
+		if e.ComplexityRoot.SavedSearchFilter.Sdgs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Sdgs(childComplexity), true
+	case "SavedSearchFilter.sizes":
+		if e.ComplexityRoot.SavedSearchFilter.Sizes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Sizes(childComplexity), true
+	case "SavedSearchFilter.stages":
+		if e.ComplexityRoot.SavedSearchFilter.Stages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Stages(childComplexity), true
+	case "SavedSearchFilter.topics":
+		if e.ComplexityRoot.SavedSearchFilter.Topics == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchFilter.Topics(childComplexity), true
+
+	case "SavedSearchPayload.errors":
+		if e.ComplexityRoot.SavedSearchPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchPayload.Errors(childComplexity), true
+	case "SavedSearchPayload.savedSearch":
+		if e.ComplexityRoot.SavedSearchPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SavedSearchPayload.Result(childComplexity), true
 
 	case "Sdg.number":
 		if e.ComplexityRoot.Sdg.Number == nil {
@@ -4580,6 +5200,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SettingsPayload.Result(childComplexity), true
+
+	case "SignInProvider.issuer":
+		if e.ComplexityRoot.SignInProvider.Issuer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInProvider.Issuer(childComplexity), true
+	case "SignInProvider.name":
+		if e.ComplexityRoot.SignInProvider.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInProvider.Name(childComplexity), true
+	case "SignInProvider.title":
+		if e.ComplexityRoot.SignInProvider.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInProvider.Title(childComplexity), true
 
 	case "Solution.company":
 		if e.ComplexityRoot.Solution.Company == nil {
@@ -5417,6 +6056,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Memberships(childComplexity), true
+	case "Viewer.savedSearches":
+		if e.ComplexityRoot.Viewer.SavedSearches == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.SavedSearches(childComplexity), true
 	case "Viewer.secretariat":
 		if e.ComplexityRoot.Viewer.Secretariat == nil {
 			break
@@ -5441,6 +6086,103 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.User(childComplexity), true
+
+	case "Webhook.createdAt":
+		if e.ComplexityRoot.Webhook.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.CreatedAt(childComplexity), true
+	case "Webhook.deliveries":
+		if e.ComplexityRoot.Webhook.Deliveries == nil {
+			break
+		}
+
+		args, err := ec.field_Webhook_deliveries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Webhook.Deliveries(childComplexity, args["state"].(*marketplace.DeliveryState), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Webhook.events":
+		if e.ComplexityRoot.Webhook.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Events(childComplexity), true
+	case "Webhook.failingSince":
+		if e.ComplexityRoot.Webhook.FailingSince == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.FailingSince(childComplexity), true
+	case "Webhook.id":
+		if e.ComplexityRoot.Webhook.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.ID(childComplexity), true
+	case "Webhook.isPaused":
+		if e.ComplexityRoot.Webhook.IsPaused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.IsPaused(childComplexity), true
+	case "Webhook.member":
+		if e.ComplexityRoot.Webhook.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Member(childComplexity), true
+	case "Webhook.oldSecretUntil":
+		if e.ComplexityRoot.Webhook.OldSecretUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.OldSecretUntil(childComplexity), true
+	case "Webhook.pauseReason":
+		if e.ComplexityRoot.Webhook.PauseReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.PauseReason(childComplexity), true
+	case "Webhook.pausedAt":
+		if e.ComplexityRoot.Webhook.PausedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.PausedAt(childComplexity), true
+	case "Webhook.url":
+		if e.ComplexityRoot.Webhook.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.URL(childComplexity), true
+	case "Webhook.updatedAt":
+		if e.ComplexityRoot.Webhook.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.UpdatedAt(childComplexity), true
+	case "Webhook.version":
+		if e.ComplexityRoot.Webhook.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Version(childComplexity), true
+
+	case "WebhookPayload.errors":
+		if e.ComplexityRoot.WebhookPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPayload.Errors(childComplexity), true
+	case "WebhookPayload.webhook":
+		if e.ComplexityRoot.WebhookPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPayload.Result(childComplexity), true
 
 	}
 	return 0, false
@@ -5468,6 +6210,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateProposalInput", ec.unmarshalInputCreateProposalInput),
 			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
 			graphql.NewInputUnmarshaler("CreateTopicInput", ec.unmarshalInputCreateTopicInput),
+			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
 			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
@@ -5477,10 +6220,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EditMessageInput", ec.unmarshalInputEditMessageInput),
 			graphql.NewInputUnmarshaler("EditOfferInput", ec.unmarshalInputEditOfferInput),
 			graphql.NewInputUnmarshaler("EditProposalInput", ec.unmarshalInputEditProposalInput),
+			graphql.NewInputUnmarshaler("EditSavedSearchInput", ec.unmarshalInputEditSavedSearchInput),
 			graphql.NewInputUnmarshaler("EditSettingsInput", ec.unmarshalInputEditSettingsInput),
 			graphql.NewInputUnmarshaler("EditSolutionInput", ec.unmarshalInputEditSolutionInput),
 			graphql.NewInputUnmarshaler("EditTopicInput", ec.unmarshalInputEditTopicInput),
 			graphql.NewInputUnmarshaler("EditUserInput", ec.unmarshalInputEditUserInput),
+			graphql.NewInputUnmarshaler("EditWebhookInput", ec.unmarshalInputEditWebhookInput),
 			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
 			graphql.NewInputUnmarshaler("IdInput", ec.unmarshalInputIdInput),
@@ -5505,6 +6250,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("ResolveReportInput", ec.unmarshalInputResolveReportInput),
+			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
+			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
 			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
 			graphql.NewInputUnmarshaler("SetStageInput", ec.unmarshalInputSetStageInput),
@@ -5593,7 +6340,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -5612,6 +6359,7 @@ var sources = []*ast.Source{
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
 	{Name: "schema/offer.graphqls", Input: sourceData("schema/offer.graphqls"), BuiltIn: false},
 	{Name: "schema/proposal.graphqls", Input: sourceData("schema/proposal.graphqls"), BuiltIn: false},
+	{Name: "schema/savedsearch.graphqls", Input: sourceData("schema/savedsearch.graphqls"), BuiltIn: false},
 	{Name: "schema/schema.graphqls", Input: sourceData("schema/schema.graphqls"), BuiltIn: false},
 	{Name: "schema/search.graphqls", Input: sourceData("schema/search.graphqls"), BuiltIn: false},
 	{Name: "schema/settings.graphqls", Input: sourceData("schema/settings.graphqls"), BuiltIn: false},
@@ -5620,6 +6368,7 @@ var sources = []*ast.Source{
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
 	{Name: "schema/transfer.graphqls", Input: sourceData("schema/transfer.graphqls"), BuiltIn: false},
 	{Name: "schema/upload.graphqls", Input: sourceData("schema/upload.graphqls"), BuiltIn: false},
+	{Name: "schema/webhook.graphqls", Input: sourceData("schema/webhook.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -5961,6 +6710,78 @@ func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field
 		return ec.fieldContext_DeletePayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeletePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Delivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Delivery_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Delivery_event(ctx, field)
+	case "entry":
+		return ec.fieldContext_Delivery_entry(ctx, field)
+	case "body":
+		return ec.fieldContext_Delivery_body(ctx, field)
+	case "state":
+		return ec.fieldContext_Delivery_state(ctx, field)
+	case "nextAt":
+		return ec.fieldContext_Delivery_nextAt(ctx, field)
+	case "attempts":
+		return ec.fieldContext_Delivery_attempts(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Delivery_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Delivery_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Delivery", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_DeliveryAttempt_at(ctx, field)
+	case "status":
+		return ec.fieldContext_DeliveryAttempt_status(ctx, field)
+	case "error":
+		return ec.fieldContext_DeliveryAttempt_error(ctx, field)
+	case "answer":
+		return ec.fieldContext_DeliveryAttempt_answer(ctx, field)
+	case "took":
+		return ec.fieldContext_DeliveryAttempt_took(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryAttempt", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeliveryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeliveryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeliveryConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_DeliveryEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_DeliveryEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivery":
+		return ec.fieldContext_DeliveryPayload_delivery(ctx, field)
+	case "errors":
+		return ec.fieldContext_DeliveryPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Deployment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6491,6 +7312,18 @@ func (ec *executionContext) childFields_NewFactor(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type NewFactor", field.Name)
 }
 
+func (ec *executionContext) childFields_NewWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_NewWebhookPayload_webhook(ctx, field)
+	case "secret":
+		return ec.fieldContext_NewWebhookPayload_secret(ctx, field)
+	case "errors":
+		return ec.fieldContext_NewWebhookPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NewWebhookPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Offer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6845,6 +7678,98 @@ func (ec *executionContext) childFields_Review(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Review", field.Name)
 }
 
+func (ec *executionContext) childFields_SavedBudgetFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "currency":
+		return ec.fieldContext_SavedBudgetFilter_currency(ctx, field)
+	case "min":
+		return ec.fieldContext_SavedBudgetFilter_min(ctx, field)
+	case "max":
+		return ec.fieldContext_SavedBudgetFilter_max(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SavedBudgetFilter", field.Name)
+}
+
+func (ec *executionContext) childFields_SavedSearch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_SavedSearch_id(ctx, field)
+	case "name":
+		return ec.fieldContext_SavedSearch_name(ctx, field)
+	case "text":
+		return ec.fieldContext_SavedSearch_text(ctx, field)
+	case "kinds":
+		return ec.fieldContext_SavedSearch_kinds(ctx, field)
+	case "filter":
+		return ec.fieldContext_SavedSearch_filter(ctx, field)
+	case "alert":
+		return ec.fieldContext_SavedSearch_alert(ctx, field)
+	case "seenAt":
+		return ec.fieldContext_SavedSearch_seenAt(ctx, field)
+	case "lastAlertAt":
+		return ec.fieldContext_SavedSearch_lastAlertAt(ctx, field)
+	case "nextAlertAt":
+		return ec.fieldContext_SavedSearch_nextAlertAt(ctx, field)
+	case "newCount":
+		return ec.fieldContext_SavedSearch_newCount(ctx, field)
+	case "results":
+		return ec.fieldContext_SavedSearch_results(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_SavedSearch_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_SavedSearch_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_SavedSearch_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SavedSearch", field.Name)
+}
+
+func (ec *executionContext) childFields_SavedSearchFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topics":
+		return ec.fieldContext_SavedSearchFilter_topics(ctx, field)
+	case "sdgs":
+		return ec.fieldContext_SavedSearchFilter_sdgs(ctx, field)
+	case "countries":
+		return ec.fieldContext_SavedSearchFilter_countries(ctx, field)
+	case "regions":
+		return ec.fieldContext_SavedSearchFilter_regions(ctx, field)
+	case "maturities":
+		return ec.fieldContext_SavedSearchFilter_maturities(ctx, field)
+	case "procurementRoutes":
+		return ec.fieldContext_SavedSearchFilter_procurementRoutes(ctx, field)
+	case "languages":
+		return ec.fieldContext_SavedSearchFilter_languages(ctx, field)
+	case "priceBands":
+		return ec.fieldContext_SavedSearchFilter_priceBands(ctx, field)
+	case "budget":
+		return ec.fieldContext_SavedSearchFilter_budget(ctx, field)
+	case "stages":
+		return ec.fieldContext_SavedSearchFilter_stages(ctx, field)
+	case "funding":
+		return ec.fieldContext_SavedSearchFilter_funding(ctx, field)
+	case "members":
+		return ec.fieldContext_SavedSearchFilter_members(ctx, field)
+	case "sizes":
+		return ec.fieldContext_SavedSearchFilter_sizes(ctx, field)
+	case "institutionTypes":
+		return ec.fieldContext_SavedSearchFilter_institutionTypes(ctx, field)
+	case "isSample":
+		return ec.fieldContext_SavedSearchFilter_isSample(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SavedSearchFilter", field.Name)
+}
+
+func (ec *executionContext) childFields_SavedSearchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "savedSearch":
+		return ec.fieldContext_SavedSearchPayload_savedSearch(ctx, field)
+	case "errors":
+		return ec.fieldContext_SavedSearchPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SavedSearchPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Sdg(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "number":
@@ -6931,6 +7856,18 @@ func (ec *executionContext) childFields_SettingsPayload(ctx context.Context, fie
 		return ec.fieldContext_SettingsPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SettingsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignInProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_SignInProvider_name(ctx, field)
+	case "title":
+		return ec.fieldContext_SignInProvider_title(ctx, field)
+	case "issuer":
+		return ec.fieldContext_SignInProvider_issuer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignInProvider", field.Name)
 }
 
 func (ec *executionContext) childFields_Solution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7341,8 +8278,52 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_sessions(ctx, field)
 	case "tokens":
 		return ec.fieldContext_Viewer_tokens(ctx, field)
+	case "savedSearches":
+		return ec.fieldContext_Viewer_savedSearches(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_Webhook(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Webhook_id(ctx, field)
+	case "member":
+		return ec.fieldContext_Webhook_member(ctx, field)
+	case "url":
+		return ec.fieldContext_Webhook_url(ctx, field)
+	case "events":
+		return ec.fieldContext_Webhook_events(ctx, field)
+	case "isPaused":
+		return ec.fieldContext_Webhook_isPaused(ctx, field)
+	case "pausedAt":
+		return ec.fieldContext_Webhook_pausedAt(ctx, field)
+	case "pauseReason":
+		return ec.fieldContext_Webhook_pauseReason(ctx, field)
+	case "failingSince":
+		return ec.fieldContext_Webhook_failingSince(ctx, field)
+	case "oldSecretUntil":
+		return ec.fieldContext_Webhook_oldSecretUntil(ctx, field)
+	case "deliveries":
+		return ec.fieldContext_Webhook_deliveries(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Webhook_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Webhook_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Webhook_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Webhook", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_WebhookPayload_webhook(ctx, field)
+	case "errors":
+		return ec.fieldContext_WebhookPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookPayload", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

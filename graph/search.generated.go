@@ -1740,6 +1740,36 @@ func (ec *executionContext) marshalNSearchKind2citymarketᚋmarketplaceᚐKind(c
 	return res
 }
 
+func (ec *executionContext) unmarshalNSearchKind2ᚕcitymarketᚋmarketplaceᚐKindᚄ(ctx context.Context, v any) ([]marketplace.Kind, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.Kind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSearchKind2citymarketᚋmarketplaceᚐKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNSearchKind2ᚕcitymarketᚋmarketplaceᚐKindᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.Kind) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSearchKind2citymarketᚋmarketplaceᚐKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNSearchResult2citymarketᚋmarketplaceᚐSearchResult(ctx context.Context, sel ast.SelectionSet, v marketplace.SearchResult) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "SearchResult!")

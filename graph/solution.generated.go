@@ -3305,6 +3305,36 @@ func (ec *executionContext) marshalNMaturity2citymarketᚋmarketplaceᚐMaturity
 	return res
 }
 
+func (ec *executionContext) unmarshalNMaturity2ᚕcitymarketᚋmarketplaceᚐMaturityᚄ(ctx context.Context, v any) ([]marketplace.Maturity, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.Maturity, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNMaturity2citymarketᚋmarketplaceᚐMaturity(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNMaturity2ᚕcitymarketᚋmarketplaceᚐMaturityᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.Maturity) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMaturity2citymarketᚋmarketplaceᚐMaturity(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNMedia2citymarketᚋmarketplaceᚐMedia(ctx context.Context, sel ast.SelectionSet, v marketplace.Media) graphql.Marshaler {
 	return ec._Media(ctx, sel, &v)
 }
@@ -3363,6 +3393,36 @@ func (ec *executionContext) marshalNPriceBand2citymarketᚋmarketplaceᚐPriceBa
 		graphql.AddInvalidNullFromMarshaler(ctx, "PriceBand!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNPriceBand2ᚕcitymarketᚋmarketplaceᚐPriceBandᚄ(ctx context.Context, v any) ([]marketplace.PriceBand, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.PriceBand, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPriceBand2citymarketᚋmarketplaceᚐPriceBand(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNPriceBand2ᚕcitymarketᚋmarketplaceᚐPriceBandᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.PriceBand) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPriceBand2citymarketᚋmarketplaceᚐPriceBand(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNPriceModel2citymarketᚋmarketplaceᚐPriceModel(ctx context.Context, v any) (marketplace.PriceModel, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -40,16 +39,11 @@ func (m *Market) SignIn(ctx context.Context, in SignInInput) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ok || u.IsSuspended || u.IsSample && !m.options.Demo {
+	if !ok {
 		return nil, errCredentials
 	}
-	if u.HasSecondFactor() {
-		if text(in.Code) == "" {
-			return nil, invalid("code", "REQUIRED", "a code of the second factor is needed")
-		}
-		if u, err = m.useCode(ctx, u.ID, *in.Code); err != nil {
-			return nil, err
-		}
+	if u, err = m.passFactor(ctx, u, in.Code); err != nil {
+		return nil, err
 	}
 	if outdated {
 		if hash, err := hashPassword(ctx, in.Password); err == nil {
@@ -319,6 +313,9 @@ func (m *Market) ConfirmFactor(ctx context.Context, code string) ([]string, erro
 	if u == nil {
 		return nil, &ForbiddenError{Verb: MayEditAccount.verb}
 	}
+	if err := MayEditAccount.check(ctx, u); err != nil {
+		return nil, err
+	}
 	if _, err := m.useCode(ctx, u.ID, code); err != nil {
 		return nil, err
 	}
@@ -354,76 +351,6 @@ func (m *Market) RemoveFactor(ctx context.Context, in RemoveFactorInput) (*User,
 		u.Factor = nil
 		return nil
 	})
-}
-
-// SignInWithIdentity begins a session for the user whom another provider
-// knows by this identity. An address alone makes nobody known: who has no
-// account with the identity signs in otherwise once and adds it.
-func (m *Market) SignInWithIdentity(ctx context.Context, i Identity) (*User, error) {
-	u, err := only[*User](ctx, m, KindUser, Condition{Field: "identities.subject", Op: Has, Value: i.Subject})
-	if errors.Is(err, ErrNotFound) || err == nil && !slices.ContainsFunc(u.Identities, i.same) {
-		return nil, invalid("identity", "NOT_FOUND", "is of no user here: sign in otherwise, then add it to your account")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if u.IsSuspended || u.IsSample && !m.options.Demo {
-		return nil, errCredentials
-	}
-	return m.entered(ctx, u, i.Issuer)
-}
-
-func (i Identity) same(o Identity) bool { return i.Issuer == o.Issuer && i.Subject == o.Subject }
-
-// AddIdentity lets the viewer sign in by another provider from now on.
-func (m *Market) AddIdentity(ctx context.Context, i Identity) (*User, error) {
-	return update(ctx, m, MayEditAccount, actorOf(ctx).User, 0, func(u *User) error {
-		if slices.ContainsFunc(u.Identities, i.same) {
-			return nil
-		}
-		u.mark("ADD_IDENTITY", i.Issuer)
-		u.Identities = append(u.Identities, i)
-		return nil
-	})
-}
-
-// RemoveIdentityInput is what RemoveIdentity takes.
-type RemoveIdentityInput struct {
-	Issuer  string
-	Subject string
-}
-
-// RemoveIdentity takes away a way to sign in, unless it is the last one.
-func (m *Market) RemoveIdentity(ctx context.Context, in RemoveIdentityInput) (*User, error) {
-	return update(ctx, m, MayEditAccount, actorOf(ctx).User, 0, func(u *User) error {
-		u.mark("REMOVE_IDENTITY", in.Issuer)
-		u.Identities = slices.DeleteFunc(u.Identities, Identity{Issuer: in.Issuer, Subject: in.Subject}.same)
-		if len(u.Identities) == 0 && u.Password == "" {
-			return invalid("subject", "LAST", "is the last way to sign in: set a password first")
-		}
-		return nil
-	})
-}
-
-// AcceptWithIdentity accepts an invitation with an account at another
-// provider in place of a password.
-func (m *Market) AcceptWithIdentity(ctx context.Context, link, name string, i Identity) (*User, error) {
-	t, err := m.redeem(ctx, link, TicketInvitation)
-	if err != nil {
-		return nil, err
-	}
-	u := &User{Meta: Meta{ID: newID(KindUser, m.now())}, Name: name, Email: t.Email, Identities: []Identity{i}, Joining: t.ID}
-	if u.Email == "" {
-		u.Email = normalEmail(text(i.Email))
-	}
-	u.did = Mark{Action: "JOIN", By: u.ID}
-	if err := create(withSight(ctx), m, MayRecoverAccount, u); err != nil {
-		return nil, err
-	}
-	if err := m.enter(ctx, t, u.ID); err != nil {
-		return nil, err
-	}
-	return m.entered(ctx, u, i.Issuer)
 }
 
 // What is limited, since it can be guessed or sends letters.

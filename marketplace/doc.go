@@ -12,6 +12,8 @@
 //     Company, Institution.
 //   - User: a person who signs in, on behalf of one or more members with a
 //     role in each. Secretariat: users who run the network.
+//   - Identity: how another provider knows a user; SignInProvider: such a
+//     provider (OpenID Connect).
 //   - Solution: what a company offers. Deployment: a solution in use
 //     somewhere, with its result.
 //   - Proposal: a city's project, from a need in two sentences to a funded
@@ -27,6 +29,10 @@
 //     an offer or a member, its subject; attached where the subject refers to it.
 //     Media: a link or an upload, with a title.
 //   - Topic: a node of the vocabulary (domain or sub-topic).
+//   - Saved search: a search that a user runs again; Alert: what they are told
+//     of it at once. Known: a match that the user was told of or has seen.
+//   - Webhook: an address to which a member is told of Events, which are
+//     entries of the audit log; Delivery: one event on its way to it.
 //   - Import: a file of solutions that was accepted as a whole; Part: a run of
 //     its lines. Export: a list that is written out while it is read;
 //     Catalogue: a public list that can be exported; Possession: what belongs

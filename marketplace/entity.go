@@ -140,7 +140,7 @@ func entryOf(doc entity) (Entry, bool) {
 		Kind: doc.kind(), ID: string(m.ID), Rev: m.rev,
 		Audience: doc.audience(),
 		Keywords: map[Field][]string{FieldSample: {strconv.FormatBool(m.IsSample)}},
-		Numbers:  map[Field]float64{},
+		Numbers:  map[Field]float64{FieldChanged: float64(m.UpdatedAt.Unix())},
 		Newest:   m.CreatedAt,
 	}
 	for i, t := range doc.texts() {

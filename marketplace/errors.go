@@ -3,6 +3,7 @@ package marketplace
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -125,6 +126,11 @@ func (p *problems) addf(path, code, format string, args ...any) {
 	p.add(path, code, fmt.Sprintf(format, args...))
 }
 
+// has says whether something is wrong with this field already.
+func (p *problems) has(path string) bool {
+	return slices.ContainsFunc(p.list, func(e UserError) bool { return e.Path == path })
+}
+
 // err is nil when nothing was wrong.
 func (p *problems) err() error {
 	if len(p.list) == 0 {
@@ -150,5 +156,13 @@ func (p *problems) missing(err error, path, what string) error {
 		return err
 	}
 	p.add(path, "NOT_FOUND", "there is no such "+what)
+	return nil
+}
+
+// problemsOf are what an error complains about; none where it is of another kind.
+func problemsOf(err error) []UserError {
+	if wrong, ok := errors.AsType[*InvalidError](err); ok {
+		return wrong.Errors
+	}
 	return nil
 }

@@ -192,13 +192,18 @@ var possessions = []possession{
 
 // notPossessed says why kinds are not in the export of a member.
 var notPossessed = map[Kind]string{
-	KindUser:       "belongs to a person; the team says who they are",
-	KindSession:    "belongs to a person, and is a secret's hash",
-	KindToken:      "belongs to a person, and is a secret's hash",
-	KindThread:     "follows from the messages",
-	KindReport:     "belongs to the secretariat",
-	KindTopic:      "belongs to the network, and is public",
-	KindSettings:   "belongs to the network, and is public",
-	kindPosition:   "the program's own",
-	kindImportPart: "the program's own; what came of it is in the solutions",
+	KindUser:         "belongs to a person; the team says who they are",
+	KindSession:      "belongs to a person, and is a secret's hash",
+	KindToken:        "belongs to a person, and is a secret's hash",
+	KindThread:       "follows from the messages",
+	KindSavedSearch:  "belongs to a person",
+	KindNotification: "belongs to a person",
+	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",
+	KindDelivery:     "follows from the audit log",
+	kindRound:        "the program's own",
+	KindReport:       "belongs to the secretariat",
+	KindTopic:        "belongs to the network, and is public",
+	KindSettings:     "belongs to the network, and is public",
+	kindPosition:     "the program's own",
+	kindImportPart:   "the program's own; what came of it is in the solutions",
 }

@@ -27,7 +27,9 @@ type Finder interface {
 	Explain(ctx context.Context, query string, texts ...Translation) []Finding
 
 	// Wait returns when searches see this revision of the document (or a later one), or
-	// with an error when the context ends first or the index cannot say.
+	// with an error when the context ends first or the index cannot say. For a
+	// revision that no document can have, without an id, it returns when they see
+	// everything that was written before the call.
 	Wait(ctx context.Context, kind Kind, id string, rev int64) error
 }
 
@@ -82,6 +84,8 @@ const (
 	FieldBudgetMin Field = "budget_min" // number, in the currency
 	FieldBudgetMax Field = "budget_max" // number, in the currency
 	FieldDeadline  Field = "deadline"   // number, Unix seconds
+	FieldPublished Field = "published"  // number, Unix seconds: when it was published, or added; absent where it is not, or no longer
+	FieldChanged   Field = "changed"    // number, Unix seconds: when it was last changed
 )
 
 // A SortOrder is an order of search results.
@@ -101,6 +105,10 @@ type FinderQuery struct {
 	// read.
 	// It has no syntax. Empty finds everything.
 	Text string
+	// AllWords leaves out what has less than all words of Text, which else
+	// comes after the few that have all of them; of a sentence (more than four
+	// words) two thirds will do. Nothing is suggested then. For alerts.
+	AllWords bool
 	// Typing says that the last word of Text may be half typed: it is
 	// completed from titles and names. For suggestions.
 	Typing    bool

@@ -22,6 +22,7 @@ type Market struct {
 	options  Options
 	vault    *vault
 	throttle *throttle
+	post     chan struct{} // tells the worker's chore that there is something to send
 	uploads  uploadPlaces
 	now      func() time.Time
 	wait     time.Duration
@@ -39,8 +40,14 @@ type Options struct {
 	// Alone says that no other process uses the store, so that the worker
 	// need not ask whether another one works.
 	Alone bool
+	// Poster sends webhooks. Without one there are none.
+	Poster Poster
+	// Loopback allows webhooks on this machine, for development.
+	Loopback bool
 	// Demo lets the users of the sample data sign in.
 	Demo bool
+	// Providers are those by whose accounts users can sign in.
+	Providers []SignInProvider
 	// Files keeps uploads. Without it there are none.
 	Files Files
 	// Temporary is the directory for what is being uploaded, at most
@@ -60,7 +67,8 @@ func New(store Store, finder Finder, o Options) *Market {
 	if err != nil {
 		panic(err)
 	}
-	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled), now: time.Now, wait: SettleTime}
+	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
+		post: make(chan struct{}, 1), now: time.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}
@@ -492,7 +500,7 @@ func (m *Market) checkRefs(ctx context.Context, p *problems, ids []ID, path func
 		return err
 	}
 	for i, d := range docs {
-		if d == nil && ids[i] != "" {
+		if d == nil && ids[i] != "" && !p.has(path(i)) {
 			p.add(path(i), "NOT_FOUND", "there is no such thing")
 		}
 	}

@@ -397,7 +397,9 @@ func (c *importCheck) judge(ctx context.Context, k *candidate, present *Solution
 		if err != nil && !errors.Is(err, ErrInvalid) {
 			return err
 		}
-		errs = append(problemsOf(err), problemsOf(check(s))...)
+		if errs = problemsOf(err); len(errs) == 0 {
+			errs = problemsOf(check(s))
+		}
 	}
 	for _, e := range errs {
 		k.problems.add(k.column(e.Path, s), e.Code, e.Message)
@@ -428,13 +430,6 @@ func stored(doc any) []byte {
 
 // size is how many bytes the line takes in its part.
 func (l *importLine) size() int { return len(stored(l)) }
-
-func problemsOf(err error) []UserError {
-	if wrong, ok := errors.AsType[*InvalidError](err); ok {
-		return wrong.Errors
-	}
-	return nil
-}
 
 // newImported is a solution before a line is applied to it.
 func newImported(company ID, publish bool) *Solution {

@@ -176,7 +176,7 @@ func TestMistakesInAFileAreNamed(t *testing.T) {
 		{"JSON", "{\"title:en\":\"A\"}\n[1]\n\n{\"title:en\":7}\n{\"title\":7,\"key\":{}}\n{\"colour\":1}\n{\"trl\":1,\"trl\":2}\nnull\n{\"title:en\":\"A\",\"deployments\":[{\"colour\":1}],\"topics\":[7]}",
 			"1 ADDED\n2 INVALID |  INVALID\n4 INVALID | title:en INVALID\n5 INVALID | key INVALID | title INVALID\n6 INVALID | colour INVALID | title REQUIRED\n7 INVALID | trl DUPLICATE | title REQUIRED\n8 INVALID |  INVALID\n9 INVALID | deployments INVALID | topics INVALID\n"},
 		{"paths of JSON", `{"title":[{"language":"en","text":"A"},{"language":"en","text":""}],"topics":["topic_parking","topic_nowhere"],"deployments":[{"place":"x","country":"NO","year":1}]}`,
-			"1 INVALID | topics[1] NOT_FOUND | title[1].language DUPLICATE | title[1].text REQUIRED | deployments[0].year OUT_OF_RANGE\n"},
+			"1 INVALID | title[1].language DUPLICATE | title[1].text REQUIRED | deployments[0].year OUT_OF_RANGE | topics[1] NOT_FOUND\n"},
 	} {
 		r, err := send(m, acme, ImportInput{Company: "acme", Key: &c.name}, c.file)
 		if err != nil {

@@ -114,6 +114,7 @@ func (m *Organisation) entry(id ID, e *Entry) {
 	for _, l := range []Language{english, "zh", "ko", "es", "fr", "ar"} {
 		e.Names = append(e.Names, m.Country.Name([]Language{l}))
 	}
+	e.Numbers[FieldPublished] = float64(e.Newest.Unix())
 	e.Keywords[FieldMember] = []string{string(id)}
 	e.Keywords[FieldCountry] = []string{string(m.Country)}
 	e.Keywords[FieldRegion] = []string{string(m.Region)}

@@ -93,6 +93,11 @@ var (
 	MayPlaceProposal   = Permission{verb: "add a proposal that is not a draft", who: officers}
 	MayPublishProposal = Permission{verb: "publish this proposal", who: editors | officers}
 
+	MayKeepSavedSearch = Permission{verb: "keep saved searches", who: self}
+	MayTellMatches     = Permission{verb: "note what a saved search has told", who: networkAdmin} // the program itself
+	MayManageWebhook   = Permission{verb: "manage the webhooks of this member", who: ownOwner}
+	MayRunWebhook      = Permission{verb: "note what became of a webhook", who: networkAdmin} // the program itself
+
 	MayMakeOffer     = Permission{verb: "make an offer for this company", who: editors, of: offering}
 	MayEditOffer     = Permission{verb: "edit this offer", who: editors, of: offering}
 	MayWithdrawOffer = Permission{verb: "withdraw this offer", who: editors, of: offering}
@@ -121,6 +126,7 @@ var permissions = []Permission{
 	MayReadAuditLog, MayReadMemberLog,
 	MayDraftSolution, MayEditSolution, MayPlaceSolution, MayPublishSolution, MaySeeReview, MayReviewSolution, MayConfirmDeployment,
 	MayDraftProposal, MayEditProposal, MayPlaceProposal, MayPublishProposal,
+	MayKeepSavedSearch, MayTellMatches, MayManageWebhook, MayRunWebhook,
 	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayImportSolutions, MayReadImports, MayExportMember,

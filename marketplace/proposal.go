@@ -196,6 +196,9 @@ func (r *Proposal) texts() []NamedText {
 func (r *Proposal) entry(e *Entry) bool {
 	if r.PublishedAt != nil {
 		e.Newest = *r.PublishedAt
+		if r.Status == ProposalPublished {
+			e.Numbers[FieldPublished] = float64(r.PublishedAt.Unix())
+		}
 	}
 	e.Keywords[FieldMember] = []string{string(r.City)}
 	e.Keywords[FieldTopic] = keywords(append(append([]ID{}, r.Topics...), r.Domains...))
@@ -436,6 +439,7 @@ func (r *Proposal) place(now time.Time) {
 // follows from them.
 func (m *Market) checkProposal(ctx context.Context, r *Proposal) error {
 	var p problems
+	p.list = problemsOf(check(r)) // all mistakes are told together
 	city, err := m.City(ctx, r.City)
 	if err != nil {
 		if err := p.missing(err, "city", "city"); err != nil {

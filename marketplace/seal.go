@@ -80,6 +80,13 @@ func (v *vault) open(purpose, sealed string) (string, error) {
 	return string(text), nil
 }
 
+// Seal makes a text that only Open with the same purpose can read, for what a
+// client keeps for the server. It needs a key; see Options.
+func (m *Market) Seal(purpose, text string) (string, error) { return m.vault.seal(purpose, text) }
+
+// Open reads what Seal made for the same purpose, with the same key.
+func (m *Market) Open(purpose, sealed string) (string, error) { return m.vault.open(purpose, sealed) }
+
 // signature signs a text for a purpose; 32 hex digits.
 func (v *vault) signature(purpose, text string) string {
 	if v == nil {

@@ -75,27 +75,28 @@ type Listing struct {
 // fields that are given must be met. What a kind of thing does not have
 // (a city has no price band), it does not meet.
 type SearchFilter struct {
-	Topics            []ID // domains include their sub-topics
-	Sdgs              []int
-	Countries         []Country
-	Regions           []Region
-	Maturities        []Maturity
-	ProcurementRoutes []ProcurementRoute
-	Languages         []Language
-	PriceBands        []PriceBand
-	Budget            *BudgetFilter
-	Stages            []Stage
-	Funding           []Funding
-	Members           []ID // the member itself, its solutions, its proposals
-	Sizes             []CompanySize
-	InstitutionTypes  []InstitutionType
-	IsSample          *bool
+	Topics            []ID               `json:"topics,omitempty"` // domains include their sub-topics
+	Sdgs              []int              `json:"sdgs,omitempty"`
+	Countries         []Country          `json:"countries,omitempty"`
+	Regions           []Region           `json:"regions,omitempty"`
+	Maturities        []Maturity         `json:"maturities,omitempty"`
+	ProcurementRoutes []ProcurementRoute `json:"procurementRoutes,omitempty"`
+	Languages         []Language         `json:"languages,omitempty"`
+	PriceBands        []PriceBand        `json:"priceBands,omitempty"`
+	Budget            *BudgetFilter      `json:"budget,omitempty"`
+	Stages            []Stage            `json:"stages,omitempty"`
+	Funding           []Funding          `json:"funding,omitempty"`
+	Members           []ID               `json:"members,omitempty"` // the member itself, its solutions, its proposals
+	Sizes             []CompanySize      `json:"sizes,omitempty"`
+	InstitutionTypes  []InstitutionType  `json:"institutionTypes,omitempty"`
+	IsSample          *bool              `json:"isSample,omitempty"`
 }
 
 // A BudgetFilter finds budgets that overlap a range, in the same currency.
 type BudgetFilter struct {
-	Currency string // ISO 4217
-	Min, Max *float64
+	Currency string   `json:"currency"` // ISO 4217
+	Min      *float64 `json:"min,omitempty"`
+	Max      *float64 `json:"max,omitempty"`
 }
 
 // maxFilterValues bounds the values of one field of a filter.

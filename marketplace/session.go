@@ -134,7 +134,11 @@ func (m *Market) SignOut(ctx context.Context) error {
 // EndOtherSessions ends all of the viewer's sessions but the one that they
 // ask with, which is begun anew.
 func (m *Market) EndOtherSessions(ctx context.Context) error {
-	u, err := update(ctx, m, MayEditAccount, actorOf(ctx).User, 0, func(u *User) error {
+	id, err := userOf(ctx, MayEditAccount)
+	if err != nil {
+		return err
+	}
+	u, err := update(ctx, m, MayEditAccount, id, 0, func(u *User) error {
 		u.mark("END_SESSIONS", "")
 		u.Epoch++
 		return nil

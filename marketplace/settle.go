@@ -57,7 +57,10 @@ func (m *Market) finishJoining(ctx context.Context, u *User) error {
 	if err != nil {
 		return err
 	}
-	return m.enter(ctx, t, u.ID)
+	if err := m.enter(ctx, t, u.ID); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil // the user, or the invitation, is gone in the meantime
 }
 
 // noteTeam notes a member with exactly those users who are in its team.

@@ -215,6 +215,9 @@ func plain(terms []string) *Text {
 func (s *Solution) entry(e *Entry) bool {
 	if s.PublishedAt != nil {
 		e.Newest = *s.PublishedAt
+		if s.Status == SolutionPublished {
+			e.Numbers[FieldPublished] = float64(s.PublishedAt.Unix())
+		}
 	}
 	e.Keywords[FieldMember] = []string{string(s.Company)}
 	e.Keywords[FieldTopic] = keywords(append(append([]ID{}, s.Topics...), s.Domains...))
@@ -524,6 +527,7 @@ func (s *Solution) place(now time.Time) {
 // follows from them.
 func (m *Market) checkSolution(ctx context.Context, s *Solution) error {
 	var p problems
+	p.list = problemsOf(check(s)) // all mistakes are told together
 	if _, err := m.Company(ctx, s.Company); err != nil {
 		if err := p.missing(err, "company", "company"); err != nil {
 			return err

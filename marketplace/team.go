@@ -28,6 +28,10 @@ type Person struct {
 	User  ID        `json:"user"`
 	Role  TeamRole  `json:"role"`
 	Since time.Time `json:"since"`
+	// IsSample says that the user is invented. Such users can sign in for
+	// demonstration only, so a team whose heads are all invented has nobody
+	// who could run it; see heads.
+	IsSample bool `json:"isSample,omitempty"`
 }
 
 // A TeamRole is a MemberRole in the team of a member and a SecretariatRole in
@@ -101,6 +105,20 @@ func (t *Team) head() TeamRole {
 	return TeamRole(RoleOwner)
 }
 
+// heads counts the people who have the role that somebody must always have,
+// and how many of them are real.
+func (t *Team) heads() (all, real int) {
+	for _, p := range t.People {
+		if p.Role == t.head() {
+			all++
+			if !p.IsSample {
+				real++
+			}
+		}
+	}
+	return all, real
+}
+
 func (t *Team) find(user ID) int {
 	return slices.IndexFunc(t.People, func(p Person) bool { return p.User == user })
 }
@@ -150,7 +168,11 @@ func taken(err error, path string) bool {
 
 // join puts a user into a team by an invitation; a second time it changes nothing.
 func (m *Market) join(ctx context.Context, member, user ID, role TeamRole, invitation ID) error {
-	_, err := m.updateTeam(ctx, MayJoinTeam, member, func(t *Team) error {
+	u, err := get[*User](withSight(ctx), m, user)
+	if err != nil {
+		return err
+	}
+	_, err = m.updateTeam(ctx, MayJoinTeam, member, func(t *Team) error {
 		if slices.Contains(t.Spent, invitation) {
 			return nil
 		}
@@ -163,7 +185,7 @@ func (m *Market) join(ctx context.Context, member, user ID, role TeamRole, invit
 			}
 			return nil
 		}
-		t.People = append(t.People, Person{User: user, Role: role, Since: m.clock()})
+		t.People = append(t.People, Person{User: user, Role: role, Since: m.clock(), IsSample: u.IsSample})
 		return nil
 	})
 	return err
@@ -185,7 +207,8 @@ type SetRoleInput struct {
 }
 
 // SetRole changes the role of a user in a team, or ends it. Everybody may
-// leave by themselves; the last owner, or the last admin, must stay.
+// leave by themselves; the last owner, or the last admin, must stay, and the
+// last real one even where there are invented ones.
 func (m *Market) SetRole(ctx context.Context, in SetRoleInput) (*Team, error) {
 	var member ID
 	if in.Member != nil {
@@ -210,6 +233,7 @@ func (m *Market) SetRole(ctx context.Context, in SetRoleInput) (*Team, error) {
 		if i < 0 {
 			return invalid("user", "NOT_FOUND", "is not in this team")
 		}
+		_, before := t.heads()
 		t.mark("REMOVE_PERSON", string(in.User))
 		if in.Role == nil {
 			t.People = slices.Delete(t.People, i, i+1)
@@ -217,7 +241,7 @@ func (m *Market) SetRole(ctx context.Context, in SetRoleInput) (*Team, error) {
 			t.mark("SET_ROLE", fmt.Sprintf("%s: %s to %s", in.User, t.People[i].Role, *in.Role))
 			t.People[i].Role = *in.Role
 		}
-		if !slices.ContainsFunc(t.People, func(p Person) bool { return p.Role == t.head() }) {
+		if all, real := t.heads(); all == 0 || real == 0 && before > 0 {
 			return invalid("role", "LAST", fmt.Sprintf("the last %s must stay: make somebody else %s first", strings.ToLower(string(t.head())), t.head()))
 		}
 		return nil

@@ -194,14 +194,17 @@ func (m *Market) Invitations(ctx context.Context, member ID, s Slice) (*Page[*Ti
 const firstAdmin = ID("ticket_first-admin")
 
 // FirstInvitation makes a one-time link by which the first administrator
-// makes their account, as long as the secretariat has nobody: what stands
-// behind the "#" of the address. It is empty when there is somebody. Each
-// call makes the link of the call before worthless.
+// makes their account, as long as the secretariat has no admin, those of the
+// sample data not counted: what stands behind the "#" of the address. It is
+// empty when there is one. Each call makes the link of the call before worthless.
 func (m *Market) FirstInvitation(ctx context.Context) (string, error) {
 	ctx = withSight(WithViewer(ctx, Viewer{Actor: System}))
 	team, err := m.team(ctx, "")
-	if err != nil || len(team.People) > 0 {
+	if err != nil {
 		return "", err
+	}
+	if _, real := team.heads(); real > 0 {
+		return "", nil
 	}
 	secret, now := newSecret(), m.clock()
 	open := func(t *Ticket) error {
@@ -283,6 +286,9 @@ func (m *Market) AcceptInvitation(ctx context.Context, in AcceptInvitationInput)
 	u, err := m.ViewerUser(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if u != nil && u.IsSample && t.ID == firstAdmin {
+		return nil, invalid("link", "INVALID", "is for a real person: sign out first")
 	}
 	fresh := u == nil
 	if fresh {

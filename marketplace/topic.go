@@ -127,11 +127,10 @@ func (m *Market) checkTopics(ctx context.Context, p *problems, ids []ID, domains
 	*domains = []ID{}
 	for i, d := range docs {
 		t, ok := d.(*Topic)
-		if !ok {
+		if !ok && !p.has(index("topics", i)) {
 			p.add(index("topics", i), "NOT_FOUND", "there is no such topic")
-			continue
 		}
-		if t.Parent != "" && !slices.Contains(*domains, t.Parent) && !slices.Contains(ids, t.Parent) {
+		if ok && t.Parent != "" && !slices.Contains(*domains, t.Parent) && !slices.Contains(ids, t.Parent) {
 			*domains = append(*domains, t.Parent)
 		}
 	}

@@ -3,6 +3,7 @@ package marketplace
 import (
 	"context"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,15 +53,6 @@ type Factor struct {
 	LastStep    int64    `json:"lastStep,omitempty"` // of the last code that was accepted, which is not accepted again
 	Recovery    []string `json:"recovery,omitempty"` // hashes of the recovery codes that are left
 }
-
-// An Identity is how another provider knows the user (OpenID Connect).
-type Identity struct {
-	Issuer  string  `json:"issuer"`
-	Subject string  `json:"subject"`
-	Email   *string `json:"email,omitempty"` // as the provider said, for people
-}
-
-func (i Identity) claim() string { return "identity:" + hashed(i.Issuer+"\x00"+i.Subject) }
 
 func (*User) kind() Kind      { return KindUser }
 func (u *User) parties() []ID { return []ID{u.ID} }
@@ -130,9 +122,12 @@ type EditUserInput struct {
 
 // EditUser changes what a user says of themself.
 func (m *Market) EditUser(ctx context.Context, in EditUserInput) (*User, error) {
-	id := actorOf(ctx).User
+	id, err := userOf(ctx, MayEditUser)
 	if in.ID != nil {
-		id = *in.ID
+		id, err = *in.ID, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	return update(ctx, m, MayEditUser, id, versionOf(in.Version), func(u *User) error {
 		u.mark("EDIT", fieldsOf(in.Content))
@@ -178,9 +173,13 @@ func (m *Market) AddUser(ctx context.Context, u *User, password string) error {
 }
 
 // PlaceInTeam puts a user into a team without an invitation, for the loader
-// of sample data.
+// of sample data. Who was placed once stays as they are, also where they have
+// left since.
 func (m *Market) PlaceInTeam(ctx context.Context, member, user ID, role TeamRole) error {
 	if err := MayPlaceUser.checkFor(ctx); err != nil {
+		return err
+	}
+	if t, err := m.team(withSight(ctx), member); err != nil || slices.Contains(t.Spent, user) {
 		return err
 	}
 	if err := m.join(ctx, member, user, role, user); err != nil {
@@ -217,6 +216,15 @@ func (m *Market) LanguagesOf(ctx context.Context) []Language {
 		return nil
 	}
 	return u.Languages
+}
+
+// userOf is the user who asks; visitors are told to sign in.
+func userOf(ctx context.Context, may Permission) (ID, error) {
+	id := actorOf(ctx).User
+	if id == "" {
+		return "", &ForbiddenError{Verb: may.verb}
+	}
+	return id, nil
 }
 
 // userByEmail finds a user by their address, or ErrNotFound.

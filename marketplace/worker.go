@@ -30,6 +30,9 @@ type chore struct {
 	// run does what is due now and returns how much it did; the next call
 	// comes at once while it is something.
 	run func(ctx context.Context, m *Market) (int, error)
+	// wake, where it is not nil, tells that something may be due now, so that
+	// it need not wait for the next look.
+	wake func(m *Market) <-chan struct{}
 }
 
 // followers and chores are all that there are; each belongs to the file that
@@ -40,8 +43,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, attaching}
-	chores = []chore{expiring, importChore, collecting}
+	followers = []follower{settling, joining, placing, threading, importing, matching, delivering, attaching}
+	chores = []chore{expiring, importChore, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting}
 }
 
 // Times of the worker.
@@ -207,8 +210,23 @@ func (w *worker) attend(ctx context.Context, c chore) {
 			failures++
 		case n == 0:
 			failures = 0
-			pause(ctx, choreEvery)
+			c.rest(ctx, w.market)
 		}
+	}
+}
+
+// rest waits until it is time to look for something due.
+func (c chore) rest(ctx context.Context, m *Market) {
+	var wake <-chan struct{}
+	if c.wake != nil {
+		wake = c.wake(m)
+	}
+	t := time.NewTimer(choreEvery)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-wake:
+	case <-ctx.Done():
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // mappingVersion is raised with every change to what is written to an index:
 // fields, terms, internal values. An index of another version is built anew.
-const mappingVersion = 6
+const mappingVersion = 7
 
 // The fields of an index. Nothing is stored and there are no term vectors:
 // the store has the text. Besides these there are text.<language> (see

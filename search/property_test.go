@@ -102,6 +102,9 @@ func model(list []example, q marketplace.FinderQuery) (matches func(without mark
 			found += counts[need]
 		}
 	}
+	if q.AllWords {
+		need = len(asked)
+	}
 	return func(without marketplace.Field) (out []example) {
 		for _, e := range list {
 			if passes(e, without) && have(e) >= need {
@@ -148,6 +151,7 @@ func TestModel(t *testing.T) {
 			Sort:      rapid.SampledFrom([]marketplace.SortOrder{"RELEVANCE", "NEWEST", "NAME", "DEADLINE", "?"}).Draw(t, "sort"),
 			Languages: rapid.SampledFrom([][]marketplace.Language{nil, {"es"}, {"ko"}, {"fr"}}).Draw(t, "languages"),
 			Size:      100,
+			AllWords:  rapid.Bool().Draw(t, "all words"),
 			Facets:    []marketplace.FacetQuery{{Field: "country", Size: 300}, {Field: "topic", Size: 2}, {Field: "kind", Size: 1}},
 		}
 		for _, w := range strings.Fields(q.Text) { // a word that nothing contains is mended, which the model is not

@@ -81,6 +81,14 @@ func (q *question) add(u unit) {
 	}
 }
 
+// all is how many units a match must have where all words are wanted.
+func (q *question) all() int {
+	if q.sentence {
+		return (2*q.asked + 2) / 3
+	}
+	return q.asked
+}
+
 // typed is the part of a query text that is read.
 func typed(text string) string {
 	n := 0

@@ -31,7 +31,11 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 		return found, err
 	}
 	text := len(asked.units) > 0
+	counting = counting || q.AllWords
 	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last, working: workings.Get().(*working)}
+	if q.AllWords {
+		r.asked = asked.all()
+	}
 	if q.After != "" {
 		if r.after, r.asked, err = r.order.parse(q.After); err != nil {
 			return found, err

@@ -1,5 +1,5 @@
-// Package web serves what people open in a browser. For now that is GraphiQL,
-// the explorer of the API.
+// Package web serves what people open in a browser: GraphiQL, the explorer of
+// the API, and the account pages, by which people sign in.
 //
 // GraphiQL is built ahead of time from the folder graphiql (npm ci && npm run
 // build there) and its built files are part of the repository, so that Go alone
@@ -49,12 +49,13 @@ const explorerPolicy = "default-src 'none'; " +
 	"form-action 'none'; " +
 	"frame-ancestors 'none'"
 
-// contentTypes names the type of every kind of file a build makes. It is our own
+// contentTypes names the type of every kind of file that is served. It is our own
 // table because package mime also reads the tables of the system it runs on.
 var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
+	".json": "application/json; charset=utf-8",
 	".md":   "text/markdown; charset=utf-8",
 	".ttf":  "font/ttf",
 }
