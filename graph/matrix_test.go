@@ -111,6 +111,26 @@ func (f *fixture) invitation() marketplace.ID {
 	return i.ID
 }
 
+func (f *fixture) savedSearch() marketplace.ID {
+	s, err := f.market.SaveSearch(f.someone("city_lima"), marketplace.SaveSearchInput{Name: "x", Alert: "NONE"})
+	f.must(err)
+	return s.ID
+}
+
+// webhook is one of Acme, which is deleted again when the row is done, since
+// a member may have only some.
+func (f *fixture) webhook() marketplace.ID {
+	owner := f.someone("company_acme")
+	hooks, err := f.market.Webhooks(owner, "company_acme")
+	f.must(err)
+	for _, h := range hooks {
+		f.must(f.market.DeleteWebhook(owner, h.ID, nil))
+	}
+	h, _, err := f.market.CreateWebhook(owner, marketplace.CreateWebhookInput{Member: "company_acme", URL: "https://example.org/" + f.word(), Events: []string{"*.DELETE"}})
+	f.must(err)
+	return h.ID
+}
+
 func id(make func(f *fixture) marketplace.ID) func(*fixture) map[string]any {
 	return func(f *fixture) map[string]any { return map[string]any{"id": make(f), "word": f.word()} }
 }
@@ -232,6 +252,20 @@ var mutations = []attempt{
 	{what: "removeMessage", query: `mutation($id: ID!) { removeMessage(input: {id: $id}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID { return f.message(false) })},
 	{what: "reportMessage", query: `mutation($id: ID!) { reportMessage(input: {message: $id, reason: "Rude"}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID { return f.message(false) })},
 	{what: "reportMessage, a private one", query: `mutation($id: ID!) { reportMessage(input: {message: $id, reason: "Rude"}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID { return f.message(true) })},
+	{what: "saveSearch", query: `mutation { saveSearch(input: {name: "x", criteria: {text: "noise"}}) { errors { code } } }`, on: nothing},
+	{what: "editSavedSearch of somebody else", query: `mutation($id: ID!) { editSavedSearch(input: {id: $id, name: "y"}) { errors { code } } }`, on: id((*fixture).savedSearch)},
+	{what: "markSavedSearchSeen of somebody else", query: `mutation($id: ID!) { markSavedSearchSeen(input: {id: $id}) { errors { code } } }`, on: id((*fixture).savedSearch)},
+	{what: "deleteSavedSearch of somebody else", query: `mutation($id: ID!) { deleteSavedSearch(input: {id: $id}) { errors { code } } }`, on: id((*fixture).savedSearch)},
+	{what: "createWebhook", query: `mutation { createWebhook(input: {member: "company_acme", url: "ftp://example.org", events: ["*"]}) { errors { code } } }`, on: nothing},
+	{what: "editWebhook", query: `mutation($id: ID!) { editWebhook(input: {id: $id, isPaused: true}) { errors { code } } }`, on: id((*fixture).webhook)},
+	{what: "rotateWebhookSecret", query: `mutation($id: ID!) { rotateWebhookSecret(input: {id: $id}) { errors { code } } }`, on: id((*fixture).webhook)},
+	{what: "deleteWebhook", query: `mutation($id: ID!) { deleteWebhook(input: {id: $id}) { errors { code } } }`, on: id((*fixture).webhook)},
+	{what: "pingWebhook", query: `mutation($id: ID!) { pingWebhook(input: {id: $id}) { errors { code } } }`, on: id((*fixture).webhook)},
+	{what: "resendDelivery", query: `mutation($id: ID!) { resendDelivery(input: {id: $id}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID {
+		d, err := f.market.PingWebhook(f.someone("company_acme"), f.webhook())
+		f.must(err)
+		return d.ID
+	})},
 	{what: "resolveReport", query: `mutation($id: ID!) { resolveReport(input: {id: $id, move: DISMISS}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID {
 		f.must(f.market.ReportMessage(f.someone("city_lima"), marketplace.ReportMessageInput{Message: f.message(false), Reason: "Rude"}))
 		page, err := f.market.Reports(f.act("officer"), []marketplace.ReportState{"OPEN"}, marketplace.Slice{})
@@ -305,6 +339,9 @@ var reads = []attempt{
 	}), seen: `"node":{"id"`},
 	{what: "reports of messages", query: `{ reports { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "imports of a company", query: `{ imports(company: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "a saved search by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).savedSearch), seen: `"node":{"id"`},
+	{what: "a webhook by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).webhook), seen: `"node":{"id"`},
+	{what: "the webhooks of a company", query: `{ webhooks(member: "company_acme") { id } }`, on: id((*fixture).webhook), seen: `"webhook_`},
 	{what: "a session by node", query: `{ node(id: "session_stage") { id } }`, on: nothing, seen: `"node":{"id"`},
 	{what: "an invitation by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).invitation), seen: `"node":{"id"`},
 	{what: "the settings by node", query: `{ node(id: "settings_network") { id } }`, on: nothing, seen: `"node":{"id"`},

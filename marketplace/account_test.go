@@ -31,7 +31,7 @@ type office struct {
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "test.db")
+	path := filepath.Join(MemoryDir(t), "test.db")
 	store, err := sqlitestore.Open(path, StoreSchema())
 	must(t, err)
 	t.Cleanup(func() { store.Close() })

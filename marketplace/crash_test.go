@@ -278,16 +278,16 @@ var OpenTestStore func(path string) (Store, error)
 
 func openTestStore(t *testing.T) Store {
 	t.Helper()
-	s, err := OpenTestStore(filepath.Join(memoryDir(t), "test.db"))
+	s, err := OpenTestStore(filepath.Join(MemoryDir(t), "test.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// memoryDir is a directory that costs no disk, where there is one: these
+// MemoryDir is a directory that costs no disk, where there is one: these
 // tests open a store for each operation at which the server may be killed.
-func memoryDir(t *testing.T) string {
+func MemoryDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "citymarket")
 	if err != nil {

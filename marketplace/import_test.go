@@ -310,7 +310,7 @@ func (s *mortal) Changes(ctx context.Context, q FeedQuery) (f Feed, err error) {
 // accepted leaves nothing that anybody sees.
 func TestAnImportIsAppliedOnceWhereverTheServerStops(t *testing.T) {
 	t.Parallel()
-	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	store, err := sqlitestore.Open(filepath.Join(MemoryDir(t), "test.db"), StoreSchema())
 	must(t, err)
 	t.Cleanup(func() { store.Close() })
 	whole := fill(t, store)
@@ -385,7 +385,7 @@ func TestAnImportIsAppliedOnceWhereverTheServerStops(t *testing.T) {
 // A file of several parts, beside another one, is applied once as well.
 func TestFilesOfSeveralPartsTakeTurns(t *testing.T) {
 	t.Parallel()
-	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	store, err := sqlitestore.Open(filepath.Join(MemoryDir(t), "test.db"), StoreSchema())
 	must(t, err)
 	t.Cleanup(func() { store.Close() })
 	whole := fill(t, store)

@@ -23,7 +23,7 @@ func init() {
 // a city and two companies. Nothing of these tests searches.
 func newMarket(t *testing.T) *Market {
 	t.Helper()
-	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	store, err := sqlitestore.Open(filepath.Join(MemoryDir(t), "test.db"), StoreSchema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 // What a solution refers to is found with it; the titles are read once.
 func TestEntriesKnowWhatTheyAreAbout(t *testing.T) {
 	t.Parallel()
-	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	store, err := sqlitestore.Open(filepath.Join(MemoryDir(t), "test.db"), StoreSchema())
 	must(t, err)
 	t.Cleanup(func() { store.Close() })
 	m := fill(t, store)
