@@ -130,7 +130,7 @@ func TestNoFileIsLostAndNoneIsLeft(t *testing.T) {
 func killUploads(t *testing.T, picture string, n int) (done bool) {
 	inner := openTestStore(t)
 	defer inner.Close()
-	files, err := OpenTestFiles(filepath.Join(memoryDir(t), "files"))
+	files, err := OpenTestFiles(filepath.Join(MemoryDir(t), "files"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func killUploads(t *testing.T, picture string, n int) (done bool) {
 	prepare(t, asWorker(context.Background()), New(inner, nil, Options{Alone: true}))
 	var later time.Duration
 	open := func(s Store, f Files) *Market {
-		m := New(s, nil, Options{Alone: true, Files: f, Temporary: memoryDir(t)})
+		m := New(s, nil, Options{Alone: true, Files: f, Temporary: MemoryDir(t)})
 		m.now = func() time.Time { return time.Now().Add(later) }
 		return m
 	}

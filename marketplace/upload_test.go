@@ -30,13 +30,13 @@ type shelf struct {
 
 func newShelf(t *testing.T) shelf {
 	t.Helper()
-	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "test.db"), StoreSchema())
+	store, err := sqlitestore.Open(filepath.Join(MemoryDir(t), "test.db"), StoreSchema())
 	must(t, err)
-	files, err := filestore.Open(filepath.Join(t.TempDir(), "files"))
+	files, err := filestore.Open(filepath.Join(MemoryDir(t), "files"))
 	must(t, err)
 	t.Cleanup(func() { files.Close(); store.Close() })
 	fill(t, store)
-	return shelf{New(store, nil, Options{Alone: true, Files: files, Temporary: t.TempDir(), URL: "https://market.example"}), store, files}
+	return shelf{New(store, nil, Options{Alone: true, Files: files, Temporary: MemoryDir(t), URL: "https://market.example"}), store, files}
 }
 
 // pictureOf is a PNG of one colour.
