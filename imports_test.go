@@ -16,7 +16,7 @@ var allowed = map[string]struct {
 	ours    []string
 	foreign []string
 }{
-	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/httppost", "marketplace/mongostore", "marketplace/smtpmail", "marketplace/sqlitestore", "search", "seed", "web"}, []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
+	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/filestore", "marketplace/httppost", "marketplace/mongostore", "marketplace/smtpmail", "marketplace/sqlitestore", "search", "seed", "web"}, []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
 	"citymarket/graph":                                     {[]string{"marketplace"}, []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "github.com/coder/websocket"}},
 	"citymarket/marketplace":                               {nil, []string{"golang.org/x/crypto", "golang.org/x/image", "golang.org/x/sync", "golang.org/x/text"}},
 	"citymarket/marketplace/smtpmail":                      {[]string{"marketplace"}, []string{"github.com/wneessen/go-mail"}},

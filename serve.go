@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"citymarket/marketplace"
+	"citymarket/marketplace/filestore"
 	"citymarket/marketplace/httppost"
 	"citymarket/marketplace/mongostore"
 	"citymarket/marketplace/smtpmail"
@@ -60,6 +61,11 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	defer follower.Wait()
 	defer unfollow()
 
+	files, err := openFiles(ctx, c, store)
+	if err != nil {
+		return err
+	}
+	defer files.Close()
 	key, err := openKey(c)
 	if err != nil {
 		return err
@@ -79,7 +85,7 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	}
 	market := marketplace.New(store, index, marketplace.Options{
 		Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo, Providers: titles(providers),
-		Mailer: mailer, Poster: poster, Loopback: c.loopback,
+		Mailer: mailer, Poster: poster, Loopback: c.loopback, Files: files, Temporary: filepath.Join(c.data, temporaryDir),
 	})
 	if err := loadWhenEmpty(ctx, market, c, log); err != nil {
 		return err
@@ -144,6 +150,33 @@ func openMail(c config) (marketplace.Mailer, error) {
 
 // letters is the folder for letters where there is no mail server.
 func (c config) letters() string { return filepath.Join(c.data, "mail") }
+
+// temporaryDir is where uploads lie while they come in, in the data directory.
+const temporaryDir = "tmp"
+
+// openedFiles are uploads that are closed apart from the store.
+type openedFiles interface {
+	marketplace.Files
+	io.Closer
+}
+
+// withStore are uploads that are closed with the store.
+type withStore struct{ marketplace.Files }
+
+func (withStore) Close() error { return nil }
+
+// openFiles opens what keeps uploads: the database where that is MongoDB, else
+// a directory.
+func openFiles(ctx context.Context, c config, store marketplace.Store) (openedFiles, error) {
+	if err := os.MkdirAll(filepath.Join(c.data, temporaryDir), 0o700); err != nil {
+		return nil, err
+	}
+	if mongo, ok := store.(*mongostore.Store); ok {
+		files, err := mongo.Files(ctx)
+		return withStore{files}, err
+	}
+	return filestore.Open(filepath.Join(c.data, "files"))
+}
 
 // loadWhenEmpty brings the network's members, and the sample marketplace
 // unless that is turned off, into a store that has nothing yet.

@@ -38,6 +38,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	mux.Handle("/graphql/stream", door.open(working.limit(api)))
 	mux.Handle("/unsubscribe", unsubscribe(market, log))
 	newTransfers(market, door, log).handle(mux)
+	newFiles(market, door, log).handle(mux)
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)
 	mux.Handle("/graphiql/", explorer)
@@ -114,7 +115,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Content-Type", "Accept", "Accept-Language", "Authorization"},
+		AllowedHeaders: []string{"Content-Type", "Accept", "Accept-Language", "Authorization", formHeader},
 		MaxAge:         600,
 	}).Handler(protect.Handler(next))
 }

@@ -22,6 +22,7 @@ import (
 
 	"citymarket/graph"
 	"citymarket/marketplace"
+	"citymarket/marketplace/filestore"
 	"citymarket/marketplace/sqlitestore"
 	"citymarket/search"
 	"citymarket/seed"
@@ -79,7 +80,12 @@ func newAPI(dir string, fill func(context.Context, *marketplace.Market) error) (
 		return nil, err
 	}
 	go a.index.Follow(ctx)
-	a.market = marketplace.New(a.store, a.index, marketplace.Options{Key: make([]byte, marketplace.KeySize), Poster: noPoster{}})
+	files, err := filestore.Open(filepath.Join(dir, "files"))
+	if err != nil {
+		return nil, err
+	}
+	a.market = marketplace.New(a.store, a.index, marketplace.Options{Key: make([]byte, marketplace.KeySize), Poster: noPoster{},
+		Files: files, Temporary: dir, URL: "https://market.example"})
 	if err := fill(ctx, a.market); err != nil {
 		return nil, err
 	}
@@ -132,6 +138,7 @@ func (a *api) askAs(actor marketplace.Actor, query string, variables json.RawMes
 // the answers to them. A visitor asks, of the sample marketplace that all
 // files share; where a file says who asks ("-- as: acme editor --", up to the
 // next such line), it has a small marketplace of its own; see cast_test.go.
+// There they can upload files, too ("-- upload: solution_acme plan.txt --").
 func TestConversations(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/api/*.txt")
@@ -187,6 +194,14 @@ func converse(t *testing.T, file string) {
 			}
 		case "as":
 			actor = stage.enter(t, strings.TrimSpace(what))
+		case "upload":
+			subject, name, _ := strings.Cut(strings.TrimSpace(what), " ")
+			ctx := marketplace.WithViewer(t.Context(), marketplace.Viewer{Actor: actor})
+			u, err := a.market.Upload(ctx, marketplace.ID(stage.real([]byte(subject))), name, bytes.NewReader(f.Data))
+			if err != nil {
+				t.Fatalf("%s: %v", f.Name, err)
+			}
+			stage.stable([]byte(u.ID))
 		case "variables":
 			variables = stage.real(f.Data)
 		case "request":

@@ -81,7 +81,7 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if field != nil && shown.Locations == nil && field.Field.Field != nil && field.Field.Position != nil {
 		shown.Locations = []gqlerror.Location{{Line: field.Field.Position.Line, Column: field.Field.Position.Column}}
 	}
-	code, message := classify(cause)
+	code, message := Classify(cause)
 	if code == codeInternal && isArgumentError(field, cause) {
 		code, message = codeBadUserInput, cause.Error()
 	}
@@ -114,8 +114,10 @@ func (p presenter) internal(ctx context.Context, cause error, path string) (id s
 	return id
 }
 
-// classify finds the code of an error of the domain and what may be said.
-func classify(err error) (code, message string) {
+// Classify finds the code of an error of the domain and what may be said, for
+// the API and for what else is answered over HTTP. Everything that is not
+// known is INTERNAL.
+func Classify(err error) (code, message string) {
 	forbidden, isForbidden := errors.AsType[*marketplace.ForbiddenError](err)
 	switch {
 	case errors.Is(err, marketplace.ErrInvalid):

@@ -151,6 +151,22 @@ func solutionIn(status marketplace.SolutionStatus) func(*fixture) map[string]any
 	return id(func(f *fixture) marketplace.ID { return f.solution(status) })
 }
 
+// uploadFor is a file that was uploaded for a solution.
+func uploadFor(status marketplace.SolutionStatus, attached bool) func(*fixture) map[string]any {
+	return id(func(f *fixture) marketplace.ID {
+		ctx := marketplace.InBulk(marketplace.WithViewer(f.t.Context(), marketplace.Viewer{Actor: marketplace.System}))
+		solution := f.solution(status)
+		u, err := f.market.Upload(ctx, solution, "a.txt", strings.NewReader(f.word()))
+		f.must(err)
+		if attached {
+			_, err := f.market.EditSolution(ctx, marketplace.EditSolutionInput{ID: solution, Content: marketplace.Patch{
+				"media": []any{map[string]any{"type": "DOCUMENT", "file": string(u.ID)}}}})
+			f.must(err)
+		}
+		return u.ID
+	})
+}
+
 func proposalIn(status marketplace.ProposalStatus) func(*fixture) map[string]any {
 	return id(func(f *fixture) marketplace.ID { return f.proposal(status) })
 }
@@ -240,6 +256,10 @@ var mutations = []attempt{
 	{what: "duplicateSolution", query: `mutation($id: ID!) { duplicateSolution(input: {id: $id}) { errors { code } } }`, on: solutionIn("PUBLISHED")},
 	{what: "deleteSolution", query: `mutation($id: ID!) { deleteSolution(input: {id: $id}) { errors { code } } }`, on: solutionIn("DRAFT")},
 	{what: "confirmDeployment", query: `mutation($id: ID!) { confirmDeployment(input: {solution: $id, version: 1, deployment: 0, confirmed: true}) { errors { code } } }`, on: solutionIn("PUBLISHED")},
+
+	{what: "deleteUpload, of a draft", query: `mutation($id: ID!) { deleteUpload(input: {id: $id}) { errors { code } } }`, on: uploadFor("DRAFT", false)},
+	{what: "deleteUpload, of what is published", query: `mutation($id: ID!) { deleteUpload(input: {id: $id}) { errors { code } } }`, on: uploadFor("PUBLISHED", false)},
+	{what: "deleteUpload, in use", query: `mutation($id: ID!) { deleteUpload(input: {id: $id}) { errors { code } } }`, on: uploadFor("PUBLISHED", true)},
 
 	{what: "createProposal", query: `mutation($word: String!) { createProposal(input: {city: "city_oslo", content: {title: [{language: "en", text: $word}], problem: [{language: "en", text: $word}]}}) { errors { code } } }`, on: nothing},
 	{what: "editProposal, a draft", query: `mutation($id: ID!) { editProposal(input: {id: $id, content: {sdgs: [11]}}) { errors { code } } }`, on: proposalIn("DRAFT")},

@@ -20,6 +20,8 @@ import (
 type CityResolver interface {
 	Name(ctx context.Context, obj *marketplace.City, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
+	Logo(ctx context.Context, obj *marketplace.City) (*marketplace.Upload, error)
+
 	Profile(ctx context.Context, obj *marketplace.City, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	Team(ctx context.Context, obj *marketplace.City) (*marketplace.Team, error)
@@ -32,6 +34,8 @@ type CityResolver interface {
 type CompanyResolver interface {
 	Name(ctx context.Context, obj *marketplace.Company, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
+	Logo(ctx context.Context, obj *marketplace.Company) (*marketplace.Upload, error)
+
 	Profile(ctx context.Context, obj *marketplace.Company, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	Team(ctx context.Context, obj *marketplace.Company) (*marketplace.Team, error)
@@ -41,6 +45,8 @@ type CompanyResolver interface {
 }
 type InstitutionResolver interface {
 	Name(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error)
+
+	Logo(ctx context.Context, obj *marketplace.Institution) (*marketplace.Upload, error)
 
 	Profile(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
@@ -505,6 +511,38 @@ func (ec *executionContext) _City_abbreviation(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_City_abbreviation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("City", field, false, false, "String")
+}
+
+func (ec *executionContext) _City_logo(ctx context.Context, field graphql.CollectedField, obj *marketplace.City) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_City_logo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.City().Logo(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Upload) graphql.Marshaler {
+			return ec.marshalOUpload2ᚖcitymarketᚋmarketplaceᚐUpload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_City_logo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "City",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Upload(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _City_country(ctx context.Context, field graphql.CollectedField, obj *marketplace.City) (ret graphql.Marshaler) {
@@ -1639,6 +1677,38 @@ func (ec *executionContext) _Company_abbreviation(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_Company_abbreviation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Company", field, false, false, "String")
+}
+
+func (ec *executionContext) _Company_logo(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Company_logo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Company().Logo(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Upload) graphql.Marshaler {
+			return ec.marshalOUpload2ᚖcitymarketᚋmarketplaceᚐUpload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Company_logo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Company",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Upload(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Company_country(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
@@ -2849,6 +2919,38 @@ func (ec *executionContext) fieldContext_Institution_abbreviation(_ context.Cont
 	return graphql.NewScalarFieldContext("Institution", field, false, false, "String")
 }
 
+func (ec *executionContext) _Institution_logo(ctx context.Context, field graphql.CollectedField, obj *marketplace.Institution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Institution_logo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Institution().Logo(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Upload) graphql.Marshaler {
+			return ec.marshalOUpload2ᚖcitymarketᚋmarketplaceᚐUpload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Institution_logo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Institution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Upload(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Institution_country(ctx context.Context, field graphql.CollectedField, obj *marketplace.Institution) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3914,7 +4016,7 @@ func (ec *executionContext) unmarshalInputCityContentInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "website", "joinedYear", "level", "timeZone", "coordinates", "population", "within"}
+	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "logo", "country", "region", "languages", "profile", "website", "joinedYear", "level", "timeZone", "coordinates", "population", "within"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -3950,6 +4052,13 @@ func (ec *executionContext) unmarshalInputCityContentInput(ctx context.Context, 
 				return it, err
 			}
 			it["abbreviation"] = data
+		case "logo":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logo"))
+			data, err := ec.unmarshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["logo"] = data
 		case "country":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -4055,7 +4164,7 @@ func (ec *executionContext) unmarshalInputCompanyContentInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "website", "joinedYear", "size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"}
+	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "logo", "country", "region", "languages", "profile", "website", "joinedYear", "size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -4091,6 +4200,13 @@ func (ec *executionContext) unmarshalInputCompanyContentInput(ctx context.Contex
 				return it, err
 			}
 			it["abbreviation"] = data
+		case "logo":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logo"))
+			data, err := ec.unmarshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["logo"] = data
 		case "country":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -4582,7 +4698,7 @@ func (ec *executionContext) unmarshalInputInstitutionContentInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "website", "joinedYear", "type"}
+	fieldsInOrder := [...]string{"name", "otherNames", "formerNames", "abbreviation", "logo", "country", "region", "languages", "profile", "website", "joinedYear", "type"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -4618,6 +4734,13 @@ func (ec *executionContext) unmarshalInputInstitutionContentInput(ctx context.Co
 				return it, err
 			}
 			it["abbreviation"] = data
+		case "logo":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logo"))
+			data, err := ec.unmarshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["logo"] = data
 		case "country":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -4812,6 +4935,12 @@ func (ec *executionContext) _City(ctx context.Context, sel ast.SelectionSet, obj
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "logo":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._City_logo(ctx, field, obj)
+				})
 		case "country":
 			out.Values[i] = ec._City_country(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -5128,6 +5257,12 @@ func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "logo":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Company_logo(ctx, field, obj)
+				})
 		case "country":
 			out.Values[i] = ec._Company_country(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -5491,6 +5626,12 @@ func (ec *executionContext) _Institution(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "logo":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Institution_logo(ctx, field, obj)
+				})
 		case "country":
 			out.Values[i] = ec._Institution_country(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

@@ -14,6 +14,10 @@ func (r *cityResolver) Name(ctx context.Context, obj *marketplace.City, language
 	return marketplace.Localize(ctx, obj.Name, languages), nil
 }
 
+func (r *cityResolver) Logo(ctx context.Context, obj *marketplace.City) (*marketplace.Upload, error) {
+	return optional(r.Market.UploadByID(ctx, obj.Logo))
+}
+
 func (r *cityResolver) Profile(ctx context.Context, obj *marketplace.City, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.Profile, languages), nil
 }
@@ -38,6 +42,10 @@ func (r *companyResolver) Name(ctx context.Context, obj *marketplace.Company, la
 	return marketplace.Localize(ctx, obj.Name, languages), nil
 }
 
+func (r *companyResolver) Logo(ctx context.Context, obj *marketplace.Company) (*marketplace.Upload, error) {
+	return optional(r.Market.UploadByID(ctx, obj.Logo))
+}
+
 func (r *companyResolver) Profile(ctx context.Context, obj *marketplace.Company, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.Profile, languages), nil
 }
@@ -56,6 +64,10 @@ func (r *companyResolver) Solutions(ctx context.Context, obj *marketplace.Compan
 
 func (r *institutionResolver) Name(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.Name, languages), nil
+}
+
+func (r *institutionResolver) Logo(ctx context.Context, obj *marketplace.Institution) (*marketplace.Upload, error) {
+	return optional(r.Market.UploadByID(ctx, obj.Logo))
 }
 
 func (r *institutionResolver) Profile(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error) {

@@ -869,6 +869,38 @@ func (ec *executionContext) fieldContext_Proposal_deadline(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Proposal", field, false, false, "Date")
 }
 
+func (ec *executionContext) _Proposal_attachments(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_attachments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attachments, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.Media) graphql.Marshaler {
+			return ec.marshalNMedia2ᚕcitymarketᚋmarketplaceᚐMediaᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_attachments(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Proposal",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Media(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Proposal_deadlineAt(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2034,7 +2066,7 @@ func (ec *executionContext) unmarshalInputProposalContentInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"title", "problem", "asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute", "partners", "languages", "deadline"}
+	fieldsInOrder := [...]string{"title", "problem", "asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute", "partners", "languages", "deadline", "attachments"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -2133,6 +2165,13 @@ func (ec *executionContext) unmarshalInputProposalContentInput(ctx context.Conte
 				return it, err
 			}
 			it["deadline"] = data
+		case "attachments":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attachments"))
+			data, err := ec.unmarshalOMediaInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["attachments"] = data
 		}
 	}
 	return it, nil
@@ -2411,6 +2450,11 @@ func (ec *executionContext) _Proposal(ctx context.Context, sel ast.SelectionSet,
 		case "deadline":
 			out.Values[i] = ec._Proposal_deadline(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "attachments":
+			out.Values[i] = ec._Proposal_attachments(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "deadlineAt":

@@ -53,6 +53,7 @@ type ResolverRoot interface {
 	Team() TeamResolver
 	Thread() ThreadResolver
 	Topic() TopicResolver
+	Upload() UploadResolver
 	Viewer() ViewerResolver
 	Webhook() WebhookResolver
 }
@@ -108,6 +109,7 @@ type ComplexityRoot struct {
 		JoinedYear     func(childComplexity int) int
 		Languages      func(childComplexity int) int
 		Level          func(childComplexity int) int
+		Logo           func(childComplexity int) int
 		Name           func(childComplexity int, languages []marketplace.Language) int
 		OtherNames     func(childComplexity int) int
 		Population     func(childComplexity int) int
@@ -159,6 +161,7 @@ type ComplexityRoot struct {
 		IsSample        func(childComplexity int) int
 		JoinedYear      func(childComplexity int) int
 		Languages       func(childComplexity int) int
+		Logo            func(childComplexity int) int
 		Name            func(childComplexity int, languages []marketplace.Language) int
 		OtherNames      func(childComplexity int) int
 		Printed         func(childComplexity int) int
@@ -367,6 +370,7 @@ type ComplexityRoot struct {
 		IsSample     func(childComplexity int) int
 		JoinedYear   func(childComplexity int) int
 		Languages    func(childComplexity int) int
+		Logo         func(childComplexity int) int
 		Name         func(childComplexity int, languages []marketplace.Language) int
 		OtherNames   func(childComplexity int) int
 		Printed      func(childComplexity int) int
@@ -439,6 +443,7 @@ type ComplexityRoot struct {
 	}
 
 	Media struct {
+		File  func(childComplexity int) int
 		Title func(childComplexity int, languages []marketplace.Language) int
 		Type  func(childComplexity int) int
 		URL   func(childComplexity int) int
@@ -529,6 +534,7 @@ type ComplexityRoot struct {
 		DeleteProposal      func(childComplexity int, input DeleteInput) int
 		DeleteSavedSearch   func(childComplexity int, input DeleteInput) int
 		DeleteSolution      func(childComplexity int, input DeleteInput) int
+		DeleteUpload        func(childComplexity int, input IDInput) int
 		DeleteWebhook       func(childComplexity int, input DeleteInput) int
 		DuplicateSolution   func(childComplexity int, input marketplace.DuplicateSolutionInput) int
 		EditCity            func(childComplexity int, input marketplace.EditMemberInput) int
@@ -703,6 +709,7 @@ type ComplexityRoot struct {
 
 	Proposal struct {
 		Asks             func(childComplexity int, languages []marketplace.Language) int
+		Attachments      func(childComplexity int) int
 		Budget           func(childComplexity int) int
 		City             func(childComplexity int) int
 		CreatedAt        func(childComplexity int) int
@@ -792,6 +799,7 @@ type ComplexityRoot struct {
 		Threads         func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
 		Topic           func(childComplexity int, by By) int
 		Topics          func(childComplexity int) int
+		Uploads         func(childComplexity int, of marketplace.ID) int
 		Users           func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Viewer          func(childComplexity int) int
 		Webhooks        func(childComplexity int, member marketplace.ID) int
@@ -1044,6 +1052,12 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Thumbnail struct {
+		Height func(childComplexity int) int
+		URL    func(childComplexity int) int
+		Width  func(childComplexity int) int
+	}
+
 	Token struct {
 		CreatedAt  func(childComplexity int) int
 		ExpiresAt  func(childComplexity int) int
@@ -1092,6 +1106,19 @@ type ComplexityRoot struct {
 	UnreadPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	Upload struct {
+		CreatedAt  func(childComplexity int) int
+		Height     func(childComplexity int) int
+		ID         func(childComplexity int) int
+		IsAttached func(childComplexity int) int
+		MIMEType   func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Size       func(childComplexity int) int
+		Thumbnails func(childComplexity int) int
+		URL        func(childComplexity int) int
+		Width      func(childComplexity int) int
 	}
 
 	User struct {
@@ -1367,6 +1394,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.City.Level(childComplexity), true
+	case "City.logo":
+		if e.ComplexityRoot.City.Logo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.City.Logo(childComplexity), true
 	case "City.name":
 		if e.ComplexityRoot.City.Name == nil {
 			break
@@ -1625,6 +1658,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Company.Languages(childComplexity), true
+	case "Company.logo":
+		if e.ComplexityRoot.Company.Logo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.Logo(childComplexity), true
 	case "Company.name":
 		if e.ComplexityRoot.Company.Name == nil {
 			break
@@ -2454,6 +2493,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Institution.Languages(childComplexity), true
+	case "Institution.logo":
+		if e.ComplexityRoot.Institution.Logo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Institution.Logo(childComplexity), true
 	case "Institution.name":
 		if e.ComplexityRoot.Institution.Name == nil {
 			break
@@ -2748,6 +2793,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LocalizedText.Translations(childComplexity), true
 
+	case "Media.file":
+		if e.ComplexityRoot.Media.File == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Media.File(childComplexity), true
 	case "Media.title":
 		if e.ComplexityRoot.Media.Title == nil {
 			break
@@ -3208,6 +3259,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteSolution(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.deleteUpload":
+		if e.ComplexityRoot.Mutation.DeleteUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteUpload(childComplexity, args["input"].(IDInput)), true
 	case "Mutation.deleteWebhook":
 		if e.ComplexityRoot.Mutation.DeleteWebhook == nil {
 			break
@@ -4186,6 +4248,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.Asks(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Proposal.attachments":
+		if e.ComplexityRoot.Proposal.Attachments == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.Attachments(childComplexity), true
 	case "Proposal.budget":
 		if e.ComplexityRoot.Proposal.Budget == nil {
 			break
@@ -4766,6 +4834,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Topics(childComplexity), true
+	case "Query.uploads":
+		if e.ComplexityRoot.Query.Uploads == nil {
+			break
+		}
+
+		args, err := ec.field_Query_uploads_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Uploads(childComplexity, args["of"].(marketplace.ID)), true
 	case "Query.users":
 		if e.ComplexityRoot.Query.Users == nil {
 			break
@@ -5800,6 +5879,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ThreadEdge.Node(childComplexity), true
 
+	case "Thumbnail.height":
+		if e.ComplexityRoot.Thumbnail.Height == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thumbnail.Height(childComplexity), true
+	case "Thumbnail.url":
+		if e.ComplexityRoot.Thumbnail.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thumbnail.URL(childComplexity), true
+	case "Thumbnail.width":
+		if e.ComplexityRoot.Thumbnail.Width == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thumbnail.Width(childComplexity), true
+
 	case "Token.createdAt":
 		if e.ComplexityRoot.Token.CreatedAt == nil {
 			break
@@ -5978,6 +6076,67 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UnreadPayload.Result(childComplexity), true
+
+	case "Upload.createdAt":
+		if e.ComplexityRoot.Upload.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.CreatedAt(childComplexity), true
+	case "Upload.height":
+		if e.ComplexityRoot.Upload.Height == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Height(childComplexity), true
+	case "Upload.id":
+		if e.ComplexityRoot.Upload.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.ID(childComplexity), true
+	case "Upload.isAttached":
+		if e.ComplexityRoot.Upload.IsAttached == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.IsAttached(childComplexity), true
+	case "Upload.mimeType":
+		if e.ComplexityRoot.Upload.MIMEType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.MIMEType(childComplexity), true
+	case "Upload.name":
+		if e.ComplexityRoot.Upload.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Name(childComplexity), true
+	case "Upload.size":
+		if e.ComplexityRoot.Upload.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Size(childComplexity), true
+	case "Upload.thumbnails":
+		if e.ComplexityRoot.Upload.Thumbnails == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Thumbnails(childComplexity), true
+	case "Upload.url":
+		if e.ComplexityRoot.Upload.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.URL(childComplexity), true
+	case "Upload.width":
+		if e.ComplexityRoot.Upload.Width == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Upload.Width(childComplexity), true
 
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
@@ -6447,7 +6606,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -6475,6 +6634,7 @@ var sources = []*ast.Source{
 	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
 	{Name: "schema/transfer.graphqls", Input: sourceData("schema/transfer.graphqls"), BuiltIn: false},
+	{Name: "schema/upload.graphqls", Input: sourceData("schema/upload.graphqls"), BuiltIn: false},
 	{Name: "schema/webhook.graphqls", Input: sourceData("schema/webhook.graphqls"), BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -6567,6 +6727,8 @@ func (ec *executionContext) childFields_City(ctx context.Context, field graphql.
 		return ec.fieldContext_City_formerNames(ctx, field)
 	case "abbreviation":
 		return ec.fieldContext_City_abbreviation(ctx, field)
+	case "logo":
+		return ec.fieldContext_City_logo(ctx, field)
 	case "country":
 		return ec.fieldContext_City_country(ctx, field)
 	case "region":
@@ -6669,6 +6831,8 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_formerNames(ctx, field)
 	case "abbreviation":
 		return ec.fieldContext_Company_abbreviation(ctx, field)
+	case "logo":
+		return ec.fieldContext_Company_logo(ctx, field)
 	case "country":
 		return ec.fieldContext_Company_country(ctx, field)
 	case "region":
@@ -7091,6 +7255,8 @@ func (ec *executionContext) childFields_Institution(ctx context.Context, field g
 		return ec.fieldContext_Institution_formerNames(ctx, field)
 	case "abbreviation":
 		return ec.fieldContext_Institution_abbreviation(ctx, field)
+	case "logo":
+		return ec.fieldContext_Institution_logo(ctx, field)
 	case "country":
 		return ec.fieldContext_Institution_country(ctx, field)
 	case "region":
@@ -7243,6 +7409,8 @@ func (ec *executionContext) childFields_Media(ctx context.Context, field graphql
 		return ec.fieldContext_Media_type(ctx, field)
 	case "url":
 		return ec.fieldContext_Media_url(ctx, field)
+	case "file":
+		return ec.fieldContext_Media_file(ctx, field)
 	case "title":
 		return ec.fieldContext_Media_title(ctx, field)
 	}
@@ -7667,6 +7835,8 @@ func (ec *executionContext) childFields_Proposal(ctx context.Context, field grap
 		return ec.fieldContext_Proposal_languages(ctx, field)
 	case "deadline":
 		return ec.fieldContext_Proposal_deadline(ctx, field)
+	case "attachments":
+		return ec.fieldContext_Proposal_attachments(ctx, field)
 	case "deadlineAt":
 		return ec.fieldContext_Proposal_deadlineAt(ctx, field)
 	case "isOpen":
@@ -8237,6 +8407,18 @@ func (ec *executionContext) childFields_ThreadEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ThreadEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Thumbnail(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_Thumbnail_url(ctx, field)
+	case "width":
+		return ec.fieldContext_Thumbnail_width(ctx, field)
+	case "height":
+		return ec.fieldContext_Thumbnail_height(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Thumbnail", field.Name)
+}
+
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8335,6 +8517,32 @@ func (ec *executionContext) childFields_UnreadPayload(ctx context.Context, field
 		return ec.fieldContext_UnreadPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnreadPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Upload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Upload_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Upload_name(ctx, field)
+	case "mimeType":
+		return ec.fieldContext_Upload_mimeType(ctx, field)
+	case "size":
+		return ec.fieldContext_Upload_size(ctx, field)
+	case "width":
+		return ec.fieldContext_Upload_width(ctx, field)
+	case "height":
+		return ec.fieldContext_Upload_height(ctx, field)
+	case "url":
+		return ec.fieldContext_Upload_url(ctx, field)
+	case "thumbnails":
+		return ec.fieldContext_Upload_thumbnails(ctx, field)
+	case "isAttached":
+		return ec.fieldContext_Upload_isAttached(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Upload_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Upload", field.Name)
 }
 
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -22,6 +22,8 @@ type DeploymentResolver interface {
 	Result(ctx context.Context, obj *marketplace.Deployment, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 }
 type MediaResolver interface {
+	URL(ctx context.Context, obj *marketplace.Media) (string, error)
+	File(ctx context.Context, obj *marketplace.Media) (*marketplace.Upload, error)
 	Title(ctx context.Context, obj *marketplace.Media, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 }
 type SolutionResolver interface {
@@ -493,7 +495,7 @@ func (ec *executionContext) _Media_url(ctx context.Context, field graphql.Collec
 			return ec.fieldContext_Media_url(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.URL, nil
+			return ec.Resolvers.Media().URL(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -504,7 +506,39 @@ func (ec *executionContext) _Media_url(ctx context.Context, field graphql.Collec
 	)
 }
 func (ec *executionContext) fieldContext_Media_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Media", field, false, false, "URL")
+	return graphql.NewScalarFieldContext("Media", field, true, true, "URL")
+}
+
+func (ec *executionContext) _Media_file(ctx context.Context, field graphql.CollectedField, obj *marketplace.Media) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Media_file(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Media().File(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Upload) graphql.Marshaler {
+			return ec.marshalOUpload2ᚖcitymarketᚋmarketplaceᚐUpload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Media_file(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Media",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Upload(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Media_title(ctx context.Context, field graphql.CollectedField, obj *marketplace.Media) (ret graphql.Marshaler) {
@@ -2300,7 +2334,7 @@ func (ec *executionContext) unmarshalInputMediaInput(ctx context.Context, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"type", "url", "title"}
+	fieldsInOrder := [...]string{"type", "url", "file", "title"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -2322,6 +2356,13 @@ func (ec *executionContext) unmarshalInputMediaInput(ctx context.Context, obj an
 				return it, err
 			}
 			it["url"] = data
+		case "file":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("file"))
+			data, err := ec.unmarshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["file"] = data
 		case "title":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
 			data, err := ec.unmarshalOTranslationInput2ᚕᚖcitymarketᚋmarketplaceᚐTranslationᚄ(ctx, v)
@@ -2737,10 +2778,17 @@ func (ec *executionContext) _Media(ctx context.Context, sel ast.SelectionSet, ob
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "url":
-			out.Values[i] = ec._Media_url(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Media_url(ctx, field, obj)
+				})
+		case "file":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Media_file(ctx, field, obj)
+				})
 		case "title":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,

@@ -18,6 +18,14 @@ func (r *deploymentResolver) Result(ctx context.Context, obj *marketplace.Deploy
 	return marketplace.Localize(ctx, obj.Result, languages), nil
 }
 
+func (r *mediaResolver) URL(ctx context.Context, obj *marketplace.Media) (string, error) {
+	return r.Market.MediaURL(ctx, obj)
+}
+
+func (r *mediaResolver) File(ctx context.Context, obj *marketplace.Media) (*marketplace.Upload, error) {
+	return r.Market.MediaFile(ctx, obj)
+}
+
 func (r *mediaResolver) Title(ctx context.Context, obj *marketplace.Media, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.Title, languages), nil
 }

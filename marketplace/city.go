@@ -55,10 +55,11 @@ func (*City) claims() []string     { return nil }
 func (c *City) texts() []NamedText { return c.Organisation.texts() }
 
 func (c *City) refs() []ID {
-	if c.Within == "" {
-		return nil
+	refs := c.Organisation.refs()
+	if c.Within != "" {
+		refs = append(refs, c.Within)
 	}
-	return []ID{c.Within}
+	return refs
 }
 
 func (c *City) validate(p *problems) {

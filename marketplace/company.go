@@ -37,7 +37,7 @@ func (*Company) kind() Kind           { return KindCompany }
 func (*Company) audience() []Group    { return []Group{Everyone} }
 func (c *Company) parties() []ID      { return []ID{c.ID} }
 func (*Company) claims() []string     { return nil }
-func (*Company) refs() []ID           { return nil }
+func (c *Company) refs() []ID         { return c.Organisation.refs() }
 func (c *Company) texts() []NamedText { return c.Organisation.texts() }
 
 func (c *Company) validate(p *problems) {

@@ -25,6 +25,9 @@
 //     time, an outcome.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
+//   - Upload: a picture or document that was sent for a solution, a proposal,
+//     an offer or a member, its subject; attached where the subject refers to it.
+//     Media: a link or an upload, with a title.
 //   - Topic: a node of the vocabulary (domain or sub-topic).
 //   - Saved search: a search that a user runs again; Alert: what they are told
 //     of it at once. Known: a match that the user was told of or has seen.

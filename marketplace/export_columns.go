@@ -99,14 +99,14 @@ var (
 	publicProposal = slices.Concat(
 		plainColumns("id", "slug", "city", "country", "region", "status", "stage"), originalColumns(titleOf),
 		[]column{textColumn("title"), textColumn("problem")},
-		plainColumns("asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute", "partners", "languages", "deadline", "timeZone", "followUps", "publishedAt", "updatedAt"),
+		plainColumns("asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute", "partners", "languages", "deadline", "timeZone", "attachments", "followUps", "publishedAt", "updatedAt"),
 		[]column{isSample},
 	)
 	publicMember = slices.Concat(
 		[]column{{name: "kind", get: func(_ context.Context, doc entity) any { return strings.ToUpper(string(doc.kind())) }}},
 		plainColumns("id", "slug"), originalColumns(titleOf),
 		[]column{textColumn("name")}, plainColumns("otherNames", "formerNames", "abbreviation", "country", "region", "languages"),
-		[]column{textColumn("profile")}, plainColumns("website", "joinedYear", "printed",
+		[]column{textColumn("profile")}, plainColumns("logo", "website", "joinedYear", "printed",
 			"level", "timeZone", "coordinates", "population", "within", "identification",
 			"size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy", "type", "updatedAt"),
 		[]column{isSample},
@@ -125,11 +125,11 @@ var (
 	)
 	ownProposal = slices.Concat(
 		plainColumns("id", "slug", "city", "status", "stage", "title", "problem", "asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute",
-			"partners", "languages", "deadline", "timeZone", "followUps", "publishedAt", "createdAt", "updatedAt"),
+			"partners", "languages", "deadline", "timeZone", "attachments", "followUps", "publishedAt", "createdAt", "updatedAt"),
 		[]column{version, isSample},
 	)
 	ownProfile = slices.Concat(
-		plainColumns("id", "slug", "name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "website", "joinedYear", "printed"),
+		plainColumns("id", "slug", "name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "logo", "website", "joinedYear", "printed"),
 		[]column{version}, plainColumns("createdAt", "updatedAt"), []column{isSample},
 	)
 	ownCity        = slices.Concat(ownProfile, plainColumns("level", "timeZone", "coordinates", "population", "within", "identification"))
@@ -139,6 +139,7 @@ var (
 	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
 	ownImport      = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload      = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
 	auditColumns   = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
@@ -185,6 +186,7 @@ var possessions = []possession{
 	{kind: KindOffer, query: offersOf, columns: ownOffer},              // that it made, or that were made to it
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
+	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
 	listed(KindAudit, "readers", Has, "at", itself, auditColumns),
 }
 

@@ -26,6 +26,7 @@ type Market struct {
 	mail     chan struct{} // tells the worker's chore that a letter is due
 	hub      hub
 	standing standing
+	uploads  uploadPlaces
 	now      func() time.Time
 	wait     time.Duration
 }
@@ -52,6 +53,11 @@ type Options struct {
 	Demo bool
 	// Providers are those by whose accounts users can sign in.
 	Providers []SignInProvider
+	// Files keeps uploads. Without it there are none.
+	Files Files
+	// Temporary is the directory for what is being uploaded, at most
+	// MaxUploads times twice MaxDocumentFile; empty: that of the system.
+	Temporary string
 }
 
 // SettleTime is how long a command waits for the search index to have seen
@@ -159,12 +165,18 @@ func (m *Market) fetchAll(ctx context.Context, kind Kind, q Query, each func(doc
 	if err != nil {
 		return err
 	}
-	for _, d := range docs {
-		doc, err := decode(kind, d)
-		if err != nil {
+	list := make([]entity, len(docs))
+	for i, d := range docs {
+		if list[i], err = decode(kind, d); err != nil {
 			return err
 		}
-		each(doc, d.Position, visible(ctx, doc))
+	}
+	sees, err := m.sees(ctx, list)
+	if err != nil {
+		return err
+	}
+	for i, doc := range list {
+		each(doc, docs[i].Position, sees(doc))
 	}
 	return nil
 }
@@ -174,6 +186,47 @@ func (m *Market) fetchAll(ctx context.Context, kind Kind, q Query, each func(doc
 func (m *Market) count(ctx context.Context, kind Kind, q Query) (int, error) {
 	docs, err := m.store.Find(ctx, kind, q)
 	return len(docs), err
+}
+
+// A dependent is a document that belongs to another one: whoever cannot see
+// that one cannot see it either.
+type dependent interface {
+	entity
+	subject() ID
+	// seenWith says whether those who see the subject see this, too, also
+	// where they are not of its audience.
+	seenWith(subject entity) bool
+}
+
+// sees returns which of some documents of one kind the viewer may read. For
+// dependents it reads their subjects, as far as the request has not yet.
+func (m *Market) sees(ctx context.Context, docs []entity) (func(entity) bool, error) {
+	plain := func(doc entity) bool { return visible(ctx, doc) }
+	if rq := requestOf(ctx); len(docs) == 0 || rq != nil && rq.sight {
+		return plain, nil
+	}
+	if _, ok := docs[0].(dependent); !ok {
+		return plain, nil
+	}
+	r := readsOf(ctx)
+	ids := make([]ID, len(docs))
+	for i, doc := range docs {
+		ids[i] = doc.(dependent).subject()
+	}
+	r.expect(ids)
+	subjects := make(map[ID]entity, len(ids))
+	for _, id := range ids {
+		subject, err := m.one(ctx, r, id)
+		if err != nil {
+			return nil, err
+		}
+		subjects[id] = subject
+	}
+	return func(doc entity) bool {
+		d := doc.(dependent)
+		subject := subjects[d.subject()]
+		return subject != nil && !doc.meta().IsDeleted && (d.seenWith(subject) || plain(doc))
+	}, nil
 }
 
 // get returns the document that a reference names, from what the request has

@@ -139,6 +139,7 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 		KindAudit:    "createdAt updatedAt revision via agent members onBehalf readers",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
 		KindTeam: "createdAt updatedAt spent", KindMessage: "key",
+		KindUpload: "updatedAt member thumbnails contents dueAt isLeaving",
 	}
 	for _, p := range possessions {
 		told := " slug marks isDeleted isSample " + left[p.kind] + " "

@@ -23,7 +23,7 @@ func (*Institution) kind() Kind           { return KindInstitution }
 func (*Institution) audience() []Group    { return []Group{Everyone} }
 func (i *Institution) parties() []ID      { return []ID{i.ID} }
 func (*Institution) claims() []string     { return nil }
-func (*Institution) refs() []ID           { return nil }
+func (i *Institution) refs() []ID         { return i.Organisation.refs() }
 func (i *Institution) texts() []NamedText { return i.Organisation.texts() }
 
 func (i *Institution) validate(p *problems) {

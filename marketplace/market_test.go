@@ -10,11 +10,13 @@ import (
 	"testing"
 
 	. "citymarket/marketplace"
+	"citymarket/marketplace/filestore"
 	"citymarket/marketplace/sqlitestore"
 )
 
 func init() {
 	OpenTestStore = func(path string) (Store, error) { return sqlitestore.Open(path, StoreSchema()) }
+	OpenTestFiles = func(dir string) (Files, error) { return filestore.Open(dir) }
 }
 
 // newMarket is a marketplace on a real store, with a vocabulary of one topic,

@@ -26,6 +26,7 @@ type Organisation struct {
 	Languages    []Language    `json:"languages,omitempty"` // that the member works in
 	Profile      Text          `json:"profile,omitempty"`
 	Website      string        `json:"website,omitempty"`
+	Logo         ID            `json:"logo,omitempty"`       // an uploaded picture
 	JoinedYear   *int          `json:"joinedYear,omitempty"` // when it became a member
 	// Printed is how the network's printed list names the member, where the
 	// entry comes from that list.
@@ -79,6 +80,21 @@ func (m *Organisation) check(p *problems) {
 	}
 }
 
+// files are the member's logo.
+func (m *Organisation) files() []attachment {
+	if m.Logo == "" {
+		return nil
+	}
+	return []attachment{{"logo", m.Logo, true}}
+}
+
+func (m *Organisation) refs() []ID {
+	if m.Logo == "" {
+		return nil
+	}
+	return []ID{m.Logo}
+}
+
 func (m *Organisation) texts() []NamedText {
 	return []NamedText{{"name", &m.Name}, {"profile", &m.Profile}}
 }
@@ -108,7 +124,7 @@ func (m *Organisation) entry(id ID, e *Entry) {
 // What a member's owners may say of it themselves, and what is left to the
 // secretariat, since the network's lists and searches rest on it.
 var (
-	ownMemberContent     = []string{"profile", "website", "languages", "otherNames", "abbreviation"}
+	ownMemberContent     = []string{"profile", "website", "languages", "otherNames", "abbreviation", "logo"}
 	networkMemberContent = []string{"name", "formerNames", "country", "region", "joinedYear"}
 )
 
@@ -127,7 +143,7 @@ type EditMemberInput struct {
 
 // editMember changes a member's content by a patch: the fields of its kind
 // that its owners may change, and for those who may add members all others.
-func editMember[P entity](ctx context.Context, m *Market, in EditMemberInput, own, network []string, check func(P) error) (P, error) {
+func editMember[P attachable](ctx context.Context, m *Market, in EditMemberInput, own, network []string, check func(P) error) (P, error) {
 	allowed := append(slices.Clone(ownMemberContent), own...)
 	if MayAddMember.checkFor(ctx) == nil {
 		allowed = append(append(allowed, networkMemberContent...), network...)
@@ -137,13 +153,20 @@ func editMember[P entity](ctx context.Context, m *Market, in EditMemberInput, ow
 		if err := applyPatch(in.Content, doc, allowed); err != nil {
 			return err
 		}
+		if err := m.mustHaveFiles(ctx, doc); err != nil {
+			return err
+		}
 		return check(doc)
 	})
 }
 
 // createMember adds a member from a patch.
-func createMember[P entity](ctx context.Context, m *Market, in CreateMemberInput, doc P, o *Organisation, fields []string, add func(context.Context, P) error) (P, error) {
+func createMember[P attachable](ctx context.Context, m *Market, in CreateMemberInput, doc P, o *Organisation, fields []string, add func(context.Context, P) error) (P, error) {
 	if err := applyPatch(in.Content, doc, append(append(slices.Clone(ownMemberContent), networkMemberContent...), fields...)); err != nil {
+		var none P
+		return none, err
+	}
+	if err := m.mustHaveFiles(ctx, doc); err != nil {
 		var none P
 		return none, err
 	}

@@ -28,7 +28,7 @@ type Offer struct {
 	Status   OfferStatus `json:"status"`
 
 	Message Text    `json:"message"`
-	Links   []Media `json:"links,omitempty"` // to documents elsewhere
+	Links   []Media `json:"links,omitempty"` // documents, elsewhere or uploaded
 
 	// Reason is what was said with the latest step; both sides read it.
 	Reason    *string    `json:"reason,omitempty"`
@@ -73,9 +73,14 @@ var offerMoves = moves[OfferMove, OfferStatus]{
 
 func (*Offer) kind() Kind           { return KindOffer }
 func (o *Offer) parties() []ID      { return []ID{o.City, o.Company} }
-func (o *Offer) refs() []ID         { return []ID{o.Proposal, o.City, o.Company, o.Solution} }
 func (o *Offer) audience() []Group  { return []Group{Group(o.City), Group(o.Company), Secretariat} }
 func (o *Offer) texts() []NamedText { return []NamedText{{"message", &o.Message}} }
+
+func (o *Offer) refs() []ID {
+	return append([]ID{o.Proposal, o.City, o.Company, o.Solution}, uploadsIn(o)...)
+}
+
+func (o *Offer) files() []attachment { return filesOf("links", o.Links) }
 
 // IsNode marks offers as something with an id of its own.
 func (*Offer) IsNode() {}
@@ -159,6 +164,9 @@ func (m *Market) MakeOffer(ctx context.Context, in MakeOfferInput) (*Offer, erro
 		if err := applyPatch(in.Content, o, offerContent); err != nil {
 			return err
 		}
+		if err := m.mustHaveFiles(ctx, o); err != nil {
+			return err
+		}
 		err := create(ctx, m, MayMakeOffer, o)
 		if taken(err, "solution") {
 			return invalid("solution", "TAKEN", "is offered on this proposal already: edit that offer, or withdraw it first")
@@ -200,7 +208,10 @@ func (m *Market) EditOffer(ctx context.Context, in EditOfferInput) (*Offer, erro
 			return err
 		}
 		o.mark("EDIT", fieldsOf(in.Content))
-		return applyPatch(in.Content, o, offerContent)
+		if err := applyPatch(in.Content, o, offerContent); err != nil {
+			return err
+		}
+		return m.mustHaveFiles(ctx, o)
 	})
 }
 

@@ -160,6 +160,20 @@ func Thumbnails(ctx context.Context, r io.ReadSeeker) ([]Thumbnail, error) {
 	return encodeThumbnails(base, info)
 }
 
+// pictureSize is how large a picture is when it is upright, in pixels.
+func pictureSize(ctx context.Context, r io.ReadSeeker, t FileType) (width, height int, err error) {
+	s := &source{ctx: ctx, r: r}
+	config, err := s.pictureHeader(t)
+	if err != nil || t != TypeJPEG {
+		return config.Width, config.Height, err
+	}
+	info, err := s.jpegInfo()
+	if info.orientation >= 5 {
+		return config.Height, config.Width, err
+	}
+	return config.Width, config.Height, err
+}
+
 // memoryOf estimates what the decoding of a picture takes, in bytes.
 func memoryOf(t FileType, c image.Config, info jpegInfo) int {
 	pixels := c.Width * c.Height

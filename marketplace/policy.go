@@ -118,6 +118,7 @@ var (
 	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
 	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
 	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
+	MayUpload            = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
 )
 
 // permissions lists all of the above, for the matrix.
@@ -133,6 +134,7 @@ var permissions = []Permission{
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayImportSolutions, MayReadImports, MayExportMember,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
+	MayUpload,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:

@@ -59,6 +59,7 @@ func TestAudiences(t *testing.T) {
 	show("thread of all", &Thread{City: "city_its-own"})
 	show("thread of two", &Thread{City: "city_its-own", Company: "company_its-own"})
 	show("report", &Report{})
+	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }
 

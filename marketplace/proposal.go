@@ -36,7 +36,8 @@ type Proposal struct {
 	Languages        []Language        `json:"languages,omitempty"` // in which answers can be given
 	Deadline         *Date             `json:"deadline,omitempty"`  // last day for answers, in the city's time zone
 
-	FollowUps []FollowUp `json:"followUps,omitempty"` // oldest first
+	Attachments []Media    `json:"attachments,omitempty"`
+	FollowUps   []FollowUp `json:"followUps,omitempty"` // oldest first
 }
 
 // KindProposal is the kind of Proposal.
@@ -116,7 +117,12 @@ var PartnerTypes = []PartnerType{"COMPANY", "CITY", "INSTITUTION"}
 func (*Proposal) kind() Kind       { return KindProposal }
 func (r *Proposal) parties() []ID  { return []ID{r.City} }
 func (*Proposal) claims() []string { return nil }
-func (r *Proposal) refs() []ID     { return append([]ID{r.City}, r.Topics...) }
+
+func (r *Proposal) refs() []ID {
+	return append(append([]ID{r.City}, r.Topics...), uploadsIn(r)...)
+}
+
+func (r *Proposal) files() []attachment { return filesOf("attachments", r.Attachments) }
 
 func (r *Proposal) audience() []Group {
 	if r.Status == ProposalDraft {
@@ -164,6 +170,7 @@ func (r *Proposal) validate(p *problems) {
 	}
 	checkLanguages(p, "languages", r.Languages)
 	r.Deadline.check(p, "deadline")
+	checkMedia(p, "attachments", r.Attachments, 20)
 	if p.max("followUps", len(r.FollowUps), maxFollowUps) {
 		for i, f := range r.FollowUps {
 			f.Text.check(p, index("followUps", i)+".text", 5000, true)
@@ -254,6 +261,7 @@ func (m *Market) UpdateProposal(ctx context.Context, id ID, version int, change 
 // proposalContent are the fields that a client may give.
 var proposalContent = []string{
 	"title", "problem", "asks", "topics", "sdgs", "budget", "funding", "startDate", "endDate", "procurementRoute", "partners", "languages", "deadline",
+	"attachments",
 }
 
 // CreateProposalInput is what CreateProposal takes.
@@ -441,6 +449,9 @@ func (m *Market) checkProposal(ctx context.Context, r *Proposal) error {
 		r.Country, r.Region, r.TimeZone = city.Country, city.Region, city.TimeZone
 	}
 	if err := m.checkTopics(ctx, &p, r.Topics, &r.Domains); err != nil {
+		return err
+	}
+	if err := m.checkFiles(ctx, &p, r); err != nil {
 		return err
 	}
 	r.place(m.clock())

@@ -152,7 +152,12 @@ func (m *Market) eraseBefore(ctx context.Context, kind Kind, field string, befor
 	q := Query{Where: []Condition{{Field: field, Op: Lt, Value: before}}, Sort: field, Limit: 100}
 	err := m.fetchAll(ctx, kind, q, func(doc entity, _ string, _ bool) { docs = append(docs, doc) })
 	for _, doc := range docs {
-		err = errors.Join(err, m.settle(ctx, doc), m.erase(ctx, doc))
+		if err == nil {
+			err = m.settle(ctx, doc)
+		}
+		if err == nil {
+			err = m.erase(ctx, doc)
+		}
 	}
 	return len(docs), err
 }

@@ -103,19 +103,6 @@ type Review struct {
 	Note       *string   `json:"note,omitempty"`
 }
 
-// Media is a link to a picture, a video or a document.
-type Media struct {
-	Type  MediaType `json:"type"`
-	URL   string    `json:"url"`
-	Title Text      `json:"title,omitempty"`
-}
-
-// A MediaType is what a link leads to.
-type MediaType string
-
-// MediaTypes are all of them.
-var MediaTypes = []MediaType{"IMAGE", "VIDEO", "DOCUMENT"}
-
 func (*Solution) kind() Kind       { return KindSolution }
 func (s *Solution) parties() []ID  { return []ID{s.Company} }
 func (*Solution) claims() []string { return nil }
@@ -134,8 +121,10 @@ func (s *Solution) refs() []ID {
 			refs = append(refs, d.City)
 		}
 	}
-	return refs
+	return append(refs, uploadsIn(s)...)
 }
+
+func (s *Solution) files() []attachment { return filesOf("media", s.Media) }
 
 func (s *Solution) validate(p *problems) {
 	if s.Company.Kind() != KindCompany {
@@ -173,16 +162,6 @@ func (s *Solution) validate(p *problems) {
 	}
 	checkStrings(p, "standards", s.Standards, 30, 120)
 	checkMedia(p, "media", s.Media, 30)
-}
-
-func checkMedia(p *problems, path string, list []Media, max int) {
-	if p.max(path, len(list), max) {
-		for i, m := range list {
-			checkOne(p, index(path, i)+".type", m.Type, MediaTypes)
-			checkURL(p, index(path, i)+".url", m.URL, true)
-			m.Title.check(p, index(path, i)+".title", 200, false)
-		}
-	}
 }
 
 func (d *Deployment) check(p *problems, path string) {
@@ -433,7 +412,8 @@ type DuplicateSolutionInput struct {
 }
 
 // DuplicateSolution drafts a solution with the content of another one of the
-// same company. What cities have confirmed is not taken over.
+// same company. What cities have confirmed is not taken over; files are, as
+// uploads of their own with the same contents.
 func (m *Market) DuplicateSolution(ctx context.Context, in DuplicateSolutionInput) (*Solution, error) {
 	s, err := m.Solution(ctx, in.ID)
 	if err != nil {
@@ -445,7 +425,15 @@ func (m *Market) DuplicateSolution(ctx context.Context, in DuplicateSolutionInpu
 	c.Status, c.Review, c.PublishedAt, c.Imported = SolutionDraft, nil, nil, nil
 	c.Deployments = slices.Clone(s.Deployments)
 	c.keepConfirmations(nil)
-	return named(ctx, m, &c, c.Title, in.Key, m.AddSolution)
+	if err := MayDraftSolution.check(ctx, &c); err != nil {
+		return nil, err
+	}
+	return named(ctx, m, &c, c.Title, in.Key, func(ctx context.Context, c *Solution) error {
+		if c.Media, err = m.copyMedia(ctx, s.Media, c); err != nil {
+			return err
+		}
+		return m.AddSolution(ctx, c)
+	})
 }
 
 // ConfirmDeploymentInput is what ConfirmDeployment takes.
@@ -553,6 +541,9 @@ func (m *Market) checkSolution(ctx context.Context, s *Solution) error {
 		ids[i] = d.City
 	}
 	if err := m.checkRefs(ctx, &p, ids, func(i int) string { return index("deployments", i) + ".city" }); err != nil {
+		return err
+	}
+	if err := m.checkFiles(ctx, &p, s); err != nil {
 		return err
 	}
 	s.place(m.clock())

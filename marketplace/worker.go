@@ -43,8 +43,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering}
-	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching}
+	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting}
 }
 
 // Times of the worker.
