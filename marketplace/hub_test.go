@@ -92,7 +92,7 @@ func (n *newsroom) awaitListeners(t *testing.T, want int) {
 			have += len(l)
 		}
 		n.hub.mu.Unlock()
-		if have >= want {
+		if have == want {
 			<-ready
 			return
 		}
@@ -154,6 +154,7 @@ func TestASlowClientIsCutOff(t *testing.T) {
 		n.must(create(ctx, n.Market, MayKeepNotifications, &Notification{Meta: Meta{ID: ID(fmt.Sprintf("notification_%d", i))}, User: "user_vic", Kind: NotifyAccount, Event: "user.RESTORE"}))
 	}
 	<-got
+	n.awaitListeners(t, 0) // nobody takes anything meanwhile
 	var err error
 	for ok := true; ok && err == nil; {
 		_, err, ok = next()
