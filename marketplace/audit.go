@@ -18,6 +18,7 @@ import (
 type Mark struct {
 	Revision int64     `json:"revision"` // of the document after the command
 	At       time.Time `json:"at"`
+	Moment   int64     `json:"moment"`            // the same in microseconds of Unix time: the order of what falls into one second
 	By       ID        `json:"by,omitempty"`      // user; empty: the network itself
 	Via      ID        `json:"via,omitempty"`     // session or token
 	Address  string    `json:"address,omitempty"` // network address
@@ -68,7 +69,7 @@ func markOf(ctx context.Context, doc entity, now time.Time) (Mark, bool) {
 	default:
 		mark.Action = "EDIT"
 	}
-	mark.Revision, mark.At, mark.Via = meta.rev+1, now, v.Actor.Via
+	mark.Revision, mark.At, mark.Moment, mark.Via = meta.rev+1, now.UTC().Truncate(time.Second), now.UnixMicro(), v.Actor.Via
 	mark.Address, mark.Agent, mark.Note = v.Address, cut(v.Agent, maxAgent), cut(mark.Note, maxNote)
 	for _, m := range v.Actor.Memberships {
 		if len(mark.OnBehalf) < 5 {
@@ -99,11 +100,11 @@ type AuditEntry struct {
 
 // KindAudit is the kind of AuditEntry.
 var KindAudit = registerTrace("audit", func() entity { return new(AuditEntry) },
-	Index{Sort: "at"},
-	Index{Has: "readers", Sort: "at"},
-	Index{Equal: []string{"subject"}, Sort: "at"},
-	Index{Equal: []string{"by"}, Sort: "at"},
-	Index{Equal: []string{"by", "action"}, Sort: "at"})
+	Index{Sort: "moment"},
+	Index{Has: "readers", Sort: "moment"},
+	Index{Equal: []string{"subject"}, Sort: "moment"},
+	Index{Equal: []string{"by"}, Sort: "moment"},
+	Index{Equal: []string{"by", "action"}, Sort: "moment"})
 
 func (*AuditEntry) kind() Kind         { return KindAudit }
 func (*AuditEntry) validate(*problems) {}
@@ -187,7 +188,7 @@ func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEnt
 // auditQuery asks for the entries of one thing, of one member, or for all,
 // where the viewer may read them.
 func (m *Market) auditQuery(ctx context.Context, of *ID) (Query, error) {
-	q := Query{Sort: "at"}
+	q := Query{Sort: "moment"}
 	switch {
 	case of == nil:
 		return q, MayReadAuditLog.checkFor(ctx)

@@ -131,7 +131,7 @@ var stories = []struct {
 	}, func(ctx context.Context, m *Market) error {
 		id := keyedID(KindSolution, "user_editor", "one")
 		var revisions []int64
-		err := m.fetchAll(ctx, KindAudit, Query{Where: []Condition{{Field: "subject", Op: Eq, Value: id}}, Sort: "at", Limit: MaxPage}, func(doc entity, _ string, _ bool) {
+		err := m.fetchAll(ctx, KindAudit, Query{Where: []Condition{{Field: "subject", Op: Eq, Value: id}}, Sort: "moment", Limit: MaxPage}, func(doc entity, _ string, _ bool) {
 			revisions = append(revisions, doc.(*AuditEntry).Revision)
 		})
 		if err != nil {

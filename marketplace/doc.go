@@ -12,6 +12,12 @@
 //     Company, Institution.
 //   - User: a person who signs in, on behalf of one or more members with a
 //     role in each. Secretariat: users who run the network.
+//   - Team: the people of one member, or of the secretariat. Ticket: what a
+//     one-time link stands for, such as an invitation. Session and Token: by
+//     which a browser and a program act for a user. Factor: one-time codes.
+//   - Mark: what one command did, kept in the document that it changed; Audit
+//     log: all marks. Follower: does what must follow from changes; Chore: does
+//     what has fallen due; Worker: runs both.
 //   - Identity: how another provider knows a user; SignInProvider: such a
 //     provider (OpenID Connect).
 //   - Solution: what a company offers. Deployment: a solution in use

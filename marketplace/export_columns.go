@@ -187,7 +187,7 @@ var possessions = []possession{
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
-	listed(KindAudit, "readers", Has, "at", itself, auditColumns),
+	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 
 // notPossessed says why kinds are not in the export of a member.

@@ -369,7 +369,7 @@ func (m *Market) put(ctx context.Context, doc entity) error {
 		return err
 	}
 	marks := meta.Marks
-	if mark, ok := markOf(ctx, doc, meta.UpdatedAt); ok {
+	if mark, ok := markOf(ctx, doc, m.now()); ok {
 		if len(marks) >= maxMarks {
 			if err := m.settle(ctx, doc); err != nil {
 				return err

@@ -136,7 +136,7 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 	left := map[Kind]string{
 		KindTicket:   "updatedAt hash epoch purpose team member user letter dueAt tries failure",
 		KindImport:   "updatedAt batch parts next",
-		KindAudit:    "createdAt updatedAt revision via agent members onBehalf readers",
+		KindAudit:    "createdAt updatedAt revision moment via agent members onBehalf readers",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
 		KindTeam: "createdAt updatedAt spent", KindMessage: "key",
 		KindUpload: "updatedAt member thumbnails contents dueAt isLeaving",

@@ -282,12 +282,12 @@ func fromElsewhere(ctx context.Context, m *Market, e *AuditEntry) ([]told, error
 	}
 	earlier, err := find[*AuditEntry](ctx, m, KindAudit, Query{
 		Where: []Condition{{Field: "by", Op: Eq, Value: e.By}, {Field: "action", Op: Eq, Value: e.Action}},
-		Sort:  "at", Descending: true, Limit: enoughSignIns})
+		Sort:  "moment", Descending: true, Limit: enoughSignIns})
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range earlier {
-		before := o.At.Before(e.At) || o.At.Equal(e.At) && o.ID < e.ID
+		before := o.Moment < e.Moment || o.Moment == e.Moment && o.ID < e.ID
 		if before && networkOf(o.Address) == networkOf(e.Address) && o.Agent == e.Agent {
 			return nil, nil
 		}
