@@ -95,9 +95,6 @@ func TestTheMarketplaceLivesHere(t *testing.T) {
 			return len(p.Edges), err
 		},
 		"webhooks": func() (int, error) { l, err := m.Webhooks(ctx(), company.ID); return len(l), err },
-			p, err := m.DeliveriesOf(ctx(), hook, nil, marketplace.Slice{})
-			return len(p.Edges), err
-		},
 		"notifications": func() (int, error) {
 			p, err := m.Notifications(ctx(), nil, marketplace.Slice{})
 			return len(p.Edges), err
