@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	. "citymarket/marketplace"
@@ -293,5 +294,46 @@ func TestEntriesKnowWhatTheyAreAbout(t *testing.T) {
 		if e.Kind == KindSolution && len(e.Audience) == 2 && fmt.Sprint(e.Audience) != "[company_acme secretariat]" {
 			t.Errorf("%s is found by %v", e.ID, e.Audience)
 		}
+	}
+}
+
+// A hundred editors add a line each to what they have read. Whoever is late
+// gets what is there now, and adds to that: no line is lost.
+func TestAHundredEditorsLoseNothing(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	s := draft("crowded")
+	must(t, m.AddSolution(as(acme), s))
+	const editors = 100
+	var wg sync.WaitGroup
+	var late atomic.Int32
+	for i := range editors {
+		wg.Go(func() {
+			current, err := m.Solution(as(acme), s.ID)
+			for err == nil {
+				version := current.Version()
+				places := []any{}
+				for _, d := range current.Deployments {
+					places = append(places, map[string]any{"place": d.Place, "country": "NO", "year": 2020})
+				}
+				places = append(places, map[string]any{"place": fmt.Sprint("Place ", i), "country": "NO", "year": 2020})
+				_, err = m.EditSolution(as(acme), EditSolutionInput{ID: s.ID, Version: &version, Content: Patch{"deployments": places}})
+				conflict, ok := errors.AsType[*ConflictError](err)
+				if !ok {
+					break
+				}
+				late.Add(1)
+				current, err = conflict.Current.(*Solution), nil
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := m.Solution(as(acme), s.ID)
+	must(t, err)
+	if len(got.Deployments) != editors || got.Version() != editors+1 || late.Load() == 0 {
+		t.Errorf("%d lines, version %d, %d were late", len(got.Deployments), got.Version(), late.Load())
 	}
 }
