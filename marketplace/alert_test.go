@@ -238,7 +238,7 @@ func TestAlertsAreToldExactlyOnce(t *testing.T) {
 			w.save(AlertInstant, "water")
 			w.save(AlertDaily, "air")
 			w.pass(time.Hour)
-			for n := 1; ; n++ {
+			for n := 1; ; n += KillEvery() {
 				tag := fmt.Sprint(n)
 				w.publish("pump"+tag, "Water pump")
 				w.publish("valve"+tag, "Valve for air and water")

@@ -199,7 +199,7 @@ func TestNothingIsHalfDone(t *testing.T) {
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
 			t.Parallel()
-			for n := 1; ; n++ {
+			for n := 1; ; n += KillEvery() {
 				done := true
 				for _, loses := range []bool{false, true} {
 					if !tell(t, story.tell, story.holds, n, loses) {
@@ -317,4 +317,13 @@ func (m *Market) Resets() []*Ticket {
 		panic(err)
 	}
 	return slices.DeleteFunc(all, func(t *Ticket) bool { return t.Purpose != TicketReset })
+}
+
+// KillEvery is at which operations of a story the server is killed: at every
+// one; in short runs, which look for races and are slow, at every seventh.
+func KillEvery() int {
+	if testing.Short() {
+		return 7
+	}
+	return 1
 }

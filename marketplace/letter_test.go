@@ -394,7 +394,7 @@ func TestKilledWhileTelling(t *testing.T) {
 	numbers := make(chan int)
 	go func() {
 		defer close(numbers)
-		for n := 1; n < 1000; n++ {
+		for n := 1; n < 1000; n += KillEvery() {
 			select {
 			case numbers <- n:
 			case <-t.Context().Done():

@@ -122,7 +122,7 @@ func TestNoFileIsLostAndNoneIsLeft(t *testing.T) {
 	picture := string(encodePNG(t, gradient(400, 3)))
 	// One that is done and not acknowledged leaves what the next one, that is
 	// not done, does.
-	for n := 1; !killUploads(t, picture, n); n++ {
+	for n := 1; !killUploads(t, picture, n); n += KillEvery() {
 	}
 }
 
