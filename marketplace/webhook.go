@@ -2,225 +2,359 @@ package marketplace
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 )
 
-// A Poster sends HTTP POST requests to addresses that strangers chose. It is
-// safe for concurrent use.
-type Poster interface {
-	// Post sends one request and returns how it was answered, with whatever
-	// status. It reaches public addresses alone, and follows no redirect. An
-	// error that wraps ErrPostRefused will not go away by itself; after any
-	// other error the receiver may or may not have got the request. Neither
-	// holds the path or query of the address, which may be secret.
-	Post(ctx context.Context, url string, header map[string]string, body []byte) (PostResult, error)
+// A Webhook is an address to which a member wants to be told what happens to
+// what belongs to it: entries of the audit log that its owners may read.
+// Only they see it.
+type Webhook struct {
+	Meta     `json:",inline"`
+	unlisted `json:"-"`
+
+	Member  ID              `json:"member"`
+	URL     string          `json:"url"` // may hold a secret in its path or query
+	Events  []string        `json:"events"`
+	Secrets []WebhookSecret `json:"secrets"` // the newest first
+	// FailingSince is when what was sent began to fail; nil while it does not.
+	FailingSince *time.Time `json:"failingSince,omitempty"`
+	// Pause is why nothing is sent; nil while it is.
+	Pause *WebhookPause `json:"pause,omitempty"`
 }
 
-// ErrPostRefused: nothing was sent, because the address is not one that we
-// send to.
-var ErrPostRefused = errors.New("address refused")
+// KindWebhook is the kind of Webhook.
+var KindWebhook = registerRecord("webhook", func() entity { return new(Webhook) }, Index{Equal: []string{"member"}, Sort: "createdAt"})
 
-// A PostResult is how a request was answered.
-type PostResult struct {
-	Status     int           // of HTTP; 200 to 299: accepted; 410: the receiver wants no more
-	Body       string        // the first KiB of the answer, as UTF-8
-	RetryAfter time.Duration // how long the receiver asks to be left alone; at most a day, 0: it does not ask
-	Took       time.Duration // from the call until the answer
+// A WebhookSecret signs what is sent. A reader of the store cannot use it.
+type WebhookSecret struct {
+	Sealed string     `json:"sealed"`
+	Until  *time.Time `json:"until,omitempty"` // nil: as long as it is the newest
 }
 
-// Webhooks are signed as Standard Webhooks 1.0.0 has it
-// (https://www.standardwebhooks.com), for which there are libraries in many
-// languages.
+// A WebhookPause says since when and why nothing is sent.
+type WebhookPause struct {
+	At     time.Time          `json:"at"`
+	Reason WebhookPauseReason `json:"reason"`
+}
+
+// A WebhookPauseReason is why nothing is sent.
+type WebhookPauseReason string
+
+// The reasons for which nothing is sent.
 const (
-	webhookSecretPrefix = "whsec_"
-	webhookSecretSize   = 32        // bytes; the standard allows 24 to 64
-	maxWebhookBody      = 256 << 10 // bytes
-	maxWebhookSecrets   = 4         // of one webhook at once, while it changes to another
-	maxWebhookURL       = 2000      // bytes
+	PausedByOwner WebhookPauseReason = "OWNER"   // an owner said so
+	PausedGone    WebhookPauseReason = "GONE"    // the receiver answered that it wants no more (410)
+	PausedFailing WebhookPauseReason = "FAILING" // nothing arrived for maxFailing
 )
 
-// newWebhookSecret returns a secret as its receiver keeps it: "whsec_" and 44
-// characters.
-func newWebhookSecret() string {
-	b := make([]byte, webhookSecretSize)
-	rand.Read(b)
-	return webhookSecretPrefix + base64.StdEncoding.EncodeToString(b)
-}
+const (
+	maxWebhooks      = 10 // of a member
+	maxWebhookEvents = 50
+	oldSecretLife    = 24 * time.Hour     // of the secret that another one has taken the place of
+	maxFailing       = 5 * 24 * time.Hour // until a webhook is paused
+)
 
-// webhookKey is the key in a secret.
-func webhookKey(secret string) ([]byte, error) {
-	text, ok := strings.CutPrefix(secret, webhookSecretPrefix)
-	key, err := base64.StdEncoding.DecodeString(text)
-	if !ok || err != nil || len(key) < 24 || len(key) > 64 {
-		return nil, errors.New("marketplace: a webhook's secret must be whsec_ and 24 to 64 bytes in base64")
+func (*Webhook) kind() Kind          { return KindWebhook }
+func (w *Webhook) audience() []Group { return []Group{ownersOf(w.Member)} }
+func (w *Webhook) parties() []ID     { return []ID{w.Member} }
+func (w *Webhook) refs() []ID        { return []ID{w.Member} }
+
+// IsNode marks webhooks as something with an id of its own.
+func (*Webhook) IsNode() {}
+
+// eventPattern is the kind of thing and the action of an entry of the audit
+// log, either of which may be all: "solution.PUBLISH", "offer.*", "*.DELETE".
+var eventPattern = regexp.MustCompile(`^(\*|[a-z_]{1,32})\.(\*|[A-Z_]{1,40})$`)
+
+func (w *Webhook) validate(p *problems) {
+	if !isMember(w.Member) {
+		p.add("member", "INVALID", "must be the id of a member")
 	}
-	return key, nil
+	if len(w.Events) == 0 {
+		p.add("events", "REQUIRED", "must name at least one, such as *.*")
+	}
+	if p.max("events", len(w.Events), maxWebhookEvents) {
+		for i, e := range w.Events {
+			kind, _, _ := strings.Cut(e, ".")
+			if info := kinds[Kind(kind)]; !eventPattern.MatchString(e) || kind != "*" && (info == nil || info.trace) {
+				p.add(index("events", i), "INVALID", "must be a kind of thing and an action, or * for all, such as solution.PUBLISH, offer.* or *.DELETE")
+			}
+		}
+	}
 }
 
-// webhookBody is what a webhook is told, as the standard has it:
-//
-//	{"type":"proposal.published","timestamp":"2026-03-02T08:30:00Z","data":{"id":"proposal_06d2k3"}}
-//
-// at is when it happened, the same however often it is sent.
-func webhookBody(event string, at time.Time, data any) ([]byte, error) {
-	b, err := json.Marshal(struct {
-		Type      string    `json:"type"`
-		Timestamp time.Time `json:"timestamp"`
-		Data      any       `json:"data"`
-	}{event, at.UTC(), data})
+// wants says whether the webhook is told of an event.
+func (w *Webhook) wants(kind Kind, action string) bool {
+	return slices.ContainsFunc(w.Events, func(e string) bool {
+		k, a, _ := strings.Cut(e, ".")
+		return (k == "*" || k == string(kind)) && (a == "*" || a == action)
+	})
+}
+
+// host is where it leads, for limits.
+func (w *Webhook) host() string {
+	u, err := url.Parse(w.URL)
 	if err != nil {
-		return nil, fmt.Errorf("marketplace: webhook %s: %w", event, err)
+		return w.URL
 	}
-	if len(b) > maxWebhookBody {
-		return nil, fmt.Errorf("marketplace: webhook %s: %d bytes: %w", event, len(b), ErrLimit)
-	}
-	return b, nil
+	return strings.ToLower(u.Hostname())
 }
 
-var webhookIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+// IsPaused says that nothing is sent.
+func (w *Webhook) IsPaused() bool { return w.Pause != nil }
 
-// webhookHeader signs what is sent, with each of the secrets that are valid
-// now: while a receiver changes to a new one, with both. The id is that of
-// what happened, the same however often it is sent, so that the receiver can
-// drop what came twice; at is when this try is made. Neither may hold a full
-// stop, which separates what is signed.
-func webhookHeader(secrets []string, id string, at time.Time, body []byte) (map[string]string, error) {
-	if len(secrets) == 0 || len(secrets) > maxWebhookSecrets || !webhookIDPattern.MatchString(id) {
-		return nil, errors.New("marketplace: a webhook needs 1 to 4 secrets and an id of letters, digits, hyphens and underscores")
-	}
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	signatures := make([]string, len(secrets))
-	for i, s := range secrets {
-		key, err := webhookKey(s)
-		if err != nil {
-			return nil, err
-		}
-		mac := hmac.New(sha256.New, key)
-		fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
-		signatures[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	}
-	return map[string]string{
-		"content-type":      "application/json",
-		"webhook-id":        id,
-		"webhook-timestamp": stamp,
-		"webhook-signature": strings.Join(signatures, " "),
-	}, nil
-}
-
-// checkWebhookURL reports an address that no Poster would send to.
-func checkWebhookURL(p *problems, path, s string, loopback bool) {
-	if s == "" {
-		p.add(path, "REQUIRED", "must not be empty")
-	} else if err := CheckPostURL(s, loopback); err != nil {
-		p.add(path, "INVALID", strings.TrimPrefix(err.Error(), ErrPostRefused.Error()+": "))
-	}
-}
-
-var (
-	hostPattern  = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)$`)
-	numberLabel  = regexp.MustCompile(`^(0[xX][0-9A-Fa-f]*|[0-9]+)$`)
-	closedLabels = map[string]bool{"localhost": true, "local": true, "internal": true, "intranet": true, "lan": true, "home": true, "corp": true, "private": true, "test": true, "invalid": true, "onion": true, "arpa": true}
-)
-
-// CheckPostURL says what is wrong with an address that a stranger wants
-// requests sent to; the error wraps ErrPostRefused. It must be https, to port
-// 443 or one from 1024 on (the others belong to services that are not HTTP,
-// such as mail), at a name or a public IP address. What a name leads to is
-// found out by whoever connects. With loopback, for development, http and
-// this machine's own addresses are allowed as well.
-func CheckPostURL(s string, loopback bool) error {
-	refuse := func(why string) error { return fmt.Errorf("%w: %s", ErrPostRefused, why) }
-	u, err := url.Parse(s)
-	if err != nil || len(s) > maxWebhookURL || u.Host == "" || u.Opaque != "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return refuse("must be an address such as https://example.org/hook in ASCII, at most 2000 characters")
-	}
-	if u.User != nil || strings.Contains(s, "#") {
-		return refuse("must not hold a password or a fragment")
-	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	ip, err := netip.ParseAddr(host)
-	isIP := err == nil
-	local := host == "localhost" || isIP && ip.Unmap().IsLoopback()
-	if loopback && local && (u.Scheme == "http" || u.Scheme == "https") {
+// PauseReason is why nothing is sent; nil while it is.
+func (w *Webhook) PauseReason() *WebhookPauseReason {
+	if w.Pause == nil {
 		return nil
 	}
-	if u.Scheme != "https" {
-		return refuse("must begin with https://")
-	}
-	if port := u.Port(); port != "" && port != "443" {
-		if n, err := strconv.Atoi(port); err != nil || n < 1024 || n > 65535 {
-			return refuse("must have no port, 443, or one from 1024 to 65535")
-		}
-	}
-	if isIP {
-		if !IsPublicAddress(ip) {
-			return refuse("must lead to a public address")
-		}
+	return &w.Pause.Reason
+}
+
+// PausedAt is since when nothing is sent; nil while it is.
+func (w *Webhook) PausedAt() *time.Time {
+	if w.Pause == nil {
 		return nil
 	}
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	switch {
-	case closedLabels[last]:
-		return refuse("must lead to a public address")
-	case len(host) > 253 || !hostPattern.MatchString(host) || numberLabel.MatchString(last):
-		return refuse("must name a host such as example.org, in its xn-- form where it has other letters")
+	return &w.Pause.At
+}
+
+// OldSecretUntil is until when the former secret signs, too; nil where it
+// does not.
+func (w *Webhook) OldSecretUntil() *time.Time {
+	for _, s := range w.Secrets {
+		if s.Until != nil {
+			return s.Until
+		}
 	}
 	return nil
 }
 
-// notPublic are the ranges of the IANA special-purpose address registries that
-// do not lead to somebody on the public internet, or lead on to an address of
-// the older kind. Of IPv6 only 2000::/3 is public at all.
-var notPublic = func() []netip.Prefix {
-	var list []netip.Prefix
-	for s := range strings.FieldsSeq(`
-		0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12
-		192.0.0.0/24 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16 192.175.48.0/24
-		198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
-		168.63.129.16/32
-		2001::/23 2001:db8::/32 2002::/16 2620:4f:8000::/48 3fff::/20
-	`) { // 168.63.129.16 is the metadata service of a large cloud
-		list = append(list, netip.MustParsePrefix(s))
-	}
-	return list
-}()
+func secretPurpose(webhook ID) string { return "secret of " + string(webhook) }
 
-var (
-	globalUnicast = netip.MustParsePrefix("2000::/3")
-	nat64         = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052: the last 32 bits are the IPv4 address
-)
+// secrets are those that sign now.
+func (m *Market) secrets(w *Webhook) ([]string, error) {
+	var out []string
+	for _, s := range w.Secrets {
+		if s.Until != nil && !m.clock().Before(*s.Until) {
+			continue
+		}
+		secret, err := m.vault.open(secretPurpose(w.ID), s.Sealed)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, secret)
+	}
+	return out, nil
+}
 
-// IsPublicAddress says whether an address belongs to somebody on the public
-// internet: not to this machine, its network, its cloud's metadata service, a
-// group, or a documentation. IPv4 addresses inside IPv6 addresses count as
-// what they are; those of tunnels (6to4, Teredo) never as public. A network
-// whose NAT64 has a prefix of its own must keep it from its private
-// addresses itself.
-func IsPublicAddress(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if a.Is6() && nat64.Contains(a) {
-		b := a.As16()
-		a = netip.AddrFrom4([4]byte(b[12:]))
+var errNoWebhooks = invalid("", "INVALID", "this server sends no webhooks")
+
+// checkURL reports an address that nothing would be sent to.
+func (m *Market) checkURL(path, address string) error {
+	var p problems
+	checkWebhookURL(&p, path, address, m.options.Loopback)
+	return p.err()
+}
+
+// CreateWebhookInput is what CreateWebhook takes.
+type CreateWebhookInput struct {
+	Member ID
+	URL    string
+	Events []string
+}
+
+// CreateWebhook adds a webhook of a member. Its secret is returned this once.
+func (m *Market) CreateWebhook(ctx context.Context, in CreateWebhookInput) (*Webhook, string, error) {
+	if err := MayManageWebhook.checkFor(ctx, in.Member); err != nil {
+		return nil, "", err
 	}
-	if !a.IsValid() || a.Is6() && !globalUnicast.Contains(a) {
-		return false
+	if m.options.Poster == nil || m.vault == nil {
+		return nil, "", errNoWebhooks
 	}
-	for _, p := range notPublic {
-		if p.Contains(a) {
-			return false
+	w := &Webhook{Meta: Meta{ID: newID(KindWebhook, m.now())}, Member: in.Member, URL: in.URL, Events: in.Events}
+	var p problems
+	w.validate(&p)
+	checkWebhookURL(&p, "url", in.URL, m.options.Loopback)
+	list, err := m.webhooksOf(ctx, in.Member)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(list) >= maxWebhooks {
+		p.addf("member", "TOO_MANY", "at most %d webhooks: delete one first", maxWebhooks)
+	}
+	if err := p.err(); err != nil {
+		return nil, "", err
+	}
+	secret := newWebhookSecret()
+	sealed, err := m.vault.seal(secretPurpose(w.ID), secret)
+	if err != nil {
+		return nil, "", err
+	}
+	w.Secrets = []WebhookSecret{{Sealed: sealed}}
+	if err := create(ctx, m, MayManageWebhook, w); err != nil {
+		return nil, "", err
+	}
+	return w, secret, nil
+}
+
+// EditWebhookInput is what EditWebhook takes; what is nil stays as it is.
+type EditWebhookInput struct {
+	ID       ID
+	Version  *int // that was read; nil: any
+	URL      *string
+	Events   []string
+	IsPaused *bool
+}
+
+// EditWebhook changes a webhook. What happens while it is paused is not sent later.
+func (m *Market) EditWebhook(ctx context.Context, in EditWebhookInput) (*Webhook, error) {
+	if in.URL != nil {
+		if err := m.checkURL("url", *in.URL); err != nil {
+			return nil, err
 		}
 	}
-	return true
+	return update(ctx, m, MayManageWebhook, in.ID, versionOf(in.Version), func(w *Webhook) error {
+		if in.URL != nil {
+			w.URL, w.FailingSince = *in.URL, nil
+		}
+		if in.Events != nil {
+			w.Events = in.Events
+		}
+		switch {
+		case in.IsPaused == nil || *in.IsPaused == w.IsPaused():
+		case *in.IsPaused:
+			w.mark("PAUSE", string(PausedByOwner))
+			w.Pause = &WebhookPause{At: m.clock(), Reason: PausedByOwner}
+		default:
+			w.mark("RESUME", "")
+			w.Pause, w.FailingSince = nil, nil
+		}
+		return nil
+	})
+}
+
+// RotateWebhookSecret makes a new secret, which is returned this once. The one
+// that there is signs for oldSecretLife beside it, so that a receiver can
+// change from one to the other without losing anything.
+func (m *Market) RotateWebhookSecret(ctx context.Context, id ID) (*Webhook, string, error) {
+	if m.vault == nil {
+		return nil, "", errNoWebhooks
+	}
+	secret := newWebhookSecret()
+	sealed, err := m.vault.seal(secretPurpose(id), secret)
+	if err != nil {
+		return nil, "", err
+	}
+	w, err := update(ctx, m, MayManageWebhook, id, 0, func(w *Webhook) error {
+		w.mark("ROTATE_SECRET", "")
+		w.Secrets = []WebhookSecret{{Sealed: sealed}, {Sealed: w.Secrets[0].Sealed, Until: new(m.clock().Add(oldSecretLife))}}
+		return nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return w, secret, nil
+}
+
+// DeleteWebhook deletes a webhook; what it has not sent yet is not sent.
+func (m *Market) DeleteWebhook(ctx context.Context, id ID, version *int) error {
+	_, err := update(ctx, m, MayManageWebhook, id, versionOf(version), func(w *Webhook) error {
+		w.mark("DELETE", "")
+		w.IsDeleted = true
+		return nil
+	})
+	return err
+}
+
+// Webhook returns a webhook, or ErrNotFound.
+func (m *Market) Webhook(ctx context.Context, id ID) (*Webhook, error) {
+	return get[*Webhook](ctx, m, id)
+}
+
+// Webhooks are those of a member, newest first; none for who is not one of
+// its owners.
+func (m *Market) Webhooks(ctx context.Context, member ID) ([]*Webhook, error) {
+	return m.webhooksOf(ctx, member)
+}
+
+func (m *Market) webhooksOf(ctx context.Context, member ID) ([]*Webhook, error) {
+	return find[*Webhook](ctx, m, KindWebhook, Query{
+		Where: []Condition{{Field: "member", Op: Eq, Value: member}}, Sort: "createdAt", Descending: true, Limit: 2 * maxWebhooks})
+}
+
+// WebhookMember is the member that a webhook belongs to.
+func (m *Market) WebhookMember(ctx context.Context, w *Webhook) (Member, error) {
+	return m.Member(ctx, w.Member)
+}
+
+// noteArrival keeps with a webhook since when it fails, and pauses it where
+// the receiver wants no more, or nothing has arrived for long.
+func (m *Market) noteArrival(ctx context.Context, w *Webhook, arrived, gone bool) error {
+	if arrived && w.FailingSince == nil {
+		return nil
+	}
+	now := m.clock()
+	dead := w.FailingSince != nil && now.Sub(*w.FailingSince) >= maxFailing
+	if !arrived && !gone && w.FailingSince != nil && !dead {
+		return nil
+	}
+	_, err := update(ctx, m, MayRunWebhook, w.ID, 0, func(w *Webhook) error {
+		w.mark(unmarked, "")
+		switch {
+		case arrived:
+			w.FailingSince = nil
+			return nil
+		case w.FailingSince == nil:
+			w.FailingSince = &now
+		}
+		reason := PausedFailing
+		if gone {
+			reason = PausedGone
+		}
+		if w.Pause == nil && (gone || now.Sub(*w.FailingSince) >= maxFailing) {
+			w.mark("STOP", string(reason))
+			w.Pause = &WebhookPause{At: now, Reason: reason}
+		}
+		return nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// tellOfStop tells the owners of a member that one of its webhooks was
+// paused, where that was not their doing.
+func (m *Market) tellOfStop(ctx context.Context, w *Webhook) error {
+	if w.Pause == nil || w.Pause.Reason == PausedByOwner || w.IsDeleted || w.Pause.At.Before(m.clock().Add(-alertWindow)) {
+		return nil
+	}
+	t, err := m.team(ctx, w.Member)
+	if err != nil {
+		return err
+	}
+	for _, p := range t.People {
+		if p.Role != t.head() {
+			continue
+		}
+		u, err := get[*User](ctx, m, p.User)
+		if errors.Is(err, ErrNotFound) || err == nil && u.IsSuspended {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		n := &Notification{User: u.ID, Kind: NotifyWebhook, Event: "webhook.STOP", Subject: w.ID, Member: w.Member, Note: string(w.Pause.Reason)}
+		if err := m.notify(ctx, u, n, fmt.Sprintf("%s stopped at %d", w.ID, w.Pause.At.Unix())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
