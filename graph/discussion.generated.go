@@ -1090,16 +1090,16 @@ func (ec *executionContext) fieldContext_Report_complaints(_ context.Context, fi
 	return fc, nil
 }
 
-func (ec *executionContext) _Report_reportedAt(ctx context.Context, field graphql.CollectedField, obj *marketplace.Report) (ret graphql.Marshaler) {
+func (ec *executionContext) _Report_latestAt(ctx context.Context, field graphql.CollectedField, obj *marketplace.Report) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Report_reportedAt(ctx, field)
+			return ec.fieldContext_Report_latestAt(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.ReportedAt, nil
+			return obj.LatestAt, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
@@ -1109,7 +1109,7 @@ func (ec *executionContext) _Report_reportedAt(ctx context.Context, field graphq
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Report_reportedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Report_latestAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Report", field, false, false, "DateTime")
 }
 
@@ -2539,8 +2539,8 @@ func (ec *executionContext) _Report(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
-		case "reportedAt":
-			out.Values[i] = ec._Report_reportedAt(ctx, field, obj)
+		case "latestAt":
+			out.Values[i] = ec._Report_latestAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

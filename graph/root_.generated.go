@@ -818,10 +818,10 @@ type ComplexityRoot struct {
 	Report struct {
 		Complaints func(childComplexity int) int
 		ID         func(childComplexity int) int
+		LatestAt   func(childComplexity int) int
 		Message    func(childComplexity int) int
 		Note       func(childComplexity int) int
 		Officer    func(childComplexity int) int
-		ReportedAt func(childComplexity int) int
 		ResolvedAt func(childComplexity int) int
 		State      func(childComplexity int) int
 		Version    func(childComplexity int) int
@@ -4912,6 +4912,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Report.ID(childComplexity), true
+	case "Report.latestAt":
+		if e.ComplexityRoot.Report.LatestAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.LatestAt(childComplexity), true
 	case "Report.message":
 		if e.ComplexityRoot.Report.Message == nil {
 			break
@@ -4930,12 +4936,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Report.Officer(childComplexity), true
-	case "Report.reportedAt":
-		if e.ComplexityRoot.Report.ReportedAt == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Report.ReportedAt(childComplexity), true
 	case "Report.resolvedAt":
 		if e.ComplexityRoot.Report.ResolvedAt == nil {
 			break
@@ -7951,8 +7951,8 @@ func (ec *executionContext) childFields_Report(ctx context.Context, field graphq
 		return ec.fieldContext_Report_state(ctx, field)
 	case "complaints":
 		return ec.fieldContext_Report_complaints(ctx, field)
-	case "reportedAt":
-		return ec.fieldContext_Report_reportedAt(ctx, field)
+	case "latestAt":
+		return ec.fieldContext_Report_latestAt(ctx, field)
 	case "note":
 		return ec.fieldContext_Report_note(ctx, field)
 	case "officer":

@@ -18,7 +18,7 @@ type Report struct {
 	Message    ID          `json:"message"`
 	State      ReportState `json:"state"`
 	Complaints []Complaint `json:"complaints"` // oldest first, one of a user
-	ReportedAt time.Time   `json:"reportedAt"` // the latest complaint
+	LatestAt time.Time   `json:"latestAt"` // the latest complaint
 	Note       *string     `json:"note,omitempty"`
 	ResolvedBy ID          `json:"resolvedBy,omitempty"` // user
 	ResolvedAt *time.Time  `json:"resolvedAt,omitempty"`
@@ -33,7 +33,7 @@ type Complaint struct {
 
 // KindReport is the kind of Report.
 var KindReport = registerRecord("report", func() entity { return new(Report) },
-	Index{Equal: []string{"state"}, Sort: "reportedAt"})
+	Index{Equal: []string{"state"}, Sort: "latestAt"})
 
 // A ReportState is a state in the life of a report.
 type ReportState string
@@ -123,7 +123,7 @@ func (m *Market) ReportMessage(ctx context.Context, in ReportMessageInput) error
 			r.mark(unmarked, "")
 			return nil
 		}
-		r.State, r.ReportedAt = ReportOpen, c.At
+		r.State, r.LatestAt = ReportOpen, c.At
 		if len(r.Complaints) < maxComplaints {
 			r.Complaints = append(r.Complaints, c)
 		}
@@ -207,7 +207,7 @@ func (m *Market) Reports(ctx context.Context, states []ReportState, s Slice) (*P
 	if len(states) == 0 {
 		states = ReportStates
 	}
-	return page[*Report](ctx, m, KindReport, Query{Where: []Condition{{Field: "state", Op: In, Values: values(states)}}, Sort: "reportedAt", Descending: true}, s)
+	return page[*Report](ctx, m, KindReport, Query{Where: []Condition{{Field: "state", Op: In, Values: values(states)}}, Sort: "latestAt", Descending: true}, s)
 }
 
 // Names of the pages of reports in the API.
