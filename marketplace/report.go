@@ -18,7 +18,7 @@ type Report struct {
 	Message    ID          `json:"message"`
 	State      ReportState `json:"state"`
 	Complaints []Complaint `json:"complaints"` // oldest first, one of a user
-	LatestAt time.Time   `json:"latestAt"` // the latest complaint
+	LatestAt   time.Time   `json:"latestAt"`   // the latest complaint
 	Note       *string     `json:"note,omitempty"`
 	ResolvedBy ID          `json:"resolvedBy,omitempty"` // user
 	ResolvedAt *time.Time  `json:"resolvedAt,omitempty"`
