@@ -369,7 +369,11 @@ var (
 	limitCode   = limited{"second factor", throttleLimit{10, 5 * time.Minute}, throttleLimit{5, time.Minute}, throttleLimit{50, 10 * time.Second}}
 	limitReset  = limited{"reset", throttleLimit{3, 10 * time.Minute}, throttleLimit{3, 10 * time.Minute}, throttleLimit{20, time.Minute}}
 	limitTicket = limited{"link", throttleLimit{}, throttleLimit{}, throttleLimit{50, 10 * time.Second}}
-	limitInvite = limited{"invite", throttleLimit{100, time.Minute}, throttleLimit{}, throttleLimit{}}
+	// limitCommand is for whatever a user changes: nobody can make the store
+	// grow without end, and nobody who works by hand or by a program that takes
+	// its time will meet it. Files of many solutions are imported.
+	limitCommand = limited{name: "command", account: throttleLimit{2000, 200 * time.Millisecond}}
+	limitInvite  = limited{"invite", throttleLimit{100, time.Minute}, throttleLimit{}, throttleLimit{}}
 )
 
 // limit takes one try from what an account and the viewer's address have left.

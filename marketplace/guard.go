@@ -368,6 +368,11 @@ func (m *Market) put(ctx context.Context, doc entity) error {
 	if err := check(doc); err != nil {
 		return err
 	}
+	if user := actorOf(ctx).User; user != "" && !kinds[doc.kind()].trace {
+		if err := m.limit(ctx, limitCommand, string(user)); err != nil {
+			return err
+		}
+	}
 	marks := meta.Marks
 	if mark, ok := markOf(ctx, doc, m.now()); ok {
 		if len(marks) >= maxMarks {
