@@ -290,6 +290,9 @@ func create(ctx context.Context, m *Market, may Permission, doc entity) error {
 	if err := may.check(ctx, doc); err != nil {
 		return err
 	}
+	if err := m.limitCommands(ctx, doc.kind()); err != nil {
+		return err
+	}
 	if meta.CreatedAt.IsZero() {
 		meta.CreatedAt = m.clock()
 	}
@@ -300,6 +303,16 @@ func create(ctx context.Context, m *Market, may Permission, doc entity) error {
 		return err
 	}
 	return nil
+}
+
+// limitCommands takes one command from what the user has left; what the
+// program keeps for itself is none.
+func (m *Market) limitCommands(ctx context.Context, kind Kind) error {
+	user := actorOf(ctx).User
+	if user == "" || kinds[kind].trace {
+		return nil
+	}
+	return m.limit(ctx, limitCommand, string(user))
 }
 
 // maxRetries bounds how often an update is applied anew to a document that
@@ -317,11 +330,14 @@ var errUnchanged = errors.New("marketplace: nothing to change")
 // a member they do not act for.
 func update[P entity](ctx context.Context, m *Market, may Permission, id ID, version int, change func(P) error) (P, error) {
 	var none P
+	kind := id.Kind()
+	if kind == "" {
+		return none, ErrNotFound
+	}
+	if err := m.limitCommands(ctx, kind); err != nil {
+		return none, err
+	}
 	for range maxRetries {
-		kind := id.Kind()
-		if kind == "" {
-			return none, ErrNotFound
-		}
 		d, err := m.store.Get(ctx, kind, string(id))
 		if err != nil {
 			return none, err
@@ -367,11 +383,6 @@ func (m *Market) put(ctx context.Context, doc entity) error {
 	meta.UpdatedAt = m.clock()
 	if err := check(doc); err != nil {
 		return err
-	}
-	if user := actorOf(ctx).User; user != "" && !kinds[doc.kind()].trace {
-		if err := m.limit(ctx, limitCommand, string(user)); err != nil {
-			return err
-		}
 	}
 	marks := meta.Marks
 	if mark, ok := markOf(ctx, doc, m.now()); ok {

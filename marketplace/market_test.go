@@ -309,7 +309,9 @@ func TestAHundredEditorsLoseNothing(t *testing.T) {
 	var late atomic.Int32
 	for i := range editors {
 		wg.Go(func() {
-			current, err := m.Solution(as(acme), s.ID)
+			editor := acme
+			editor.User = ID(fmt.Sprintf("user_editor-%d", i))
+			current, err := m.Solution(as(editor), s.ID)
 			for err == nil {
 				version := current.Version()
 				places := []any{}
@@ -317,7 +319,7 @@ func TestAHundredEditorsLoseNothing(t *testing.T) {
 					places = append(places, map[string]any{"place": d.Place, "country": "NO", "year": 2020})
 				}
 				places = append(places, map[string]any{"place": fmt.Sprint("Place ", i), "country": "NO", "year": 2020})
-				_, err = m.EditSolution(as(acme), EditSolutionInput{ID: s.ID, Version: &version, Content: Patch{"deployments": places}})
+				_, err = m.EditSolution(as(editor), EditSolutionInput{ID: s.ID, Version: &version, Content: Patch{"deployments": places}})
 				conflict, ok := errors.AsType[*ConflictError](err)
 				if !ok {
 					break
