@@ -188,34 +188,16 @@ func (s *SavedSearch) plan(now time.Time, zone string) {
 }
 
 // nextAlert is the next alertHour after a moment in a time zone; of a Monday
-// for weekly alerts. Where a clock is put forward over that hour, it is the
-// hour after it.
+// for weekly alerts.
 func nextAlert(rate AlertRate, now time.Time, zone string) time.Time {
-	place, err := time.LoadLocation(zone)
-	if err != nil {
-		place = time.UTC
-	}
-	y, month, d := now.In(place).Date()
-	for ; ; d++ {
-		at := time.Date(y, month, d, alertHour, 0, 0, 0, place)
-		if at.After(now) && (rate != AlertWeekly || at.Weekday() == time.Monday) {
-			return at.UTC()
-		}
-	}
+	return nextHour(now, zone, alertHour, func(day time.Weekday) bool { return rate != AlertWeekly || day == time.Monday })
 }
 
 // matching starts a round of instant alerts when something is published,
 // makes the notification of an alert, and keeps the hour of alerts when a
 // user moves.
 var matching = follower{name: "matches", kinds: []Kind{KindCity, KindCompany, KindInstitution, KindSolution, KindProposal, KindSavedSearch, KindUser},
-	apply: func(ctx context.Context, m *Market, c Change) error {
-		if c.Deleted {
-			return nil
-		}
-		doc, err := decode(c.Kind, c.Document)
-		if err != nil {
-			return err
-		}
+	apply: present(func(ctx context.Context, m *Market, doc entity) error {
 		switch doc := doc.(type) {
 		case *SavedSearch:
 			return m.tellMatches(ctx, doc)
@@ -227,7 +209,7 @@ var matching = follower{name: "matches", kinds: []Kind{KindCity, KindCompany, Ki
 			}
 			return m.planRound(ctx)
 		}
-	}}
+	})}
 
 // tellMatches makes the notification of the latest alert, once. How it is
 // told, and whether at all, is the user's choice.
@@ -296,16 +278,7 @@ func (*round) audience() []Group  { return nil }
 func (*round) parties() []ID      { return nil }
 
 func (m *Market) changeRound(ctx context.Context, change func(*round) error) (*round, error) {
-	for range maxRetries {
-		r, err := update(ctx, m, MayTellMatches, roundID, 0, change)
-		if !errors.Is(err, ErrNotFound) {
-			return r, err
-		}
-		if err := create(ctx, m, MayTellMatches, &round{Meta: Meta{ID: roundID}}); err != nil && !taken(err, "id") {
-			return nil, err
-		}
-	}
-	return nil, ErrUnavailable
+	return updateOrCreate(ctx, m, MayTellMatches, roundID, 0, func() *round { return new(round) }, change)
 }
 
 // planRound makes a round due in a moment, unless one is.

@@ -148,14 +148,7 @@ type eventSubject struct {
 
 // delivering makes the deliveries of an entry of the audit log, and tells of
 // webhooks that were paused.
-var delivering = follower{name: "webhooks", kinds: []Kind{KindAudit, KindWebhook}, apply: func(ctx context.Context, m *Market, c Change) error {
-	if c.Deleted {
-		return nil
-	}
-	doc, err := decode(c.Kind, c.Document)
-	if err != nil {
-		return err
-	}
+var delivering = follower{name: "webhooks", kinds: []Kind{KindAudit, KindWebhook}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	if w, ok := doc.(*Webhook); ok {
 		return m.tellOfStop(ctx, w)
 	}
@@ -172,7 +165,7 @@ var delivering = follower{name: "webhooks", kinds: []Kind{KindAudit, KindWebhook
 		}
 	}
 	return nil
-}}
+})}
 
 func (m *Market) deliverEntry(ctx context.Context, member ID, e *AuditEntry) error {
 	list, err := m.webhooksOf(ctx, member)
@@ -210,10 +203,7 @@ func (d *Delivery) due(w *Webhook, now time.Time) {
 
 // wakePost tells the worker, where it is in this process, that there is something to send.
 func (m *Market) wakePost() {
-	select {
-	case m.post <- struct{}{}:
-	default:
-	}
+	nudge(m.post)
 }
 
 var limitPing = limited{"webhook", throttleLimit{20, 10 * time.Second}, throttleLimit{}, throttleLimit{}}

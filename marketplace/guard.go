@@ -376,6 +376,27 @@ func update[P entity](ctx context.Context, m *Market, may Permission, id ID, ver
 	return none, fmt.Errorf("marketplace: %s is being changed all the time: %w", id, ErrUnavailable)
 }
 
+// updateOrCreate is update for a document that is made, by fresh, when it is
+// not there yet: change is then applied to that.
+func updateOrCreate[P entity](ctx context.Context, m *Market, may Permission, id ID, version int, fresh func() P, change func(P) error) (P, error) {
+	var none P
+	for range maxRetries {
+		doc, err := update(ctx, m, may, id, version, change)
+		if !errors.Is(err, ErrNotFound) {
+			return doc, err
+		}
+		doc = fresh()
+		doc.meta().ID = id
+		if err := change(doc); err != nil {
+			return none, err
+		}
+		if err := create(ctx, m, may, doc); !taken(err, "id") {
+			return doc, err
+		}
+	}
+	return none, ErrUnavailable
+}
+
 // put validates and writes a document whose change was permitted, and leaves
 // a mark of the command in it.
 func (m *Market) put(ctx context.Context, doc entity) error {

@@ -63,18 +63,9 @@ func (p *Posting) failed(now time.Time, err error) {
 	p.DueAt = new(now.Add(min(firstRetry<<(p.Tries-1), longestRetry)))
 }
 
-// nextDigest is the next morning in a time zone; of UTC where it is empty.
+// nextDigest is the next morning in a time zone.
 func nextDigest(now time.Time, zone string) time.Time {
-	loc, err := time.LoadLocation(zone)
-	if err != nil {
-		loc = time.UTC
-	}
-	local := now.In(loc)
-	for day := 0; ; day++ {
-		if t := time.Date(local.Year(), local.Month(), local.Day()+day, digestHour, 0, 0, 0, loc); t.After(now) {
-			return t.UTC()
-		}
-	}
+	return nextHour(now, zone, digestHour, func(time.Weekday) bool { return true })
 }
 
 // posting wakes whoever sends letters when one is due. It does nothing else,
@@ -84,10 +75,7 @@ var posting = follower{name: "letters", kinds: letterFeed, apply: func(_ context
 	if c.Deleted || c.Decode(&p) != nil || p.DueAt == nil || p.DueAt.After(m.clock()) {
 		return nil
 	}
-	select {
-	case m.mail <- struct{}{}:
-	default:
-	}
+	nudge(m.mail)
 	return nil
 }}
 

@@ -130,20 +130,10 @@ func (m *Market) ReportMessage(ctx context.Context, in ReportMessageInput) error
 		return nil
 	}
 	ctx = withSight(ctx) // those who complain do not see what others complained of
-	for range maxRetries {
-		_, err := update(ctx, m, MayReportMessage, reportID(d.ID), 0, complain)
-		if !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		r := &Report{Meta: Meta{ID: reportID(d.ID), IsSample: d.IsSample}, Message: d.ID}
-		if err := complain(r); err != nil {
-			return err
-		}
-		if err := create(ctx, m, MayReportMessage, r); !taken(err, "id") {
-			return err
-		}
-	}
-	return ErrUnavailable
+	_, err = updateOrCreate(ctx, m, MayReportMessage, reportID(d.ID), 0, func() *Report {
+		return &Report{Meta: Meta{IsSample: d.IsSample}, Message: d.ID}
+	}, complain)
+	return err
 }
 
 // ResolveReportInput is what ResolveReport takes.

@@ -31,12 +31,15 @@ func (*Settings) validate(*problems) {}
 func (*Settings) audience() []Group  { return []Group{Everyone} }
 func (*Settings) parties() []ID      { return nil }
 
+// newSettings are the defaults.
+func newSettings() *Settings { return &Settings{Meta: Meta{ID: settingsID}, ReviewsSolutions: true} }
+
 // Settings returns what the network has decided. It is read once in a request.
 func (m *Market) Settings(ctx context.Context) (*Settings, error) {
 	return once(ctx, "settings", func() (*Settings, error) {
 		s, err := get[*Settings](ctx, m, settingsID)
 		if errors.Is(err, ErrNotFound) {
-			return &Settings{Meta: Meta{ID: settingsID}, ReviewsSolutions: true}, nil
+			return newSettings(), nil
 		}
 		return s, err
 	})
@@ -50,19 +53,10 @@ type EditSettingsInput struct {
 
 // EditSettings changes the network's settings.
 func (m *Market) EditSettings(ctx context.Context, in EditSettingsInput) (*Settings, error) {
-	change := func(s *Settings) error {
+	return updateOrCreate(ctx, m, MayEditSettings, settingsID, versionOf(in.Version), newSettings, func(s *Settings) error {
 		s.mark("EDIT", fieldsOf(in.Content))
 		return applyPatch(in.Content, s, settingsContent)
-	}
-	s, err := update(ctx, m, MayEditSettings, settingsID, versionOf(in.Version), change)
-	if !errors.Is(err, ErrNotFound) {
-		return s, err
-	}
-	s = &Settings{Meta: Meta{ID: settingsID}, ReviewsSolutions: true}
-	if err := change(s); err != nil {
-		return nil, err
-	}
-	return s, create(ctx, m, MayEditSettings, s)
+	})
 }
 
 // versionOf is the version that an input names; 0, which accepts any, where it names none.

@@ -9,14 +9,7 @@ import (
 
 // settling copies the marks of commands into the audit log, and lets the
 // store forget what was deleted once that is done.
-var settling = follower{name: "audit", apply: func(ctx context.Context, m *Market, c Change) error {
-	if c.Deleted {
-		return nil
-	}
-	doc, err := decode(c.Kind, c.Document)
-	if err != nil {
-		return err
-	}
+var settling = follower{name: "audit", apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	if err := m.settle(ctx, doc); err != nil {
 		return err
 	}
@@ -24,19 +17,12 @@ var settling = follower{name: "audit", apply: func(ctx context.Context, m *Marke
 		return m.erase(ctx, doc)
 	}
 	return nil
-}}
+})}
 
 // joining finishes what an invitation promises where the server stopped in
 // between: it brings new users into the team that they were invited to, and
 // notes with users which members they belong to.
-var joining = follower{name: "teams", kinds: []Kind{KindUser, KindTeam}, apply: func(ctx context.Context, m *Market, c Change) error {
-	if c.Deleted {
-		return nil
-	}
-	doc, err := decode(c.Kind, c.Document)
-	if err != nil {
-		return err
-	}
+var joining = follower{name: "teams", kinds: []Kind{KindUser, KindTeam}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	switch doc := doc.(type) {
 	case *User:
 		return m.finishJoining(ctx, doc)
@@ -44,7 +30,7 @@ var joining = follower{name: "teams", kinds: []Kind{KindUser, KindTeam}, apply: 
 		return m.noteTeam(ctx, doc)
 	}
 	return nil
-}}
+})}
 
 func (m *Market) finishJoining(ctx context.Context, u *User) error {
 	if u.Joining == "" {
@@ -90,15 +76,9 @@ func (m *Market) noteTeam(ctx context.Context, t *Team) error {
 }
 
 // placing keeps with proposals where their city is, and in which time zone.
-var placing = follower{name: "places", kinds: []Kind{KindCity}, apply: func(ctx context.Context, m *Market, c Change) error {
-	if c.Deleted {
-		return nil
-	}
-	var city City
-	if err := c.Decode(&city); err != nil {
-		return err
-	}
-	q := Query{Where: []Condition{{Field: "city", Op: Eq, Value: ID(c.ID)}}, Sort: "createdAt", Limit: MaxPage}
+var placing = follower{name: "places", kinds: []Kind{KindCity}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
+	city := doc.(*City)
+	q := Query{Where: []Condition{{Field: "city", Op: Eq, Value: city.ID}}, Sort: "createdAt", Limit: MaxPage}
 	for {
 		var last string
 		n := 0
@@ -127,7 +107,7 @@ var placing = follower{name: "places", kinds: []Kind{KindCity}, apply: func(ctx 
 		}
 		q.After = last
 	}
-}}
+})}
 
 // keptExpired is how long what has expired is kept, for those who look for it.
 const keptExpired = 30 * 24 * time.Hour

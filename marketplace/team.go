@@ -135,28 +135,18 @@ func mayManage(member ID) Permission {
 func (m *Market) team(ctx context.Context, member ID) (*Team, error) {
 	t, err := get[*Team](ctx, m, teamID(member))
 	if errors.Is(err, ErrNotFound) {
-		return &Team{Meta: Meta{ID: teamID(member)}, Member: member, People: []Person{}}, nil
+		return newTeam(member), nil
 	}
 	return t, err
 }
 
 // updateTeam changes a team, which is made when it is not there yet.
 func (m *Market) updateTeam(ctx context.Context, may Permission, member ID, change func(*Team) error) (*Team, error) {
-	ctx = withSight(ctx)
-	for range maxRetries {
-		t, err := update(ctx, m, may, teamID(member), 0, change)
-		if !errors.Is(err, ErrNotFound) {
-			return t, err
-		}
-		t = &Team{Meta: Meta{ID: teamID(member)}, Member: member, People: []Person{}}
-		if err := change(t); err != nil {
-			return nil, err
-		}
-		if err := create(ctx, m, may, t); !taken(err, "id") {
-			return t, err
-		}
-	}
-	return nil, ErrUnavailable
+	return updateOrCreate(withSight(ctx), m, may, teamID(member), 0, func() *Team { return newTeam(member) }, change)
+}
+
+func newTeam(member ID) *Team {
+	return &Team{Meta: Meta{ID: teamID(member)}, Member: member, People: []Person{}}
 }
 
 // taken says whether an error means that another document holds what the

@@ -77,26 +77,20 @@ const maxTold = 200
 const staleEntry = 30 * 24 * time.Hour
 
 // telling makes the notifications that follow from commands.
-var telling = follower{name: "notifications", kinds: []Kind{KindAudit}, apply: func(ctx context.Context, m *Market, c Change) error {
-	if c.Deleted {
-		return nil
-	}
-	var e AuditEntry
-	if err := c.Decode(&e); err != nil {
-		return err
-	}
+var telling = follower{name: "notifications", kinds: []Kind{KindAudit}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
+	e := doc.(*AuditEntry)
 	if e.At.Before(m.clock().Add(-staleEntry)) {
 		return nil
 	}
 	event, _, _ := strings.Cut(string(e.Subject), "_")
 	event += "." + e.Action
 	for _, r := range rules[event] {
-		if err := m.tell(ctx, &e, event, r); err != nil {
+		if err := m.tell(ctx, e, event, r); err != nil {
 			return err
 		}
 	}
 	return nil
-}}
+})}
 
 // tell makes the notifications that follow from an entry by one rule. Those
 // that are there already stay as they are.

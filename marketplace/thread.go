@@ -69,42 +69,25 @@ func sides(ids ...ID) []ID {
 }
 
 // threading keeps the list of threads where the server stopped right after a message.
-var threading = follower{name: "threads", kinds: []Kind{KindMessage}, apply: func(ctx context.Context, m *Market, c Change) error {
-	if c.Deleted {
-		return nil
-	}
-	var d Message
-	if err := c.Decode(&d); err != nil {
-		return err
-	}
-	d.ID = ID(c.ID)
-	return m.noteThread(ctx, &d)
-}}
+var threading = follower{name: "threads", kinds: []Kind{KindMessage}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
+	return m.noteThread(ctx, doc.(*Message))
+})}
 
 // noteThread keeps the list of threads after a message. It may be repeated, in
 // any order of the messages: a follower of the messages does so for what a
 // stop of the server left undone.
 func (m *Market) noteThread(ctx context.Context, d *Message) error {
 	ctx = withSight(WithViewer(ctx, Viewer{Actor: System}))
-	for range maxRetries {
-		t, err := get[*Thread](withSight(ctx), m, d.Thread)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			t = &Thread{Meta: Meta{ID: d.Thread, CreatedAt: d.CreatedAt, IsSample: d.IsSample}, Proposal: d.Proposal, City: d.City, Company: d.Company, LastMessageAt: d.CreatedAt}
-			err = create(ctx, m, MayKeepThreads, t)
-		case err == nil && t.LastMessageAt.Before(d.CreatedAt):
-			_, err = update(ctx, m, MayKeepThreads, d.Thread, 0, func(t *Thread) error {
-				if t.LastMessageAt.Before(d.CreatedAt) {
-					t.LastMessageAt = d.CreatedAt
-				}
-				return nil
-			})
+	_, err := updateOrCreate(ctx, m, MayKeepThreads, d.Thread, 0, func() *Thread {
+		return &Thread{Meta: Meta{CreatedAt: d.CreatedAt, IsSample: d.IsSample}, Proposal: d.Proposal, City: d.City, Company: d.Company}
+	}, func(t *Thread) error {
+		if !t.LastMessageAt.Before(d.CreatedAt) {
+			return errUnchanged
 		}
-		if !taken(err, "id") {
-			return err
-		}
-	}
-	return ErrUnavailable
+		t.LastMessageAt = d.CreatedAt
+		return nil
+	})
+	return ignore(err, errUnchanged)
 }
 
 // Threads lists threads, those with the newest messages first: of a proposal

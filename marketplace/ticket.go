@@ -211,12 +211,9 @@ func (m *Market) FirstInvitation(ctx context.Context) (string, error) {
 		t.State, t.Hash, t.ExpiresAt = TicketOpen, hashed(secret), now.Add(invitationLife)
 		return nil
 	}
-	t, err := update(ctx, m, MayManageSecretariat, firstAdmin, 0, open)
-	if errors.Is(err, ErrNotFound) {
-		t = &Ticket{Meta: Meta{ID: firstAdmin}, Purpose: TicketInvitation, Team: teamID(""), Role: TeamRole(SecretariatAdmin)}
-		_ = open(t)
-		err = create(ctx, m, MayManageSecretariat, t)
-	}
+	t, err := updateOrCreate(ctx, m, MayManageSecretariat, firstAdmin, 0, func() *Ticket {
+		return &Ticket{Purpose: TicketInvitation, Team: teamID(""), Role: TeamRole(SecretariatAdmin)}
+	}, open)
 	if err != nil {
 		return "", err
 	}

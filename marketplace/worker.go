@@ -24,6 +24,21 @@ type follower struct {
 	apply func(ctx context.Context, m *Market, c Change) error
 }
 
+// present makes the function of a follower that has nothing to do with
+// deletions, and works on the document as the change has it.
+func present(apply func(ctx context.Context, m *Market, doc entity) error) func(context.Context, *Market, Change) error {
+	return func(ctx context.Context, m *Market, c Change) error {
+		if c.Deleted {
+			return nil
+		}
+		doc, err := decode(c.Kind, c.Document)
+		if err != nil {
+			return err
+		}
+		return apply(ctx, m, doc)
+	}
+}
+
 // A chore is something that falls due. It finds what is due itself.
 type chore struct {
 	name string
@@ -233,6 +248,30 @@ func (c chore) rest(ctx context.Context, m *Market) {
 func (w *worker) complain(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
 		w.log.Error("worker: "+what, "error", err)
+	}
+}
+
+// nudge wakes a chore, where the worker is in this process.
+func nudge(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
+// nextHour is the next time after a moment at which a clock in a zone (UTC
+// where it is not known) shows a full hour, on a day that will do. Where the
+// clock is put forward over that hour, it is the hour after it.
+func nextHour(now time.Time, zone string, hour int, willDo func(time.Weekday) bool) time.Time {
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		loc = time.UTC
+	}
+	y, month, d := now.In(loc).Date()
+	for ; ; d++ {
+		if t := time.Date(y, month, d, hour, 0, 0, 0, loc); t.After(now) && willDo(t.Weekday()) {
+			return t.UTC()
+		}
 	}
 }
 
