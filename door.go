@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -79,14 +79,8 @@ func (d *door) authenticate(ctx context.Context, bearer string) (context.Context
 // client tells clients apart by their address; one that has IPv6 has a whole
 // network of 64 bits to choose from.
 func (d *door) client(r *http.Request) string {
-	ip, err := netip.ParseAddr(d.address(r))
-	if err != nil {
-		return d.address(r)
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is6() {
-		return netip.PrefixFrom(ip, 64).Masked().String()
-	}
-	return ip.String()
+	address := d.address(r)
+	return cmp.Or(marketplace.NetworkOf(address), address)
 }
 
 // viewer is what a request says of who sends it, but for who they are.

@@ -1,12 +1,15 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/netip"
 	"sync"
+
+	"citymarket/marketplace"
 )
 
 // Bounds of the streams that are open at the same time. With a subscription
@@ -109,15 +112,9 @@ func (s *streams) shutdown(ctx context.Context) error {
 // remoteClient tells clients apart by their address; one that has IPv6 has a
 // whole network of 64 bits to choose from.
 func remoteClient(r *http.Request) string {
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	ip := remote.Addr().Unmap().WithZone("")
-	if ip.Is6() {
-		if network, err := ip.Prefix(64); err == nil {
-			return network.String()
-		}
-	}
-	return ip.String()
+	return cmp.Or(marketplace.NetworkOf(host), r.RemoteAddr)
 }

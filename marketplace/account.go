@@ -3,8 +3,6 @@ package marketplace
 import (
 	"context"
 	"errors"
-	"net/netip"
-	"time"
 )
 
 // errCredentials is the same whatever was wrong, so that nobody learns who
@@ -111,9 +109,8 @@ func (m *Market) useCode(ctx context.Context, id ID, code string) (*User, error)
 
 func factorPurpose(user ID) string { return "second factor of " + string(user) }
 
-// prove asks the viewer, who is signed in, for their password once more. Who
-// has none, since another provider vouches for them, needs none.
-func (m *Market) prove(ctx context.Context, path string, password *string) (*User, error) {
+// ownAccount is the viewer's, if they may change it.
+func (m *Market) ownAccount(ctx context.Context) (*User, error) {
 	u, err := m.ViewerUser(ctx)
 	if err != nil {
 		return nil, err
@@ -121,7 +118,14 @@ func (m *Market) prove(ctx context.Context, path string, password *string) (*Use
 	if u == nil {
 		return nil, &ForbiddenError{Verb: MayEditAccount.verb}
 	}
-	if err := MayEditAccount.check(ctx, u); err != nil {
+	return u, MayEditAccount.check(ctx, u)
+}
+
+// prove asks the viewer, who is signed in, for their password once more. Who
+// has none, since another provider vouches for them, needs none.
+func (m *Market) prove(ctx context.Context, path string, password *string) (*User, error) {
+	u, err := m.ownAccount(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if u.Password == "" {
@@ -306,14 +310,8 @@ func (m *Market) SetUpFactor(ctx context.Context, password *string) (*NewFactor,
 // ConfirmFactor turns the second factor on by a first code, and returns
 // recovery codes, of which each can be used once in place of a code.
 func (m *Market) ConfirmFactor(ctx context.Context, code string) ([]string, error) {
-	u, err := m.ViewerUser(ctx)
+	u, err := m.ownAccount(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if u == nil {
-		return nil, &ForbiddenError{Verb: MayEditAccount.verb}
-	}
-	if err := MayEditAccount.check(ctx, u); err != nil {
 		return nil, err
 	}
 	if _, err := m.useCode(ctx, u.ID, code); err != nil {
@@ -351,58 +349,4 @@ func (m *Market) RemoveFactor(ctx context.Context, in RemoveFactorInput) (*User,
 		u.Factor = nil
 		return nil
 	})
-}
-
-// What is limited, since it can be guessed or sends letters.
-type limited struct {
-	name string
-	// account is for each account, pair for each account and address, and
-	// address for each network address. So one address cannot try many
-	// accounts, many addresses cannot try one account fast, and nobody
-	// can keep the owner of an account out from the owner's own address
-	// without sending from many.
-	account, pair, address throttleLimit
-}
-
-var (
-	limitSignIn = limited{"sign in", throttleLimit{100, time.Minute}, throttleLimit{10, time.Minute}, throttleLimit{50, 10 * time.Second}}
-	limitCode   = limited{"second factor", throttleLimit{10, 5 * time.Minute}, throttleLimit{5, time.Minute}, throttleLimit{50, 10 * time.Second}}
-	limitReset  = limited{"reset", throttleLimit{3, 10 * time.Minute}, throttleLimit{3, 10 * time.Minute}, throttleLimit{20, time.Minute}}
-	limitTicket = limited{"link", throttleLimit{}, throttleLimit{}, throttleLimit{50, 10 * time.Second}}
-	// limitCommand is for whatever a user changes: nobody can make the store
-	// grow without end, and nobody who works by hand or by a program that takes
-	// its time will meet it. Files of many solutions are imported.
-	limitCommand = limited{name: "command", account: throttleLimit{2000, 200 * time.Millisecond}}
-	limitInvite  = limited{"invite", throttleLimit{100, time.Minute}, throttleLimit{}, throttleLimit{}}
-)
-
-// limit takes one try from what an account and the viewer's address have left.
-func (m *Market) limit(ctx context.Context, what limited, account string) error {
-	now, address := m.now(), networkOf(ViewerOf(ctx).Address)
-	for _, l := range []struct {
-		key   string
-		limit throttleLimit
-	}{
-		{what.name + "\x00a\x00" + address, what.address},
-		{what.name + "\x00p\x00" + address + "\x00" + account, what.pair},
-		{what.name + "\x00u\x00" + account, what.account},
-	} {
-		if l.limit == (throttleLimit{}) {
-			continue
-		}
-		if wait := m.throttle.take(l.key, l.limit, now); wait > 0 {
-			return &RateLimitedError{Wait: wait}
-		}
-	}
-	return nil
-}
-
-// networkOf is what an address is limited by: see addressKey. An address that
-// cannot be read is one with all others of that kind.
-func networkOf(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return ""
-	}
-	return addressKey(a)
 }

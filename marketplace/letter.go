@@ -187,9 +187,9 @@ func (m *Market) sendTicket(ctx context.Context, id ID) error {
 	if err != nil {
 		return err
 	}
-	failure := m.options.Mailer.Send(ctx, mail)
-	if failure != nil && ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
-		return ctx.Err() // the server stops
+	failure, stopped := m.send(ctx, mail)
+	if stopped != nil {
+		return stopped
 	}
 	return m.note(ctx, failure, func(ctx context.Context) error {
 		_, err := update(ctx, m, MayRecoverAccount, id, 0, func(t *Ticket) error {
@@ -202,6 +202,16 @@ func (m *Market) sendTicket(ctx context.Context, id ID) error {
 		})
 		return err
 	})
+}
+
+// send gives a letter to the mail server. That the server stops is no failure
+// of the letter.
+func (m *Market) send(ctx context.Context, mail Mail) (failure, stopped error) {
+	failure = m.options.Mailer.Send(ctx, mail)
+	if failure != nil && ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
+		return nil, ctx.Err()
+	}
+	return failure, nil
 }
 
 // settleLetter notes what came of sending a letter.
@@ -298,9 +308,9 @@ func (m *Market) sendNotification(ctx context.Context, n *Notification) error {
 	if err != nil {
 		return err
 	}
-	failure := m.options.Mailer.Send(ctx, mail)
-	if failure != nil && ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
-		return ctx.Err()
+	failure, stopped := m.send(ctx, mail)
+	if stopped != nil {
+		return stopped
 	}
 	return m.note(ctx, failure, func(ctx context.Context) error {
 		return m.noteLetter(ctx, n.ID, func(n *Notification) { n.settleLetter(m.clock(), failure) })
@@ -360,9 +370,9 @@ func (m *Market) sendDigest(ctx context.Context, user ID) error {
 	if err != nil {
 		return err
 	}
-	failure := m.options.Mailer.Send(ctx, mail)
-	if failure != nil && ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
-		return ctx.Err()
+	failure, stopped := m.send(ctx, mail)
+	if stopped != nil {
+		return stopped
 	}
 	now := m.clock()
 	return m.note(ctx, failure, func(ctx context.Context) error {

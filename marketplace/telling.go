@@ -282,7 +282,7 @@ func fromElsewhere(ctx context.Context, m *Market, e *AuditEntry) ([]told, error
 	}
 	for _, o := range earlier {
 		before := o.Moment < e.Moment || o.Moment == e.Moment && o.ID < e.ID
-		if before && networkOf(o.Address) == networkOf(e.Address) && o.Agent == e.Agent {
+		if before && NetworkOf(o.Address) == NetworkOf(e.Address) && o.Agent == e.Agent {
 			return nil, nil
 		}
 	}

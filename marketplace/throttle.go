@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"container/heap"
+	"context"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -135,13 +136,62 @@ func (h *throttleHeap) Pop() any {
 	return e
 }
 
-// addressKey is the key of an internet address: of IPv6 the first 64 bits,
-// since whoever has one address has the 2^64 around it.
-func addressKey(a netip.Addr) string {
+// NetworkOf is what a network address is limited by: of IPv6 the first 64
+// bits, since whoever has one address has the 2^64 around it. It is empty for
+// what is no address.
+func NetworkOf(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		p, _ := a.Prefix(64) // 64 is never too long
 		return p.String()
 	}
 	return a.String()
+}
+
+// What is limited, since it can be guessed or sends letters.
+type limited struct {
+	name string
+	// account is for each account, pair for each account and address, and
+	// address for each network address. So one address cannot try many
+	// accounts, many addresses cannot try one account fast, and nobody
+	// can keep the owner of an account out from the owner's own address
+	// without sending from many.
+	account, pair, address throttleLimit
+}
+
+var (
+	limitSignIn = limited{"sign in", throttleLimit{100, time.Minute}, throttleLimit{10, time.Minute}, throttleLimit{50, 10 * time.Second}}
+	limitCode   = limited{"second factor", throttleLimit{10, 5 * time.Minute}, throttleLimit{5, time.Minute}, throttleLimit{50, 10 * time.Second}}
+	limitReset  = limited{"reset", throttleLimit{3, 10 * time.Minute}, throttleLimit{3, 10 * time.Minute}, throttleLimit{20, time.Minute}}
+	limitTicket = limited{"link", throttleLimit{}, throttleLimit{}, throttleLimit{50, 10 * time.Second}}
+	// limitCommand is for whatever a user changes: nobody can make the store
+	// grow without end, and nobody who works by hand or by a program that takes
+	// its time will meet it. Files of many solutions are imported.
+	limitCommand = limited{name: "command", account: throttleLimit{2000, 200 * time.Millisecond}}
+	limitInvite  = limited{"invite", throttleLimit{100, time.Minute}, throttleLimit{}, throttleLimit{}}
+)
+
+// limit takes one try from what an account and the viewer's address have left.
+func (m *Market) limit(ctx context.Context, what limited, account string) error {
+	now, address := m.now(), NetworkOf(ViewerOf(ctx).Address)
+	for _, l := range []struct {
+		key   string
+		limit throttleLimit
+	}{
+		{what.name + "\x00a\x00" + address, what.address},
+		{what.name + "\x00p\x00" + address + "\x00" + account, what.pair},
+		{what.name + "\x00u\x00" + account, what.account},
+	} {
+		if l.limit == (throttleLimit{}) {
+			continue
+		}
+		if wait := m.throttle.take(l.key, l.limit, now); wait > 0 {
+			return &RateLimitedError{Wait: wait}
+		}
+	}
+	return nil
 }

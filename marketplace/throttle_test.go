@@ -2,7 +2,6 @@ package marketplace
 
 import (
 	"fmt"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -151,7 +150,7 @@ func TestAddressKey(t *testing.T) {
 	for a, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "2001:db8:1:2::": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
 	} {
-		if got := addressKey(netip.MustParseAddr(a)); got != want {
+		if got := NetworkOf(a); got != want {
 			t.Errorf("%s: %s", a, got)
 		}
 	}
