@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -73,25 +74,25 @@ type CandidacyMove string
 
 // The steps in the life of a candidacy.
 const (
-	ContactCandidate   CandidacyMove = "CONTACT"         // outside of the program
-	CandidateIsFor     CandidacyMove = "NOTE_INTEREST"   // said outside of the program
-	CandidateIsAgainst CandidacyMove = "NOTE_DECLINE"    // the same
-	IntroduceCandidate CandidacyMove = "INTRODUCE"       // to the asker, who sees it from then on
-	ChooseCandidate    CandidacyMove = "CHOOSE"          // the two go on together
-	UnchooseCandidate  CandidacyMove = "UNCHOOSE"        // they do not, after all
-	DropCandidate      CandidacyMove = "DROP"            // is no longer considered
-	RelistCandidate    CandidacyMove = "RELIST"          // is, after all
-	answerFor          CandidacyMove = "ANSWER_FOR"      // by the candidate
-	answerAgainst      CandidacyMove = "ANSWER_AGAINST"  // by the candidate
-	writeFirst         CandidacyMove = "WRITE_FIRST"     // with the first letter
-	meetFirst          CandidacyMove = "INTRODUCE_FIRST" // with the first meeting
+	ContactCandidate   CandidacyMove = "CONTACT"        // outside of the program
+	CandidateIsFor     CandidacyMove = "NOTE_INTEREST"  // said outside of the program
+	CandidateIsAgainst CandidacyMove = "NOTE_DECLINE"   // the same
+	IntroduceCandidate CandidacyMove = "INTRODUCE"      // to the asker, who sees it from then on
+	ChooseCandidate    CandidacyMove = "CHOOSE"         // the two go on together
+	UnchooseCandidate  CandidacyMove = "UNCHOOSE"       // they do not, after all
+	DropCandidate      CandidacyMove = "DROP"           // is no longer considered
+	RelistCandidate    CandidacyMove = "RELIST"         // is, after all
+	answerFor          CandidacyMove = "ANSWER_FOR"     // by the candidate
+	answerAgainst      CandidacyMove = "ANSWER_AGAINST" // by the candidate
+	writeTo            CandidacyMove = "WRITE"          // by a letter
+	meetFirst          CandidacyMove = "MEET"           // by a meeting
 )
 
 // candidacyMoves is the life of a candidacy, as far as officers take the steps.
 var candidacyMoves = moves[CandidacyMove, CandidacyStatus]{
 	{ContactCandidate, MayHandleCase, []CandidacyStatus{CandidateListed}, CandidateContacted},
 	{CandidateIsFor, MayHandleCase, []CandidacyStatus{CandidateContacted, CandidateDeclined}, CandidateInterested},
-	{CandidateIsAgainst, MayHandleCase, []CandidacyStatus{CandidateContacted, CandidateInterested, CandidateMeeting}, CandidateDeclined},
+	{CandidateIsAgainst, MayHandleCase, []CandidacyStatus{CandidateContacted, CandidateInterested, CandidateMeeting, CandidateChosen}, CandidateDeclined},
 	{IntroduceCandidate, MayHandleCase, []CandidacyStatus{CandidateInterested}, CandidateMeeting},
 	{ChooseCandidate, MayHandleCase, []CandidacyStatus{CandidateMeeting}, CandidateChosen},
 	{UnchooseCandidate, MayHandleCase, []CandidacyStatus{CandidateChosen}, CandidateMeeting},
@@ -100,12 +101,29 @@ var candidacyMoves = moves[CandidacyMove, CandidacyStatus]{
 }
 
 // candidacyTurns are the steps that follow from what the candidate answers,
-// from the first letter to it, and from a meeting.
+// from a letter to it, and from a meeting. Who was contacted before can answer
+// also when it is but listed again.
 var candidacyTurns = moves[CandidacyMove, CandidacyStatus]{
-	{answerFor, MayAnswerCandidacy, []CandidacyStatus{CandidateContacted, CandidateInterested, CandidateDeclined}, CandidateInterested},
-	{answerAgainst, MayAnswerCandidacy, []CandidacyStatus{CandidateContacted, CandidateInterested, CandidateDeclined, CandidateMeeting}, CandidateDeclined},
-	{writeFirst, MayHandleCase, []CandidacyStatus{CandidateListed}, CandidateContacted},
-	{meetFirst, MayKeepCases, []CandidacyStatus{CandidateInterested}, CandidateMeeting},
+	{answerFor, MayAnswerCandidacy, []CandidacyStatus{CandidateListed, CandidateContacted, CandidateInterested, CandidateDeclined}, CandidateInterested},
+	{answerFor, MayAnswerCandidacy, []CandidacyStatus{CandidateMeeting}, CandidateMeeting},
+	{answerFor, MayAnswerCandidacy, []CandidacyStatus{CandidateChosen}, CandidateChosen},
+	{answerAgainst, MayAnswerCandidacy, []CandidacyStatus{CandidateListed, CandidateContacted, CandidateInterested, CandidateDeclined, CandidateMeeting, CandidateChosen}, CandidateDeclined},
+	{writeTo, MayHandleCase, []CandidacyStatus{CandidateListed}, CandidateContacted},
+	{meetFirst, MayKeepCases, []CandidacyStatus{CandidateListed, CandidateContacted, CandidateInterested}, CandidateMeeting},
+}
+
+// turn takes a step of candidacyTurns, if it can be taken from the present
+// state; it says whether it was.
+func (d *Candidacy) turn(name CandidacyMove, action, note string, now time.Time) bool {
+	for _, step := range candidacyTurns {
+		if step.name == name && slices.Contains(step.from, d.Status) {
+			d.Status = step.to
+			d.moved(now)
+			d.mark(action, note)
+			return true
+		}
+	}
+	return false
 }
 
 // A CandidacyLetter is what an officer wrote to a candidate.
@@ -221,19 +239,6 @@ func (d *Candidacy) moved(now time.Time) {
 	}
 }
 
-// takeQuietly takes a step of a candidacy under another name of its mark.
-func (d *Candidacy) takeQuietly(name CandidacyMove, action, note string, now time.Time) error {
-	step, err := candidacyTurns.named(name)
-	if err == nil {
-		err = step.take(&d.Meta, &d.Status, "")
-	}
-	if err == nil {
-		d.moved(now)
-		d.mark(action, note)
-	}
-	return err
-}
-
 // AddCandidateInput is what AddCandidate takes.
 type AddCandidateInput struct {
 	Case      ID
@@ -320,7 +325,6 @@ type EditCandidateInput struct {
 // EditCandidate changes why a member was listed, for the secretariat.
 func (m *Market) EditCandidate(ctx context.Context, in EditCandidateInput) (*Candidacy, error) {
 	return update(ctx, m, MayHandleCase, in.ID, versionOf(in.Version), func(d *Candidacy) error {
-		d.mark(unmarked, "") // the candidate's owners would read it
 		return applyPatch(in.Content, d, []string{"reason", "score"})
 	})
 }
@@ -400,11 +404,10 @@ func (m *Market) WriteToCandidate(ctx context.Context, in WriteToCandidateInput)
 		}
 		d.Letters = append(d.Letters, CandidacyLetter{At: now, By: actorOf(ctx).User, Text: in.Text, Language: in.Language})
 		number := "letter " + strconv.Itoa(len(d.Letters))
-		if d.Status != CandidateListed {
+		if !d.turn(writeTo, "WRITE", number, now) {
 			d.mark("WRITE", number)
-			return nil
 		}
-		return d.takeQuietly(writeFirst, "WRITE", number, now)
+		return nil
 	})
 }
 
@@ -420,17 +423,28 @@ type AnswerCandidacyInput struct {
 // said otherwise later, as long as the case is not closed. The asker learns
 // neither the answer nor the note.
 func (m *Market) AnswerCandidacy(ctx context.Context, in AnswerCandidacyInput) (*Candidacy, error) {
+	d, err := get[*Candidacy](ctx, m, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := MayAnswerCandidacy.check(ctx, d); err != nil {
+		return nil, err
+	}
+	if err := m.limit(ctx, limitAnswer, string(actorOf(ctx).User)); err != nil {
+		return nil, err
+	}
 	return m.changeCandidacy(ctx, MayAnswerCandidacy, in.ID, in.Version, func(d *Candidacy, now time.Time) error {
-		if err := m.limit(ctx, limitAnswer, string(actorOf(ctx).User)); err != nil {
-			return err
-		}
 		if len(d.Answers) >= maxAnswers {
 			return invalid("id", "TOO_MANY", fmt.Sprintf("was answered %d times: write to the officer", maxAnswers))
 		}
 		d.Answers = append(d.Answers, CandidacyAnswer{At: now, By: actorOf(ctx).User, IsInterested: in.IsInterested, Note: maybe(text(in.Note))})
+		step := answerAgainst
 		if in.IsInterested {
-			return d.takeQuietly(answerFor, "ANSWER", "", now)
+			step = answerFor
 		}
-		return d.takeQuietly(answerAgainst, "ANSWER", "", now)
+		if !d.turn(step, "ANSWER", "", now) {
+			return invalid("id", "INVALID", "is no longer considered")
+		}
+		return nil
 	})
 }

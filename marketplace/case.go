@@ -24,6 +24,8 @@ type Case struct {
 	AskedBy ID         `json:"askedBy"` // user
 	Status  CaseStatus `json:"status"`
 	Officer ID         `json:"officer"` // user who has it, or had it when it was closed; empty: nobody
+	// OfficerName is what the asker reads, who may not see the user.
+	OfficerName string `json:"officerName,omitempty"`
 
 	Wanted       Text          `json:"wanted"`
 	About        ID            `json:"about,omitempty"` // a solution or a proposal, for which the partner is wanted
@@ -142,7 +144,7 @@ func (c *Case) isClosed() bool     { return c.Status == CaseClosed }
 func (*Case) IsNode() {}
 
 func (c *Case) refs() []ID {
-	refs := []ID{c.Asker, c.AskedBy, c.Officer, c.About, tallyID(c.ID)}
+	refs := []ID{c.Asker, c.AskedBy, c.Officer, c.About, caseTallyID(c.ID)}
 	if c.Closing != nil {
 		refs = append(append(refs, c.Closing.By), c.Closing.Partners...)
 	}
@@ -186,15 +188,8 @@ func seeking(doc entity) []ID {
 	return nil
 }
 
-// OfficerOrNil is the officer; nil where nobody has it.
-func (c *Case) OfficerOrNil() *ID { return maybeID(c.Officer) }
-
-func maybeID(id ID) *ID {
-	if id == "" {
-		return nil
-	}
-	return &id
-}
+// OfficerCalled is the name of the officer; nil where nobody has it.
+func (c *Case) OfficerCalled() *string { return maybe(c.OfficerName) }
 
 // VisibleHandOvers are the officers from and to whom it was handed over,
 // oldest first, for the secretariat; nil for others.
@@ -316,6 +311,10 @@ func (m *Market) MoveCase(ctx context.Context, in MoveCaseInput) (*Case, error) 
 	if err != nil {
 		return nil, err
 	}
+	name, err := m.ownName(ctx)
+	if err != nil {
+		return nil, err
+	}
 	c, err := update(ctx, m, step.may, in.ID, versionOf(in.Version), func(c *Case) error {
 		now := m.clock()
 		if err := step.take(&c.Meta, &c.Status, cut(text(in.Note), maxNote/2)); err != nil {
@@ -326,18 +325,18 @@ func (m *Market) MoveCase(ctx context.Context, in MoveCaseInput) (*Case, error) 
 		}
 		switch step.name {
 		case TakeCase:
-			c.Officer, c.TakenAt = actorOf(ctx).User, &now
+			c.Officer, c.OfficerName, c.TakenAt = actorOf(ctx).User, name, &now
 		case ReleaseCase:
-			c.Officer, c.TakenAt = "", nil
+			c.Officer, c.OfficerName, c.TakenAt = "", "", nil
 		case ReopenCase:
-			c.Officer, c.TakenAt, c.Closing = "", nil, nil
+			c.Officer, c.OfficerName, c.TakenAt, c.Closing = "", "", nil, nil
 			if err := m.mayOpenCase(ctx, c.Asker); err != nil {
 				return err
 			}
 		case CloseCase:
 			c.Closing = &CaseClosing{At: now, By: actorOf(ctx).User, Outcome: *in.Outcome, Partners: in.Partners, Note: maybe(text(in.Note))}
 			if c.Officer == "" {
-				c.Officer = actorOf(ctx).User
+				c.Officer, c.OfficerName = actorOf(ctx).User, name
 			}
 		case WithdrawCase:
 			c.Closing = &CaseClosing{At: now, By: actorOf(ctx).User, Outcome: CaseWithdrawn, Partners: in.Partners, Note: maybe(text(in.Note))}
@@ -352,6 +351,19 @@ func (m *Market) MoveCase(ctx context.Context, in MoveCaseInput) (*Case, error) 
 		m.followCase(ctx, c)
 	}
 	return c, err
+}
+
+// ownName is the name of whoever acts; empty for the program itself.
+func (m *Market) ownName(ctx context.Context) (string, error) {
+	return m.userName(ctx, actorOf(ctx).User)
+}
+
+func (m *Market) userName(ctx context.Context, id ID) (string, error) {
+	u, err := get[*User](withSight(ctx), m, id)
+	if err != nil {
+		return "", ignore(err, ErrNotFound)
+	}
+	return u.Name, nil
 }
 
 // checkPartners reports partners that were found whom the asker does not know.
@@ -387,6 +399,10 @@ type HandOverCaseInput struct {
 // HandOverCase gives a case that was taken to another officer. The note is
 // for the secretariat.
 func (m *Market) HandOverCase(ctx context.Context, in HandOverCaseInput) (*Case, error) {
+	name, err := m.userName(ctx, in.To)
+	if err != nil {
+		return nil, err
+	}
 	return update(ctx, m, MayHandleCase, in.ID, versionOf(in.Version), func(c *Case) error {
 		if c.Status != CaseTaken {
 			return invalid("id", "INVALID", fmt.Sprintf("can be handed over while it is %s, and is %s", CaseTaken, c.Status))
@@ -407,13 +423,18 @@ func (m *Market) HandOverCase(ctx context.Context, in HandOverCaseInput) (*Case,
 		now := m.clock()
 		c.HandOvers = append(c.HandOvers, HandOver{At: now, From: c.Officer, To: in.To, Note: maybe(text(in.Note))})
 		c.mark("HAND_OVER", "", in.To)
-		c.Officer, c.TakenAt = in.To, &now
+		c.Officer, c.OfficerName, c.TakenAt = in.To, name, &now
 		return nil
 	})
 }
 
 // Case returns a case, or ErrNotFound.
 func (m *Market) Case(ctx context.Context, id ID) (*Case, error) { return get[*Case](ctx, m, id) }
+
+// PartnersOf are the members that were found, as far as the viewer may see them.
+func (m *Market) PartnersOf(ctx context.Context, c *CaseClosing) ([]Member, error) {
+	return several[Member](ctx, m, c.Partners)
+}
 
 // CasePermissions are what a viewer may do with a case now.
 type CasePermissions struct {

@@ -29,7 +29,7 @@ type CaseTally struct {
 // KindCaseTally is the kind of CaseTally.
 var KindCaseTally = registerTrace("casetally", func() entity { return new(CaseTally) })
 
-func tallyID(of ID) ID { return ID(string(KindCaseTally) + "_" + hashed(string(of))[:26]) }
+func caseTallyID(of ID) ID { return ID(string(KindCaseTally) + "_" + hashed(string(of))[:26]) }
 
 func (*CaseTally) kind() Kind          { return KindCaseTally }
 func (*CaseTally) validate(*problems)  {}
@@ -46,7 +46,7 @@ func (t *CaseTally) VisibleDeclined(ctx context.Context) *int {
 
 // CaseTally returns how many candidates a case has.
 func (m *Market) CaseTally(ctx context.Context, c *Case) (*CaseTally, error) {
-	t, err := get[*CaseTally](ctx, m, tallyID(c.ID))
+	t, err := get[*CaseTally](ctx, m, caseTallyID(c.ID))
 	if errors.Is(err, ErrNotFound) {
 		return new(CaseTally), nil
 	}
@@ -84,7 +84,7 @@ func (m *Market) followCase(ctx context.Context, doc entity) {
 // revision of the tally, so that of two who count at the same time the one
 // who read first cannot write last.
 func (m *Market) noteTally(ctx context.Context, of, asker ID) error {
-	_, err := updateOrCreate(ctx, m, MayKeepCases, tallyID(of), 0, func() *CaseTally {
+	_, err := updateOrCreate(ctx, m, MayKeepCases, caseTallyID(of), 0, func() *CaseTally {
 		return &CaseTally{Case: of, Asker: asker}
 	}, func(t *CaseTally) error {
 		before := *t

@@ -140,7 +140,21 @@ var (
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
 	ownImport      = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
 	ownUpload      = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	auditColumns   = []column{
+	ownCase        = slices.Concat(plainColumns("id", "asker", "askedBy", "status", "officerName", "wanted", "about", "partnerTypes", "regions", "countries", "dueOn", "closing", "createdAt", "updatedAt"), []column{version, isSample})
+	// What the candidate may know: for whom only once it was introduced, and
+	// nothing of why it was listed.
+	ownCandidacy = slices.Concat(plainColumns("id", "member", "about"), []column{
+		{name: "asker", get: func(_ context.Context, doc entity) any {
+			if d := doc.(*Candidacy); d.IsIntroduced {
+				return d.Asker
+			}
+			return nil
+		}},
+		{name: "status", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleStatus(ctx) }},
+		{name: "letters", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleLetters(ctx) }},
+		{name: "answers", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleAnswers(ctx) }},
+	}, plainColumns("contactedAt", "introducedAt", "isOver", "updatedAt"))
+	auditColumns = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
@@ -173,6 +187,12 @@ func offersOf(member ID) Query {
 	return Query{Where: []Condition{{Field: string(member.Kind()), Op: Eq, Value: member}}, Sort: "createdAt"}
 }
 
+// candidaciesOf asks for the candidacies in which a member was contacted.
+func candidaciesOf(member ID) Query {
+	return Query{Where: []Condition{{Field: "member", Op: Eq, Value: member}, {Field: "isContacted", Op: Eq, Value: true},
+		{Field: "status", Op: In, Values: values(CandidacyStatuses)}}, Sort: "createdAt"}
+}
+
 // possessions are what the export of a member holds, in its order. Every kind
 // of document is here or among notPossessed; a test holds that.
 var possessions = []possession{
@@ -186,6 +206,8 @@ var possessions = []possession{
 	{kind: KindOffer, query: offersOf, columns: ownOffer},              // that it made, or that were made to it
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
+	listed(KindCase, "asker", Eq, "createdAt", itself, ownCase),
+	{kind: KindCandidacy, query: candidaciesOf, columns: ownCandidacy}, // in which it was contacted
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
@@ -201,6 +223,8 @@ var notPossessed = map[Kind]string{
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",
 	KindDelivery:     "follows from the audit log",
 	kindRound:        "the program's own",
+	KindCaseNote:     "belongs to the secretariat",
+	KindCaseTally:    "follows from the candidacies",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
 	KindSettings:     "belongs to the network, and is public",

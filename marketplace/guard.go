@@ -27,6 +27,7 @@ type Market struct {
 	hub      hub
 	standing standing
 	uploads  uploadPlaces
+	counting chan struct{} // held by who counts statistics
 	now      func() time.Time
 	wait     time.Duration
 }
@@ -73,7 +74,7 @@ func New(store Store, finder Finder, o Options) *Market {
 		panic(err)
 	}
 	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
-		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: time.Now, wait: SettleTime}
+		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), counting: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: time.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}

@@ -70,6 +70,7 @@ var KindMeeting = registerRecord("meeting", func() entity { return new(Meeting) 
 	Index{Equal: []string{"status"}, Has: "concerns", Sort: "startsAt"},
 	Index{Equal: []string{"from"}, Sort: "createdAt"},
 	Index{Equal: []string{"to"}, Sort: "createdAt"},
+	Index{Sort: "createdAt"},
 	Index{Sort: "dueAt"})
 
 // A MeetingStatus is a state in the life of a meeting.

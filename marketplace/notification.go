@@ -56,6 +56,7 @@ const (
 	NotifyTeam       NotificationKind = "TEAM"       // who comes into a team, leaves it or has another role
 	NotifyMatch      NotificationKind = "MATCH"      // what a saved search has found that is new
 	NotifyWebhook    NotificationKind = "WEBHOOK"    // webhooks of the user's members that no longer work
+	NotifyCase       NotificationKind = "CASE"       // searches for a partner that the secretariat helps with
 )
 
 // A Channel is a way of telling.
@@ -84,6 +85,7 @@ var notificationKinds = []Preference{
 	{NotifyTeam, ChannelEmail},
 	{NotifyMatch, ChannelEmail}, // the search itself says how often
 	{NotifyWebhook, ChannelEmail},
+	{NotifyCase, ChannelEmail},
 }
 
 // A Preference says by which way a user wants to be told of one kind of thing.

@@ -168,6 +168,8 @@ func (m *Market) titleFor(ctx context.Context, doc entity, languages []Language)
 		return m.nameOf(ctx, doc.Proposal, languages)
 	case *Message:
 		return m.nameOf(ctx, doc.Proposal, languages)
+	case *Candidacy:
+		return m.nameOf(ctx, doc.Case, languages) // which the candidate may not see
 	}
 	if texts := doc.texts(); len(texts) > 0 {
 		if t := texts[0].Text.In(languages); t != nil {
