@@ -28,7 +28,8 @@
 //     all members, or those between its city and one company. Report: what
 //     readers complain of.
 //   - Match: a pair with a score and its reasons. Meeting: two members, a
-//     time, an outcome.
+//     time, an outcome. Side: one of the two; Counter: other times in answer;
+//     Participant: who takes part; Tally: how many there were, and what came of them.
 //   - Case: a search for a partner that a member asks of the secretariat; its
 //     Asker, and the officer who works on it. Candidacy: a member that the officer
 //     considers for it, the candidate. To introduce: to show a candidate to the

@@ -154,11 +154,32 @@ var (
 		{name: "letters", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleLetters(ctx) }},
 		{name: "answers", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleAnswers(ctx) }},
 	}, plainColumns("contactedAt", "introducedAt", "isOver", "updatedAt"))
+	ownMeeting = slices.Concat(
+		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "participants", "reason",
+			"expiresAt", "answeredAt", "acceptedAt"),
+		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
+		plainColumns("createdAt", "updatedAt"), []column{version},
+	)
 	auditColumns = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
 )
+
+// outcomeColumn is what a side says came of a meeting, with what it has noted
+// where the reader may see that.
+func outcomeColumn(name string, side func(*Meeting) ID) column {
+	return column{name: name, get: func(ctx context.Context, doc entity) any {
+		x := doc.(*Meeting)
+		o := x.Side(side(x)).Outcome()
+		if o == nil {
+			return nil
+		}
+		shown := *o.outcome
+		shown.Note = text(o.Note(ctx))
+		return shown
+	}}
+}
 
 // A possession is a kind of thing that belongs to a member, and how what
 // belongs to one is found: by its id, or by a query that an index answers.
@@ -205,6 +226,8 @@ var possessions = []possession{
 	listed(KindProposal, "city", Eq, "createdAt", itself, ownProposal),
 	{kind: KindOffer, query: offersOf, columns: ownOffer},              // that it made, or that were made to it
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
+	listed(KindMeeting, "from", Eq, "createdAt", itself, ownMeeting),   // that it asked for
+	listed(KindMeeting, "to", Eq, "createdAt", itself, ownMeeting),     // that it was asked for
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindCase, "asker", Eq, "createdAt", itself, ownCase),
 	{kind: KindCandidacy, query: candidaciesOf, columns: ownCandidacy}, // in which it was contacted
@@ -225,6 +248,7 @@ var notPossessed = map[Kind]string{
 	kindRound:        "the program's own",
 	KindCaseNote:     "belongs to the secretariat",
 	KindCaseTally:    "follows from the candidacies",
+	KindMeetingTally: "follows from the meetings",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
 	KindSettings:     "belongs to the network, and is public",
