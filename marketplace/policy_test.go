@@ -61,6 +61,12 @@ func TestAudiences(t *testing.T) {
 	show("meeting", &Meeting{From: "city_that-asks", To: "company_that-is-asked"})
 	show("tally of meetings", &MeetingTally{City: "city_its-own"})
 	show("report", &Report{})
+	show("case", &Case{Asker: "city_its-own"})
+	show("tally of a case", &CaseTally{Asker: "city_its-own"})
+	show("note about a case", &CaseNote{})
+	show("candidate, listed", &Candidacy{Asker: "city_its-own", Member: "company_its-own"})
+	show("candidate, contacted", &Candidacy{Asker: "city_its-own", Member: "company_its-own", IsContacted: true})
+	show("candidate, introduced", &Candidacy{Asker: "city_its-own", Member: "company_its-own", IsContacted: true, IsIntroduced: true})
 	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }
