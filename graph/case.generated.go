@@ -3549,6 +3549,76 @@ func UnmarshalMoveCaseInput(ctx context.Context, raw any) (marketplace.MoveCaseI
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputProposeCaseMeetingInput(ctx context.Context, obj any) (marketplace.ProposeCaseMeetingInput, error) {
+	var it marketplace.ProposeCaseMeetingInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"candidacy", "about", "content", "people", "key"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "candidacy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("candidacy"))
+			data, err := ec.unmarshalNID2citymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Candidacy = data
+		case "about":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("about"))
+			data, err := ec.unmarshalOID2ᚖcitymarketᚋmarketplaceᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.About = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNMeetingContentInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		case "people":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("people"))
+			data, err := ec.unmarshalOID2ᚕcitymarketᚋmarketplaceᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.People = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Key = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalProposeCaseMeetingInput unmarshals raw into the ProposeCaseMeetingInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalProposeCaseMeetingInput(ctx context.Context, raw any) (marketplace.ProposeCaseMeetingInput, error) {
+	var out marketplace.ProposeCaseMeetingInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ProposeCaseMeetingInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputWriteToCandidateInput(ctx context.Context, obj any) (marketplace.WriteToCandidateInput, error) {
 	var it marketplace.WriteToCandidateInput
 	if obj == nil {
@@ -5163,6 +5233,11 @@ func (ec *executionContext) marshalNOfficerFigures2ᚖcitymarketᚋmarketplace�
 		return graphql.Null
 	}
 	return ec._OfficerFigures(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNProposeCaseMeetingInput2citymarketᚋmarketplaceᚐProposeCaseMeetingInput(ctx context.Context, v any) (marketplace.ProposeCaseMeetingInput, error) {
+	res, err := ec.unmarshalInputProposeCaseMeetingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNWriteToCandidateInput2citymarketᚋmarketplaceᚐWriteToCandidateInput(ctx context.Context, v any) (marketplace.WriteToCandidateInput, error) {

@@ -86,6 +86,10 @@ func (r *handOverResolver) To(ctx context.Context, obj *marketplace.HandOver) (*
 	return optional(r.Market.User(ctx, obj.To))
 }
 
+func (r *meetingResolver) Case(ctx context.Context, obj *marketplace.Meeting) (*marketplace.Case, error) {
+	return optional(r.Market.Case(ctx, obj.Case))
+}
+
 func (r *mutationResolver) AskForPartner(ctx context.Context, input marketplace.AskForPartnerInput) (*Payload[*marketplace.Case], error) {
 	return payload(r.Market.AskForPartner(ctx, input))
 }
@@ -124,6 +128,10 @@ func (r *mutationResolver) WriteToCandidate(ctx context.Context, input marketpla
 
 func (r *mutationResolver) AnswerCandidacy(ctx context.Context, input marketplace.AnswerCandidacyInput) (*Payload[*marketplace.Candidacy], error) {
 	return payload(r.Market.AnswerCandidacy(ctx, input))
+}
+
+func (r *mutationResolver) ProposeCaseMeeting(ctx context.Context, input marketplace.ProposeCaseMeetingInput) (*Payload[*marketplace.Meeting], error) {
+	return payload(r.Market.ProposeCaseMeeting(ctx, input))
 }
 
 func (r *officerFiguresResolver) Officer(ctx context.Context, obj *marketplace.OfficerFigures) (*marketplace.User, error) {

@@ -226,8 +226,7 @@ var possessions = []possession{
 	listed(KindProposal, "city", Eq, "createdAt", itself, ownProposal),
 	{kind: KindOffer, query: offersOf, columns: ownOffer},              // that it made, or that were made to it
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
-	listed(KindMeeting, "from", Eq, "createdAt", itself, ownMeeting),   // that it asked for
-	listed(KindMeeting, "to", Eq, "createdAt", itself, ownMeeting),     // that it was asked for
+	{kind: KindMeeting, query: func(member ID) Query { return meetingQuery(concern(member, ""), MeetingFilter{}, false) }, columns: ownMeeting},
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindCase, "asker", Eq, "createdAt", itself, ownCase),
 	{kind: KindCandidacy, query: candidaciesOf, columns: ownCandidacy}, // in which it was contacted

@@ -56,7 +56,7 @@ func concernedSides(x *Meeting, e *AuditEntry) []ID {
 }
 
 // meetingPeople are those of some sides of a meeting who take part, as far as
-// they still act for their side; of a side that has named nobody, its owners
+// they still act for their side; of a side that has nobody there, its owners
 // and editors. Each is told by the other side.
 func meetingPeople(of sidesOfMeeting) func(context.Context, *Market, *AuditEntry) ([]told, error) {
 	return func(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
@@ -67,18 +67,19 @@ func meetingPeople(of sidesOfMeeting) func(context.Context, *Market, *AuditEntry
 		var list []told
 		for _, side := range of(x, e) {
 			var people []told
-			if named := *x.peopleOf(side); len(named) > 0 {
-				users, err := m.teammates(ctx, side, named)
-				if err != nil {
+			users, err := m.teammates(ctx, side, *x.peopleOf(side))
+			if err != nil {
+				return nil, err
+			}
+			for _, u := range users {
+				if u != nil {
+					people = append(people, told{user: u.ID})
+				}
+			}
+			if len(people) == 0 {
+				if people, err = m.inTeam(ctx, e, side, TeamRole(RoleOwner), TeamRole(RoleEditor)); err != nil {
 					return nil, err
 				}
-				for _, u := range users {
-					if u != nil {
-						people = append(people, told{user: u.ID})
-					}
-				}
-			} else if people, err = m.inTeam(ctx, e, side, TeamRole(RoleOwner), TeamRole(RoleEditor)); err != nil {
-				return nil, err
 			}
 			for i := range people {
 				people[i].member = x.other(side)
