@@ -33,17 +33,19 @@ var limitStatistics = limited{name: "statistics", account: throttleLimit{20, 10 
 // those that it was asked for. No meeting is named, nor a member.
 //
 // They are counted when they are asked for, from the meetings themselves: a
-// thousand at a time by an index, with what they are about, so that nothing
-// but counters, one duration and one pair for each meeting, and the topics and
-// regions of what was met about, are in memory at once. So they are exact at
-// any moment, need no second record that could disagree with the meetings, and
-// a definition can be changed without counting anew what was counted. Counting
-// 20,000 meetings takes {{MEASURED}}
-// and 100,000 is the most that is counted; that is beyond what a network of
-// some hundred members arranges in 24 months. One count is made at a time in a
-// process, and others wait for it. Documents by month that a follower keeps
-// would have to remember of each meeting how it was counted, to take that back
-// when the meeting changes.
+// thousand at a time by an index, with what they are about. What stays in
+// memory are counters, one duration and one pair for each meeting, and the
+// topics and regions of what was met about. So they are exact at any moment,
+// there is no second record that could disagree with the meetings, and what is
+// counted can be defined otherwise without a migration. Documents by month that
+// a follower keeps would have to remember of each meeting how it was counted,
+// to take that back when the meeting changes.
+//
+// Counting 20,000 meetings about 2,000 solutions takes 0.74 s on one of two
+// busy cores (BenchmarkStatistics), three to four store operations for each
+// thousand. MaxStatisticsMeetings is what can be counted within a request, and
+// more than a network of some hundred members arranges in 24 months. One count
+// is made at a time in a process, and others wait for it.
 type Statistics struct {
 	Member   ID // empty: the network
 	From, To Month
