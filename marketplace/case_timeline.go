@@ -55,17 +55,11 @@ func (m *Market) caseDocuments(ctx context.Context, c *Case) ([]ID, error) {
 	return ids, nil
 }
 
-// maxCaseMeetings is how many meetings of a case are shown.
+// maxCaseMeetings is how many meetings of a case its timeline holds.
 const maxCaseMeetings = 200
 
 // meetingsOfCase asks for the meetings that were proposed in a case.
 func meetingsOfCase(of ID) Query {
 	return Query{Where: []Condition{{Field: "status", Op: In, Values: values(MeetingStatuses)}, {Field: "concerns", Op: Has, Value: concern(of, "")}},
 		Sort: "startsAt", Limit: maxCaseMeetings}
-}
-
-// CaseMeetings are the meetings that were proposed in a case, earliest first,
-// at most 200, as far as the viewer may see them.
-func (m *Market) CaseMeetings(ctx context.Context, of ID) ([]*Meeting, error) {
-	return find[*Meeting](ctx, m, KindMeeting, meetingsOfCase(of))
 }
