@@ -132,15 +132,16 @@ var (
 		plainColumns("id", "slug", "name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "logo", "website", "joinedYear", "printed"),
 		[]column{version}, plainColumns("createdAt", "updatedAt"), []column{isSample},
 	)
-	ownCity        = slices.Concat(ownProfile, plainColumns("level", "timeZone", "coordinates", "population", "within", "identification"))
-	ownCompany     = slices.Concat(ownProfile, plainColumns("size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"))
-	ownInstitution = slices.Concat(ownProfile, plainColumns("type"))
-	ownInvitation  = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
-	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
-	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
-	ownImport      = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
-	ownUpload      = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	auditColumns   = []column{
+	ownCity         = slices.Concat(ownProfile, plainColumns("level", "timeZone", "coordinates", "population", "within", "identification"))
+	ownCompany      = slices.Concat(ownProfile, plainColumns("size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"))
+	ownInstitution  = slices.Concat(ownProfile, plainColumns("type"))
+	ownInvitation   = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
+	ownOffer        = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
+	ownMessage      = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
+	ownImport       = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload       = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	ownAvailability = plainColumns("of", "timeZone", "hours", "exceptions", "noticeHours", "bufferBefore", "bufferAfter", "maxMeetings", "updatedAt")
+	auditColumns    = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
@@ -187,6 +188,7 @@ var possessions = []possession{
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindAvailability, id: availabilityID, columns: ownAvailability},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 
@@ -196,6 +198,7 @@ var notPossessed = map[Kind]string{
 	KindSession:      "belongs to a person, and is a secret's hash",
 	KindToken:        "belongs to a person, and is a secret's hash",
 	KindThread:       "follows from the messages",
+	KindCalendarFeed: "belongs to a person, and is a secret's hash",
 	KindSavedSearch:  "belongs to a person",
 	KindNotification: "belongs to a person",
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",
