@@ -146,6 +146,7 @@ var (
 	)
 	ownImport    = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
 	ownUpload    = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	ownHours     = plainColumns("of", "timeZone", "hours", "exceptions", "noticeHours", "bufferBefore", "bufferAfter", "maxMeetings", "updatedAt")
 	auditColumns = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
@@ -209,6 +210,7 @@ var possessions = []possession{
 	{kind: KindMeeting, query: func(member ID) Query { return meetingQuery(concern(member, ""), MeetingFilter{}, false) }, columns: ownMeeting},
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 
@@ -218,6 +220,7 @@ var notPossessed = map[Kind]string{
 	KindSession:      "belongs to a person, and is a secret's hash",
 	KindToken:        "belongs to a person, and is a secret's hash",
 	KindThread:       "follows from the messages",
+	KindCalendarFeed: "belongs to a person, and is a secret's hash",
 	KindSavedSearch:  "belongs to a person",
 	KindNotification: "belongs to a person",
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/mail"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,11 @@ type Options struct {
 	Loopback bool
 	// Mailer sends letters. Without one they wait.
 	Mailer Mailer
+	// Calendar writes calendars. Without it there are none.
+	Calendar Calendar
+	// Organizer is who calendar programs take for the one who invites to
+	// meetings: the sender of letters.
+	Organizer mail.Address
 	// Demo lets the users of the sample data sign in.
 	Demo bool
 	// Providers are those by whose accounts users can sign in.
