@@ -32,6 +32,7 @@ type ResolverRoot interface {
 	CaseClosing() CaseClosingResolver
 	CaseNote() CaseNoteResolver
 	City() CityResolver
+	CommonTimeSide() CommonTimeSideResolver
 	Company() CompanyResolver
 	Complaint() ComplaintResolver
 	Country() CountryResolver
@@ -69,6 +70,7 @@ type ResolverRoot interface {
 	Topic() TopicResolver
 	TopicFigures() TopicFiguresResolver
 	Upload() UploadResolver
+	User() UserResolver
 	Viewer() ViewerResolver
 	Webhook() WebhookResolver
 }
@@ -110,6 +112,34 @@ type ComplexityRoot struct {
 	AuditEntryEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	Availability struct {
+		BufferAfter   func(childComplexity int) int
+		BufferBefore  func(childComplexity int) int
+		CanEdit       func(childComplexity int) int
+		Exceptions    func(childComplexity int) int
+		Hours         func(childComplexity int) int
+		IsZoneAssumed func(childComplexity int) int
+		MaxMeetings   func(childComplexity int) int
+		NoticeHours   func(childComplexity int) int
+		TimeZone      func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	AvailabilityPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	CalendarFeed struct {
+		MadeAt func(childComplexity int) int
+	}
+
+	CalendarFeedPayload struct {
+		CalendarFeed func(childComplexity int) int
+		Errors       func(childComplexity int) int
+		URL          func(childComplexity int) int
 	}
 
 	Candidacy struct {
@@ -259,6 +289,7 @@ type ComplexityRoot struct {
 
 	City struct {
 		Abbreviation   func(childComplexity int) int
+		Availability   func(childComplexity int) int
 		Coordinates    func(childComplexity int) int
 		Country        func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
@@ -309,8 +340,25 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	CommonTime struct {
+		At             func(childComplexity int) int
+		IsOutsideHours func(childComplexity int) int
+		Minutes        func(childComplexity int) int
+		Sides          func(childComplexity int) int
+	}
+
+	CommonTimeSide struct {
+		Burden         func(childComplexity int) int
+		IsOutsideHours func(childComplexity int) int
+		IsZoneAssumed  func(childComplexity int) int
+		LocalTime      func(childComplexity int) int
+		Member         func(childComplexity int) int
+		TimeZone       func(childComplexity int) int
+	}
+
 	Company struct {
 		Abbreviation    func(childComplexity int) int
+		Availability    func(childComplexity int) int
 		ContactPolicy   func(childComplexity int) int
 		CountriesServed func(childComplexity int) int
 		Country         func(childComplexity int) int
@@ -383,6 +431,11 @@ type ComplexityRoot struct {
 		Code   func(childComplexity int) int
 		Name   func(childComplexity int, languages []marketplace.Language) int
 		Region func(childComplexity int) int
+	}
+
+	DayHours struct {
+		Day   func(childComplexity int) int
+		Spans func(childComplexity int) int
 	}
 
 	DeletePayload struct {
@@ -503,6 +556,17 @@ type ComplexityRoot struct {
 		Text     func(childComplexity int) int
 	}
 
+	HourSpan struct {
+		From  func(childComplexity int) int
+		Until func(childComplexity int) int
+	}
+
+	HoursException struct {
+		First func(childComplexity int) int
+		Last  func(childComplexity int) int
+		Spans func(childComplexity int) int
+	}
+
 	Identity struct {
 		Email   func(childComplexity int) int
 		Issuer  func(childComplexity int) int
@@ -547,6 +611,7 @@ type ComplexityRoot struct {
 
 	Institution struct {
 		Abbreviation func(childComplexity int) int
+		Availability func(childComplexity int) int
 		Country      func(childComplexity int) int
 		CreatedAt    func(childComplexity int) int
 		FormerNames  func(childComplexity int) int
@@ -695,10 +760,11 @@ type ComplexityRoot struct {
 	}
 
 	MeetingSide struct {
-		Member   func(childComplexity int) int
-		Outcome  func(childComplexity int) int
-		People   func(childComplexity int) int
-		TimeZone func(childComplexity int) int
+		ClockMovedMinutes func(childComplexity int) int
+		Member            func(childComplexity int) int
+		Outcome           func(childComplexity int) int
+		People            func(childComplexity int) int
+		TimeZone          func(childComplexity int) int
 	}
 
 	MeetingTally struct {
@@ -835,6 +901,7 @@ type ComplexityRoot struct {
 		EndSession          func(childComplexity int, input IDInput) int
 		HandOverCase        func(childComplexity int, input marketplace.HandOverCaseInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
+		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
 		MarkRead            func(childComplexity int, input marketplace.MarkReadInput) int
@@ -859,10 +926,12 @@ type ComplexityRoot struct {
 		ResendInvitation    func(childComplexity int, input IDInput) int
 		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
 		ResolveReport       func(childComplexity int, input marketplace.ResolveReportInput) int
+		RevokeCalendarFeed  func(childComplexity int) int
 		RevokeInvitation    func(childComplexity int, input IDInput) int
 		RevokeToken         func(childComplexity int, input IDInput) int
 		RotateWebhookSecret func(childComplexity int, input IDInput) int
 		SaveSearch          func(childComplexity int, input marketplace.SaveSearchInput) int
+		SetAvailability     func(childComplexity int, input marketplace.SetAvailabilityInput) int
 		SetMeetingPeople    func(childComplexity int, input marketplace.SetMeetingPeopleInput) int
 		SetMeetingPlace     func(childComplexity int, input marketplace.SetMeetingPlaceInput) int
 		SetRole             func(childComplexity int, input marketplace.SetRoleInput) int
@@ -1095,6 +1164,7 @@ type ComplexityRoot struct {
 		Cases             func(childComplexity int, member marketplace.ID, statuses []marketplace.CaseStatus, first *int, after *string, last *int, before *string) int
 		Cities            func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		City              func(childComplexity int, by By) int
+		CommonTimes       func(childComplexity int, with marketplace.ID, forArg *marketplace.ID, people []marketplace.ID, meeting *marketplace.ID, minutes int, from *time.Time, until *time.Time, first int) int
 		Companies         func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company           func(childComplexity int, by By) int
 		Import            func(childComplexity int, id marketplace.ID) int
@@ -1475,6 +1545,7 @@ type ComplexityRoot struct {
 	}
 
 	User struct {
+		Availability       func(childComplexity int) int
 		CreatedAt          func(childComplexity int) int
 		Email              func(childComplexity int) int
 		HasPassword        func(childComplexity int) int
@@ -1509,6 +1580,8 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
+		Availability  func(childComplexity int) int
+		CalendarFeed  func(childComplexity int) int
 		IsSignedIn    func(childComplexity int) int
 		Languages     func(childComplexity int) int
 		Memberships   func(childComplexity int) int
@@ -1680,6 +1753,106 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AuditEntryEdge.Node(childComplexity), true
+
+	case "Availability.bufferAfter":
+		if e.ComplexityRoot.Availability.BufferAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.BufferAfter(childComplexity), true
+	case "Availability.bufferBefore":
+		if e.ComplexityRoot.Availability.BufferBefore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.BufferBefore(childComplexity), true
+	case "Availability.canEdit":
+		if e.ComplexityRoot.Availability.CanEdit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.CanEdit(childComplexity), true
+	case "Availability.exceptions":
+		if e.ComplexityRoot.Availability.Exceptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Exceptions(childComplexity), true
+	case "Availability.hours":
+		if e.ComplexityRoot.Availability.Hours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Hours(childComplexity), true
+	case "Availability.isZoneAssumed":
+		if e.ComplexityRoot.Availability.IsZoneAssumed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.IsZoneAssumed(childComplexity), true
+	case "Availability.maxMeetings":
+		if e.ComplexityRoot.Availability.MaxMeetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.MaxMeetings(childComplexity), true
+	case "Availability.noticeHours":
+		if e.ComplexityRoot.Availability.NoticeHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.NoticeHours(childComplexity), true
+	case "Availability.timeZone":
+		if e.ComplexityRoot.Availability.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.TimeZone(childComplexity), true
+	case "Availability.version":
+		if e.ComplexityRoot.Availability.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Version(childComplexity), true
+
+	case "AvailabilityPayload.errors":
+		if e.ComplexityRoot.AvailabilityPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AvailabilityPayload.Errors(childComplexity), true
+	case "AvailabilityPayload.availability":
+		if e.ComplexityRoot.AvailabilityPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AvailabilityPayload.Result(childComplexity), true
+
+	case "CalendarFeed.madeAt":
+		if e.ComplexityRoot.CalendarFeed.MadeAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.MadeAt(childComplexity), true
+
+	case "CalendarFeedPayload.calendarFeed":
+		if e.ComplexityRoot.CalendarFeedPayload.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.CalendarFeed(childComplexity), true
+	case "CalendarFeedPayload.errors":
+		if e.ComplexityRoot.CalendarFeedPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.Errors(childComplexity), true
+	case "CalendarFeedPayload.url":
+		if e.ComplexityRoot.CalendarFeedPayload.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.URL(childComplexity), true
 
 	case "Candidacy.about":
 		if e.ComplexityRoot.Candidacy.About == nil {
@@ -2256,6 +2429,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.City.Abbreviation(childComplexity), true
+	case "City.availability":
+		if e.ComplexityRoot.City.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.City.Availability(childComplexity), true
 	case "City.coordinates":
 		if e.ComplexityRoot.City.Coordinates == nil {
 			break
@@ -2514,12 +2693,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CityPayload.Result(childComplexity), true
 
+	case "CommonTime.at":
+		if e.ComplexityRoot.CommonTime.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.At(childComplexity), true
+	case "CommonTime.isOutsideHours":
+		if e.ComplexityRoot.CommonTime.IsOutsideHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.IsOutsideHours(childComplexity), true
+	case "CommonTime.minutes":
+		if e.ComplexityRoot.CommonTime.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.Minutes(childComplexity), true
+	case "CommonTime.sides":
+		if e.ComplexityRoot.CommonTime.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.Sides(childComplexity), true
+
+	case "CommonTimeSide.burden":
+		if e.ComplexityRoot.CommonTimeSide.Burden == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.Burden(childComplexity), true
+	case "CommonTimeSide.isOutsideHours":
+		if e.ComplexityRoot.CommonTimeSide.IsOutsideHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.IsOutsideHours(childComplexity), true
+	case "CommonTimeSide.isZoneAssumed":
+		if e.ComplexityRoot.CommonTimeSide.IsZoneAssumed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.IsZoneAssumed(childComplexity), true
+	case "CommonTimeSide.localTime":
+		if e.ComplexityRoot.CommonTimeSide.LocalTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.LocalTime(childComplexity), true
+	case "CommonTimeSide.member":
+		if e.ComplexityRoot.CommonTimeSide.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.Member(childComplexity), true
+	case "CommonTimeSide.timeZone":
+		if e.ComplexityRoot.CommonTimeSide.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.TimeZone(childComplexity), true
+
 	case "Company.abbreviation":
 		if e.ComplexityRoot.Company.Abbreviation == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Company.Abbreviation(childComplexity), true
+	case "Company.availability":
+		if e.ComplexityRoot.Company.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.Availability(childComplexity), true
 	case "Company.contactPolicy":
 		if e.ComplexityRoot.Company.ContactPolicy == nil {
 			break
@@ -2858,6 +3105,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Country.Region(childComplexity), true
+
+	case "DayHours.day":
+		if e.ComplexityRoot.DayHours.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DayHours.Day(childComplexity), true
+	case "DayHours.spans":
+		if e.ComplexityRoot.DayHours.Spans == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DayHours.Spans(childComplexity), true
 
 	case "DeletePayload.errors":
 		if e.ComplexityRoot.DeletePayload.Errors == nil {
@@ -3310,6 +3570,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Highlight.Text(childComplexity), true
 
+	case "HourSpan.from":
+		if e.ComplexityRoot.HourSpan.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourSpan.From(childComplexity), true
+	case "HourSpan.until":
+		if e.ComplexityRoot.HourSpan.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourSpan.Until(childComplexity), true
+
+	case "HoursException.first":
+		if e.ComplexityRoot.HoursException.First == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.First(childComplexity), true
+	case "HoursException.last":
+		if e.ComplexityRoot.HoursException.Last == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.Last(childComplexity), true
+	case "HoursException.spans":
+		if e.ComplexityRoot.HoursException.Spans == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.Spans(childComplexity), true
+
 	case "Identity.email":
 		if e.ComplexityRoot.Identity.Email == nil {
 			break
@@ -3483,6 +3775,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Institution.Abbreviation(childComplexity), true
+	case "Institution.availability":
+		if e.ComplexityRoot.Institution.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Institution.Availability(childComplexity), true
 	case "Institution.country":
 		if e.ComplexityRoot.Institution.Country == nil {
 			break
@@ -4112,6 +4410,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingPermissions.SetPlace(childComplexity), true
 
+	case "MeetingSide.clockMovedMinutes":
+		if e.ComplexityRoot.MeetingSide.ClockMovedMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.ClockMovedMinutes(childComplexity), true
 	case "MeetingSide.member":
 		if e.ComplexityRoot.MeetingSide.Member == nil {
 			break
@@ -4956,6 +5260,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.makeCalendarFeed":
+		if e.ComplexityRoot.Mutation.MakeCalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.MakeCalendarFeed(childComplexity), true
 	case "Mutation.makeOffer":
 		if e.ComplexityRoot.Mutation.MakeOffer == nil {
 			break
@@ -5215,6 +5525,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResolveReport(childComplexity, args["input"].(marketplace.ResolveReportInput)), true
+	case "Mutation.revokeCalendarFeed":
+		if e.ComplexityRoot.Mutation.RevokeCalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeCalendarFeed(childComplexity), true
 	case "Mutation.revokeInvitation":
 		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
 			break
@@ -5259,6 +5575,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveSearch(childComplexity, args["input"].(marketplace.SaveSearchInput)), true
+	case "Mutation.setAvailability":
+		if e.ComplexityRoot.Mutation.SetAvailability == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setAvailability_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetAvailability(childComplexity, args["input"].(marketplace.SetAvailabilityInput)), true
 	case "Mutation.setMeetingPeople":
 		if e.ComplexityRoot.Mutation.SetMeetingPeople == nil {
 			break
@@ -6334,6 +6661,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.City(childComplexity, args["by"].(By)), true
+	case "Query.commonTimes":
+		if e.ComplexityRoot.Query.CommonTimes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_commonTimes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CommonTimes(childComplexity, args["with"].(marketplace.ID), args["for"].(*marketplace.ID), args["people"].([]marketplace.ID), args["meeting"].(*marketplace.ID), args["minutes"].(int), args["from"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
 	case "Query.companies":
 		if e.ComplexityRoot.Query.Companies == nil {
 			break
@@ -8033,6 +8371,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Upload.Width(childComplexity), true
 
+	case "User.availability":
+		if e.ComplexityRoot.User.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Availability(childComplexity), true
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
 			break
@@ -8169,6 +8513,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Path(childComplexity), true
 
+	case "Viewer.availability":
+		if e.ComplexityRoot.Viewer.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Availability(childComplexity), true
+	case "Viewer.calendarFeed":
+		if e.ComplexityRoot.Viewer.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.CalendarFeed(childComplexity), true
 	case "Viewer.isSignedIn":
 		if e.ComplexityRoot.Viewer.IsSignedIn == nil {
 			break
@@ -8343,6 +8699,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
 			graphql.NewInputUnmarshaler("AnswerCandidacyInput", ec.unmarshalInputAnswerCandidacyInput),
 			graphql.NewInputUnmarshaler("AskForPartnerInput", ec.unmarshalInputAskForPartnerInput),
+			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
 			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
@@ -8362,6 +8719,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
 			graphql.NewInputUnmarshaler("CreateTopicInput", ec.unmarshalInputCreateTopicInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
+			graphql.NewInputUnmarshaler("DayHoursInput", ec.unmarshalInputDayHoursInput),
 			graphql.NewInputUnmarshaler("DeclineMeetingInput", ec.unmarshalInputDeclineMeetingInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
@@ -8383,6 +8741,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
 			graphql.NewInputUnmarshaler("HandOverCaseInput", ec.unmarshalInputHandOverCaseInput),
+			graphql.NewInputUnmarshaler("HourSpanInput", ec.unmarshalInputHourSpanInput),
+			graphql.NewInputUnmarshaler("HoursExceptionInput", ec.unmarshalInputHoursExceptionInput),
 			graphql.NewInputUnmarshaler("IdInput", ec.unmarshalInputIdInput),
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
@@ -8418,6 +8778,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
 			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
+			graphql.NewInputUnmarshaler("SetAvailabilityInput", ec.unmarshalInputSetAvailabilityInput),
 			graphql.NewInputUnmarshaler("SetMeetingPeopleInput", ec.unmarshalInputSetMeetingPeopleInput),
 			graphql.NewInputUnmarshaler("SetMeetingPlaceInput", ec.unmarshalInputSetMeetingPlaceInput),
 			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
@@ -8525,7 +8886,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/case.graphqls" "schema/discussion.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/statistics.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/case.graphqls" "schema/discussion.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/statistics.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -8539,6 +8900,8 @@ func sourceData(filename string) string {
 var sources = []*ast.Source{
 	{Name: "schema/account.graphqls", Input: sourceData("schema/account.graphqls"), BuiltIn: false},
 	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
+	{Name: "schema/availability.graphqls", Input: sourceData("schema/availability.graphqls"), BuiltIn: false},
+	{Name: "schema/calendar.graphqls", Input: sourceData("schema/calendar.graphqls"), BuiltIn: false},
 	{Name: "schema/case.graphqls", Input: sourceData("schema/case.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
@@ -8633,6 +8996,62 @@ func (ec *executionContext) childFields_AuditEntryEdge(ctx context.Context, fiel
 		return ec.fieldContext_AuditEntryEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Availability(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "timeZone":
+		return ec.fieldContext_Availability_timeZone(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_Availability_isZoneAssumed(ctx, field)
+	case "hours":
+		return ec.fieldContext_Availability_hours(ctx, field)
+	case "exceptions":
+		return ec.fieldContext_Availability_exceptions(ctx, field)
+	case "noticeHours":
+		return ec.fieldContext_Availability_noticeHours(ctx, field)
+	case "bufferBefore":
+		return ec.fieldContext_Availability_bufferBefore(ctx, field)
+	case "bufferAfter":
+		return ec.fieldContext_Availability_bufferAfter(ctx, field)
+	case "maxMeetings":
+		return ec.fieldContext_Availability_maxMeetings(ctx, field)
+	case "canEdit":
+		return ec.fieldContext_Availability_canEdit(ctx, field)
+	case "version":
+		return ec.fieldContext_Availability_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Availability", field.Name)
+}
+
+func (ec *executionContext) childFields_AvailabilityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "availability":
+		return ec.fieldContext_AvailabilityPayload_availability(ctx, field)
+	case "errors":
+		return ec.fieldContext_AvailabilityPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AvailabilityPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarFeed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "madeAt":
+		return ec.fieldContext_CalendarFeed_madeAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarFeed", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarFeedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "calendarFeed":
+		return ec.fieldContext_CalendarFeedPayload_calendarFeed(ctx, field)
+	case "url":
+		return ec.fieldContext_CalendarFeedPayload_url(ctx, field)
+	case "errors":
+		return ec.fieldContext_CalendarFeedPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarFeedPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Candidacy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8965,6 +9384,8 @@ func (ec *executionContext) childFields_City(ctx context.Context, field graphql.
 		return ec.fieldContext_City_version(ctx, field)
 	case "team":
 		return ec.fieldContext_City_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_City_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_City_viewerCan(ctx, field)
 	case "level":
@@ -9029,6 +9450,38 @@ func (ec *executionContext) childFields_CityPayload(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type CityPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CommonTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CommonTime_at(ctx, field)
+	case "minutes":
+		return ec.fieldContext_CommonTime_minutes(ctx, field)
+	case "isOutsideHours":
+		return ec.fieldContext_CommonTime_isOutsideHours(ctx, field)
+	case "sides":
+		return ec.fieldContext_CommonTime_sides(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommonTime", field.Name)
+}
+
+func (ec *executionContext) childFields_CommonTimeSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_CommonTimeSide_member(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_CommonTimeSide_timeZone(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
+	case "localTime":
+		return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
+	case "isOutsideHours":
+		return ec.fieldContext_CommonTimeSide_isOutsideHours(ctx, field)
+	case "burden":
+		return ec.fieldContext_CommonTimeSide_burden(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommonTimeSide", field.Name)
+}
+
 func (ec *executionContext) childFields_Company(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -9069,6 +9522,8 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_version(ctx, field)
 	case "team":
 		return ec.fieldContext_Company_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_Company_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_Company_viewerCan(ctx, field)
 	case "size":
@@ -9179,6 +9634,16 @@ func (ec *executionContext) childFields_Country(ctx context.Context, field graph
 		return ec.fieldContext_Country_region(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Country", field.Name)
+}
+
+func (ec *executionContext) childFields_DayHours(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_DayHours_day(ctx, field)
+	case "spans":
+		return ec.fieldContext_DayHours_spans(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DayHours", field.Name)
 }
 
 func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9417,6 +9882,28 @@ func (ec *executionContext) childFields_Highlight(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type Highlight", field.Name)
 }
 
+func (ec *executionContext) childFields_HourSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_HourSpan_from(ctx, field)
+	case "until":
+		return ec.fieldContext_HourSpan_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HourSpan", field.Name)
+}
+
+func (ec *executionContext) childFields_HoursException(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "first":
+		return ec.fieldContext_HoursException_first(ctx, field)
+	case "last":
+		return ec.fieldContext_HoursException_last(ctx, field)
+	case "spans":
+		return ec.fieldContext_HoursException_spans(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HoursException", field.Name)
+}
+
 func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "issuer":
@@ -9541,6 +10028,8 @@ func (ec *executionContext) childFields_Institution(ctx context.Context, field g
 		return ec.fieldContext_Institution_version(ctx, field)
 	case "team":
 		return ec.fieldContext_Institution_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_Institution_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_Institution_viewerCan(ctx, field)
 	case "type":
@@ -9805,6 +10294,8 @@ func (ec *executionContext) childFields_MeetingSide(ctx context.Context, field g
 		return ec.fieldContext_MeetingSide_member(ctx, field)
 	case "timeZone":
 		return ec.fieldContext_MeetingSide_timeZone(ctx, field)
+	case "clockMovedMinutes":
+		return ec.fieldContext_MeetingSide_clockMovedMinutes(ctx, field)
 	case "people":
 		return ec.fieldContext_MeetingSide_people(ctx, field)
 	case "outcome":
@@ -11113,6 +11604,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_User_version(ctx, field)
+	case "availability":
+		return ec.fieldContext_User_availability(ctx, field)
 	case "preferences":
 		return ec.fieldContext_User_preferences(ctx, field)
 	}
@@ -11169,6 +11662,10 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_sessions(ctx, field)
 	case "tokens":
 		return ec.fieldContext_Viewer_tokens(ctx, field)
+	case "availability":
+		return ec.fieldContext_Viewer_availability(ctx, field)
+	case "calendarFeed":
+		return ec.fieldContext_Viewer_calendarFeed(ctx, field)
 	case "notifications":
 		return ec.fieldContext_Viewer_notifications(ctx, field)
 	case "savedSearches":

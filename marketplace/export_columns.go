@@ -138,28 +138,15 @@ var (
 	ownInvitation  = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
 	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
-	ownImport      = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
-	ownUpload      = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	ownCase        = slices.Concat(plainColumns("id", "asker", "askedBy", "status", "officerName", "wanted", "about", "partnerTypes", "regions", "countries", "dueOn", "closing", "createdAt", "updatedAt"), []column{version, isSample})
-	// What the candidate may know: for whom only once it was introduced, and
-	// nothing of why it was listed.
-	ownCandidacy = slices.Concat(plainColumns("id", "member", "about"), []column{
-		{name: "asker", get: func(_ context.Context, doc entity) any {
-			if d := doc.(*Candidacy); d.IsIntroduced {
-				return d.Asker
-			}
-			return nil
-		}},
-		{name: "status", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleStatus(ctx) }},
-		{name: "letters", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleLetters(ctx) }},
-		{name: "answers", get: func(ctx context.Context, doc entity) any { return doc.(*Candidacy).VisibleAnswers(ctx) }},
-	}, plainColumns("contactedAt", "introducedAt", "isOver", "updatedAt"))
-	ownMeeting = slices.Concat(
+	ownMeeting     = slices.Concat(
 		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "participants", "reason",
 			"expiresAt", "answeredAt", "acceptedAt"),
 		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
 		plainColumns("createdAt", "updatedAt"), []column{version},
 	)
+	ownImport    = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload    = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	ownHours     = plainColumns("of", "timeZone", "hours", "exceptions", "noticeHours", "bufferBefore", "bufferAfter", "maxMeetings", "updatedAt")
 	auditColumns = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
@@ -208,12 +195,6 @@ func offersOf(member ID) Query {
 	return Query{Where: []Condition{{Field: string(member.Kind()), Op: Eq, Value: member}}, Sort: "createdAt"}
 }
 
-// candidaciesOf asks for the candidacies in which a member was contacted.
-func candidaciesOf(member ID) Query {
-	return Query{Where: []Condition{{Field: "member", Op: Eq, Value: member}, {Field: "isContacted", Op: Eq, Value: true},
-		{Field: "status", Op: In, Values: values(CandidacyStatuses)}}, Sort: "createdAt"}
-}
-
 // possessions are what the export of a member holds, in its order. Every kind
 // of document is here or among notPossessed; a test holds that.
 var possessions = []possession{
@@ -231,6 +212,7 @@ var possessions = []possession{
 	listed(KindCase, "asker", Eq, "createdAt", itself, ownCase),
 	{kind: KindCandidacy, query: candidaciesOf, columns: ownCandidacy}, // in which it was contacted
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 
@@ -240,6 +222,7 @@ var notPossessed = map[Kind]string{
 	KindSession:      "belongs to a person, and is a secret's hash",
 	KindToken:        "belongs to a person, and is a secret's hash",
 	KindThread:       "follows from the messages",
+	KindCalendarFeed: "belongs to a person, and is a secret's hash",
 	KindSavedSearch:  "belongs to a person",
 	KindNotification: "belongs to a person",
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",

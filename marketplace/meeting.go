@@ -56,6 +56,11 @@ type Meeting struct {
 	// Sequence grows with whatever calendars have to learn.
 	Sequence int `json:"sequence,omitempty"`
 
+	// What the clocks of the sides showed at the agreed moment by the rules of
+	// time zones as they were then.
+	FromClock *AgreedClock `json:"fromClock,omitempty"`
+	ToClock   *AgreedClock `json:"toClock,omitempty"`
+
 	FromOutcome *Outcome `json:"fromOutcome,omitempty"`
 	ToOutcome   *Outcome `json:"toOutcome,omitempty"`
 

@@ -138,6 +138,10 @@ var (
 	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
 	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
 	MayUpload            = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
+
+	MaySetAvailability = Permission{verb: "say when this member, or this person, can meet", who: editors | self}
+	MaySeeCommonTimes  = Permission{verb: "look for times on behalf of this member", who: ownViewer | editors | officers, reads: true}
+	MayKeepFeed        = Permission{verb: "make or revoke the address of this person's calendar", who: self, session: true}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -156,6 +160,7 @@ var permissions = []Permission{
 	MayAskForPartner, MayEditCase, MayWithdrawCase, MayReopenCase, MaySeeCases, MayHandleCase, MayAnswerCandidacy, MayKeepCases, MaySeeStatistics, MaySeeOwnStatistics,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayUpload,
+	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:
