@@ -339,10 +339,10 @@ func (m *Market) MoveCase(ctx context.Context, in MoveCaseInput) (*Case, error) 
 				c.Officer, c.OfficerName = actorOf(ctx).User, name
 			}
 		case WithdrawCase:
-			c.Closing = &CaseClosing{At: now, By: actorOf(ctx).User, Outcome: CaseWithdrawn, Partners: in.Partners, Note: maybe(text(in.Note))}
+			c.Closing = &CaseClosing{At: now, By: actorOf(ctx).User, Outcome: CaseWithdrawn, Note: maybe(text(in.Note))}
 		}
 		c.plan(now)
-		if c.Closing == nil && len(in.Partners) > 0 {
+		if step.name != CloseCase && len(in.Partners) > 0 {
 			return invalid("partners", "INVALID", fmt.Sprintf("are named for the outcome %s", CasePartnerFound))
 		}
 		return m.checkPartners(ctx, c)

@@ -70,6 +70,9 @@ func (m *Market) noteCaseMeeting(ctx context.Context, x *Meeting) error {
 		if d.IsIntroduced || !d.turn(meetFirst, string(IntroduceCandidate), "", x.CreatedAt) {
 			return errUnchanged
 		}
+		if len(x.Marks) > 0 {
+			d.did.By = x.Marks[0].By // the officer who proposed it
+		}
 		return nil
 	})
 	return ignore(ignore(err, errUnchanged), ErrNotFound)
