@@ -309,6 +309,22 @@ func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {
 		}
 		answered = &d.ID
 	}
+	for range 12 {
+		c, err := s.market.AskForPartner(as("oslo editor"), marketplace.AskForPartnerInput{Member: "city_oslo", Content: marketplace.Patch{"wanted": english("A partner"), "about": about}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.market.MoveCase(as("officer"), marketplace.MoveCaseInput{ID: c.ID, Move: marketplace.TakeCase}); err != nil {
+			t.Fatal(err)
+		}
+		d, err := s.market.AddCandidate(as("officer"), marketplace.AddCandidateInput{Case: c.ID, Candidate: "solution_acme"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.market.WriteToCandidate(as("officer"), marketplace.WriteToCandidateInput{ID: d.ID, Text: "Hello"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := s.market.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -323,6 +339,11 @@ func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {
 		// the page, then proposals, cities, companies
 		// the page and what is unread, then offers and messages, the proposals of both, companies
 		{"oslo editor", `{ viewer { notifications(first: %d) { unreadCount nodes { sentence subject { id } member { name { text } } } } } }`, 8},
+		// the page, then cities, users, proposals, tallies
+		{"officer", `{ caseQueue(first: %d) { nodes { asker { id } askedBy { name } officer { name } about { id } tally { candidates } viewerCan { edit moves } } } }`, 5},
+		{"oslo editor", `{ cases(member: "city_oslo", first: %d) { nodes { asker { id } officer { name } about { id } tally { candidates } viewerCan { edit moves } } } }`, 5},
+		// the page, then companies, cities, cases, solutions, users
+		{"officer", `{ candidacies(of: "company_acme", first: %d) { nodes { member { id } asker { id } case { wanted { text } } about { id } letters { author { name } } viewerCan { write moves } } } }`, 6},
 		{"oslo editor", `{ threads(of: "city_oslo", first: %d) { nodes { proposal { slug } city { slug } company { slug } } } }`, 4},
 	} {
 		for _, size := range []int{1, 3, 12} {
