@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -175,21 +176,32 @@ func (m *Market) MeetingCalendar(ctx context.Context, id ID) ([]byte, error) {
 	return m.calendarFile(CalendarFile{Method: CalendarPublish, Events: []CalendarEvent{e}})
 }
 
-// meetingAttachment is the file by which a meeting, whose time was agreed,
-// comes into a user's calendar with a letter, or goes out of it again. The
-// context is that of the user.
-func (m *Market) meetingAttachment(ctx context.Context, x *Meeting, u *User, method CalendarMethod) (Attachment, error) {
+// calendarNews are the events of which calendars have to learn.
+var calendarNews = []string{"meeting.ACCEPT", "meeting.CANCEL", "meeting.SET_PEOPLE", "meeting.SET_PLACE", "meeting.LEAVE"}
+
+// meetingAttachments are the file by which a meeting comes into the calendar
+// of whoever a letter goes to, or goes out of it, as things are when it is
+// sent; none where the news do not concern calendars, or no time was agreed.
+func (m *Market) meetingAttachments(ctx context.Context, u *User, n *Notification) ([]Attachment, error) {
+	if m.options.Calendar == nil || !slices.Contains(calendarNews, n.Event) {
+		return nil, nil
+	}
+	x, err := get[*Meeting](ctx, m, n.Subject)
+	if err != nil || x.At == nil {
+		return nil, ignore(err, ErrNotFound)
+	}
 	e, err := m.meetingEvent(ctx, x, u)
 	if err != nil {
-		return Attachment{}, err
+		return nil, err
 	}
 	e.Attendees = append(e.Attendees, addressOf(u.Name, u.Email))
-	name, kind := "meeting.ics", CalendarRequestType
-	if method == CalendarCancel {
-		e.Status, name, kind = CalendarCancelled, "cancelled.ics", CalendarCancelType
+	c, name, kind := CalendarFile{Method: CalendarRequest}, "meeting.ics", CalendarRequestType
+	if e.Status == CalendarCancelled || !slices.Contains(x.people(), u.ID) {
+		e.Status, c.Method, name, kind = CalendarCancelled, CalendarCancel, "cancelled.ics", CalendarCancelType
 	}
-	b, err := m.calendarFile(CalendarFile{Method: method, Events: []CalendarEvent{e}})
-	return Attachment{Name: name, Type: kind, Data: b}, err
+	c.Events = []CalendarEvent{e}
+	b, err := m.calendarFile(c)
+	return []Attachment{{Name: name, Type: kind, Data: b}}, err
 }
 
 func (m *Market) calendarFile(c CalendarFile) ([]byte, error) {
@@ -213,7 +225,7 @@ func (m *Market) meetingEvent(ctx context.Context, x *Meeting, u *User) (Calenda
 	}
 	fill := filling{}
 	var err error
-	if fill["member"], err = m.nameOf(ctx, x.other(x.sideOf(u)), u.Languages); err != nil {
+	if fill["member"], err = m.nameOf(ctx, x.other(x.ownSide(u)), u.Languages); err != nil {
 		return e, err
 	}
 	e.Summary = b.say("calendar.meeting", fill)
@@ -226,11 +238,15 @@ func (m *Market) meetingEvent(ctx context.Context, x *Meeting, u *User) (Calenda
 		text = append(text, b.say("calendar.about", filling{"title": title}), "")
 	}
 	for _, side := range x.parties() {
-		clock, err := m.clockOf(ctx, b, u, side, *x.At)
+		name, err := m.nameOf(ctx, side, u.Languages)
 		if err != nil {
 			return e, err
 		}
-		text = append(text, clock)
+		zone, err := m.ZoneOf(ctx, x.Side(side))
+		if err != nil {
+			return e, err
+		}
+		text = append(text, b.say("calendar.clock", filling{"member": name, "time": moment(*x.At, zone)}))
 	}
 	if t := x.Message.In(u.Languages); t != nil {
 		text = append(text, "", t.Text)
@@ -249,26 +265,11 @@ func (m *Market) meetingEvent(ctx context.Context, x *Meeting, u *User) (Calenda
 	return e, nil
 }
 
-// sideOf is the side for which a user takes part; the one that asked for whom
-// takes part in none.
-func (x *Meeting) sideOf(u *User) ID {
-	for _, id := range x.ToPeople {
-		if id == u.ID {
-			return x.To
-		}
+// ownSide is the side that a user belongs to: for which they take part, or of
+// whose team they are; the one that asked where nothing tells.
+func (x *Meeting) ownSide(u *User) ID {
+	if slices.Contains(x.ToPeople, u.ID) || !slices.Contains(x.FromPeople, u.ID) && !slices.Contains(u.Members, x.From) && slices.Contains(u.Members, x.To) {
+		return x.To
 	}
 	return x.From
-}
-
-// clockOf says what the clocks of a member show at a moment.
-func (m *Market) clockOf(ctx context.Context, b *phrasebook, u *User, member ID, at time.Time) (string, error) {
-	a, err := m.AvailabilityOf(ctx, member)
-	if errors.Is(err, ErrNotFound) {
-		return b.phrases["something"], nil // the member is gone
-	}
-	if err != nil {
-		return "", err
-	}
-	name, err := m.nameOf(ctx, member, u.Languages)
-	return b.say("calendar.clock", filling{"member": name, "time": moment(at, a.TimeZone)}), err
 }

@@ -162,6 +162,9 @@ func (m *Market) notificationMail(ctx context.Context, u *User, n *Notification)
 	}
 	text.Footer, text.FooterLink = b.phrases["footer.kind"], m.unsubscribeLink(u.ID, n.Kind)
 	out, err := text.mail()
+	if err == nil && n.Kind == NotifyMeeting {
+		out.Attachments, err = m.meetingAttachments(ctx, u, n)
+	}
 	address := n.Address
 	if address == "" {
 		address = u.Email

@@ -53,6 +53,10 @@ type Meeting struct {
 	AnsweredAt *time.Time `json:"answeredAt,omitempty"` // when the side that was asked first answered
 	AcceptedAt *time.Time `json:"acceptedAt,omitempty"` // when a time was first agreed
 	Reason     *string    `json:"reason,omitempty"`     // said with the latest step; both sides read it
+	// FromClock and ToClock are what the clocks of the two sides showed for At
+	// when it was agreed.
+	FromClock *AgreedClock `json:"fromClock,omitempty"`
+	ToClock   *AgreedClock `json:"toClock,omitempty"`
 	// Sequence grows with whatever calendars have to learn.
 	Sequence int `json:"sequence,omitempty"`
 
@@ -81,6 +85,7 @@ var KindMeeting = registerRecord("meeting", func() entity { return new(Meeting) 
 	Index{Equal: []string{"status"}, Has: "concerns", Sort: "startsAt"},
 	Index{Equal: []string{"from"}, Sort: "createdAt"},
 	Index{Equal: []string{"to"}, Sort: "createdAt"},
+	Index{Equal: []string{"status"}, Sort: "startsAt"},
 	Index{Sort: "dueAt"})
 
 // A MeetingStatus is a state in the life of a meeting.

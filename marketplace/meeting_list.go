@@ -180,22 +180,23 @@ func (o *SideOutcome) Note(ctx context.Context) *string {
 	return maybe(o.outcome.Note)
 }
 
-// ZoneOf is the time zone of a side: that of a city, and of others that of the
-// first of its people who has named one; UTC where none has.
+// ZoneOf is the time zone of a side: that of its member where it has named
+// one, else that of the first of its people who has, else that of its country.
 func (m *Market) ZoneOf(ctx context.Context, s *MeetingSide) (string, error) {
-	if s.ID.Kind() == KindCity {
-		c, err := get[*City](ctx, m, s.ID)
-		if err := ignore(err, ErrNotFound); err != nil {
-			return "", err
-		}
-		if c != nil && c.TimeZone != "" {
-			return c.TimeZone, nil
-		}
+	a, err := m.AvailabilityOf(ctx, s.ID)
+	if err := ignore(err, ErrNotFound); err != nil {
+		return "", err
+	}
+	if a != nil && a.TimeZone != "" && !a.assumed {
+		return a.TimeZone, nil
 	}
 	for _, o := range s.People() {
 		if o.TimeZone != "" {
 			return o.TimeZone, nil
 		}
+	}
+	if a != nil && a.TimeZone != "" {
+		return a.TimeZone, nil
 	}
 	return "UTC", nil
 }
