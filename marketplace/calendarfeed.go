@@ -176,32 +176,21 @@ func (m *Market) MeetingCalendar(ctx context.Context, id ID) ([]byte, error) {
 	return m.calendarFile(CalendarFile{Method: CalendarPublish, Events: []CalendarEvent{e}})
 }
 
-// calendarNews are the events of which calendars have to learn.
-var calendarNews = []string{"meeting.ACCEPT", "meeting.CANCEL", "meeting.SET_PEOPLE", "meeting.SET_PLACE", "meeting.LEAVE"}
-
-// meetingAttachments are the file by which a meeting comes into the calendar
-// of whoever a letter goes to, or goes out of it, as things are when it is
-// sent; none where the news do not concern calendars, or no time was agreed.
-func (m *Market) meetingAttachments(ctx context.Context, u *User, n *Notification) ([]Attachment, error) {
-	if m.options.Calendar == nil || !slices.Contains(calendarNews, n.Event) {
-		return nil, nil
-	}
-	x, err := get[*Meeting](ctx, m, n.Subject)
-	if err != nil || x.At == nil {
-		return nil, ignore(err, ErrNotFound)
-	}
+// meetingAttachment is the file by which a meeting, whose time was agreed,
+// comes into a user's calendar with a letter, or goes out of it again. The
+// context is that of the user, who is the only one named in it.
+func (m *Market) meetingAttachment(ctx context.Context, x *Meeting, u *User, method CalendarMethod) (Attachment, error) {
 	e, err := m.meetingEvent(ctx, x, u)
 	if err != nil {
-		return nil, err
+		return Attachment{}, err
 	}
 	e.Attendees = append(e.Attendees, addressOf(u.Name, u.Email))
-	c, name, kind := CalendarFile{Method: CalendarRequest}, "meeting.ics", CalendarRequestType
-	if e.Status == CalendarCancelled || !slices.Contains(x.people(), u.ID) {
-		e.Status, c.Method, name, kind = CalendarCancelled, CalendarCancel, "cancelled.ics", CalendarCancelType
+	name, kind := "meeting.ics", CalendarRequestType
+	if method == CalendarCancel {
+		e.Status, name, kind = CalendarCancelled, "cancelled.ics", CalendarCancelType
 	}
-	c.Events = []CalendarEvent{e}
-	b, err := m.calendarFile(c)
-	return []Attachment{{Name: name, Type: kind, Data: b}}, err
+	b, err := m.calendarFile(CalendarFile{Method: method, Events: []CalendarEvent{e}})
+	return Attachment{Name: name, Type: kind, Data: b}, err
 }
 
 func (m *Market) calendarFile(c CalendarFile) ([]byte, error) {

@@ -53,12 +53,13 @@ type Meeting struct {
 	AnsweredAt *time.Time `json:"answeredAt,omitempty"` // when the side that was asked first answered
 	AcceptedAt *time.Time `json:"acceptedAt,omitempty"` // when a time was first agreed
 	Reason     *string    `json:"reason,omitempty"`     // said with the latest step; both sides read it
-	// FromClock and ToClock are what the clocks of the two sides showed for At
-	// when it was agreed.
-	FromClock *AgreedClock `json:"fromClock,omitempty"`
-	ToClock   *AgreedClock `json:"toClock,omitempty"`
 	// Sequence grows with whatever calendars have to learn.
 	Sequence int `json:"sequence,omitempty"`
+
+	// What the clocks of the sides showed at the agreed moment by the rules of
+	// time zones as they were then.
+	FromClock *AgreedClock `json:"fromClock,omitempty"`
+	ToClock   *AgreedClock `json:"toClock,omitempty"`
 
 	FromOutcome *Outcome `json:"fromOutcome,omitempty"`
 	ToOutcome   *Outcome `json:"toOutcome,omitempty"`
@@ -214,7 +215,13 @@ func (x *Meeting) texts() []NamedText {
 }
 
 func (x *Meeting) refs() []ID {
-	return slices.Concat([]ID{x.From, x.To, x.About, x.Case}, x.FromPeople, x.ToPeople)
+	refs := slices.Concat([]ID{x.From, x.To, x.About, x.Case}, x.FromPeople, x.ToPeople)
+	for _, o := range []*Outcome{x.FromOutcome, x.ToOutcome} {
+		if o != nil {
+			refs = append(refs, o.By)
+		}
+	}
+	return refs
 }
 
 // IsNode marks meetings as something with an id of its own.

@@ -425,7 +425,7 @@ func (m *Market) AcceptMeeting(ctx context.Context, in AcceptMeetingInput) (*Mee
 			return invalid("id", "INVALID", "cannot be accepted, since nobody whom the other side named acts for it any more")
 		}
 		x.agree(at, now)
-		return m.noteClocks(ctx, x)
+		return m.setClocks(ctx, x)
 	})
 }
 

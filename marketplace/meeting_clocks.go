@@ -42,14 +42,13 @@ var clocksMoved = chore{name: "clocks of meetings", run: func(ctx context.Contex
 	return 0, nil
 }}
 
-// clocksMoved says whether clocks of a side will show another time than when
-// the meeting was agreed.
+// clocksMoved says whether clocks of a side will show another time than people
+// know of.
 func (x *Meeting) clocksMoved() bool {
-	return slices.ContainsFunc([]*AgreedClock{x.FromClock, x.ToClock}, func(c *AgreedClock) bool { return c != nil && c.Moved(*x.At) != 0 })
+	return slices.ContainsFunc([]*AgreedClock{x.FromClock, x.ToClock}, func(c *AgreedClock) bool { return c != nil && c.untold(*x.At) })
 }
 
-// tellClocks leaves the mark that tells people, and takes what clocks show now
-// for what is known.
+// tellClocks leaves the mark that tells people, and notes what they are told.
 func (m *Market) tellClocks(ctx context.Context, id ID) error {
 	_, err := update(ctx, m, MayKeepMeetings, id, 0, func(x *Meeting) error {
 		if !slices.Contains(agreedMeetings, x.Status) || !x.clocksMoved() {
@@ -57,26 +56,11 @@ func (m *Market) tellClocks(ctx context.Context, id ID) error {
 		}
 		for _, c := range []*AgreedClock{x.FromClock, x.ToClock} {
 			if c != nil {
-				*c = agreedClock(*x.At, c.TimeZone)
+				c.Told = int(c.Moved(*x.At) / time.Second)
 			}
 		}
 		x.mark("MOVE_CLOCKS", "")
 		return nil
 	})
 	return ignore(ignore(err, errUnchanged), ErrNotFound)
-}
-
-// noteClocks keeps what the clocks of both sides show when a time is agreed.
-func (m *Market) noteClocks(ctx context.Context, x *Meeting) error {
-	for _, side := range []struct {
-		id    ID
-		clock **AgreedClock
-	}{{x.From, &x.FromClock}, {x.To, &x.ToClock}} {
-		zone, err := m.ZoneOf(ctx, x.Side(side.id))
-		if err != nil {
-			return err
-		}
-		*side.clock = new(agreedClock(*x.At, zone))
-	}
-	return nil
 }
