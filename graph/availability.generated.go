@@ -1411,22 +1411,6 @@ func (ec *executionContext) unmarshalNAvailabilityContentInput2map(ctx context.C
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCommonTime2ᚕᚖcitymarketᚋmarketplaceᚐCommonTimeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.CommonTime) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNCommonTime2ᚖcitymarketᚋmarketplaceᚐCommonTime(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
 func (ec *executionContext) marshalNCommonTime2ᚖcitymarketᚋmarketplaceᚐCommonTime(ctx context.Context, sel ast.SelectionSet, v *marketplace.CommonTime) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "CommonTime!")
@@ -1579,6 +1563,25 @@ func (ec *executionContext) marshalOAvailabilityPayload2ᚖcitymarketᚋgraphᚐ
 		return graphql.Null
 	}
 	return ec._AvailabilityPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCommonTime2ᚕᚖcitymarketᚋmarketplaceᚐCommonTimeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.CommonTime) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCommonTime2ᚖcitymarketᚋmarketplaceᚐCommonTime(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalODayHours2ᚕcitymarketᚋmarketplaceᚐDayHoursᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.DayHours) graphql.Marshaler {
