@@ -262,6 +262,7 @@ func TestStoreOperationsDoNotGrowWithThePage(t *testing.T) {
 		// the page, the solutions of all of them, their topics
 		{`{ companies(first: %d) { nodes { solutions(first: 3) { totalCount nodes { title { text } topics { label { text } } } } } } }`, 3},
 		{`{ cities(first: %d) { nodes { name { text } within { name { text } } proposals(first: 2) { nodes { topics { label { text } } } } } } }`, 4},
+		{`{ cities(first: %d) { nodes { availability { timeZone } } } }`, 2},
 		{`{ proposals(first: %d) { nodes { city { name { text } proposals(first: 2) { totalCount } } } } }`, 3},
 		{`{ topics { children { label { text } solutions(first: 1) { totalCount nodes { company { id } } } } } solutions(first: %d) { totalCount } }`, 5},
 	} {

@@ -199,7 +199,6 @@ type ComplexityRoot struct {
 		IsZoneAssumed  func(childComplexity int) int
 		LocalTime      func(childComplexity int) int
 		Member         func(childComplexity int) int
-		TimeZone       func(childComplexity int) int
 	}
 
 	Company struct {
@@ -1937,12 +1936,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CommonTimeSide.Member(childComplexity), true
-	case "CommonTimeSide.timeZone":
-		if e.ComplexityRoot.CommonTimeSide.TimeZone == nil {
-			break
-		}
-
-		return e.ComplexityRoot.CommonTimeSide.TimeZone(childComplexity), true
 
 	case "Company.abbreviation":
 		if e.ComplexityRoot.Company.Abbreviation == nil {
@@ -7870,12 +7863,10 @@ func (ec *executionContext) childFields_CommonTimeSide(ctx context.Context, fiel
 	switch field.Name {
 	case "member":
 		return ec.fieldContext_CommonTimeSide_member(ctx, field)
-	case "timeZone":
-		return ec.fieldContext_CommonTimeSide_timeZone(ctx, field)
-	case "isZoneAssumed":
-		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
 	case "localTime":
 		return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
 	case "isOutsideHours":
 		return ec.fieldContext_CommonTimeSide_isOutsideHours(ctx, field)
 	case "burden":

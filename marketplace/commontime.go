@@ -19,21 +19,14 @@ type CommonTime struct {
 
 // A CommonTimeSide is what a common time is to one side.
 type CommonTimeSide struct {
-	Side           ID     // the member
-	TimeZone       string // IANA name
-	IsZoneAssumed  bool
+	Side           ID         // the member
+	LocalTime      *LocalTime // what its clocks show when it begins
+	IsZoneAssumed  bool       // its time zone is a guess; see Availability
 	IsOutsideHours bool
 	// Burden is 0 for a meeting in the usual hours of a day and grows the
 	// earlier or later it is; see hourBurden.
 	Burden int
-
-	at  time.Time
-	loc *time.Location
 }
-
-// LocalTime is what clocks of the side show when it begins, with their offset
-// from UTC: "2026-03-02T14:15:00+05:45".
-func (s *CommonTimeSide) LocalTime() string { return s.at.In(s.loc).Format(time.RFC3339) }
 
 // Limits of what is looked for.
 const (
@@ -153,7 +146,7 @@ func commonTimes(now time.Time, within period, minutes, most int, sides [2]calen
 		taken = append(taken, c.block)
 		t := &CommonTime{At: at, Minutes: minutes, IsOutsideHours: c.outside[0] || c.outside[1]}
 		for k, side := range sides {
-			t.Sides = append(t.Sides, &CommonTimeSide{IsOutsideHours: c.outside[k], Burden: c.burden[k], at: at, loc: side.sheets[0].zone})
+			t.Sides = append(t.Sides, &CommonTimeSide{IsOutsideHours: c.outside[k], Burden: c.burden[k], LocalTime: localTime(at, side.sheets[0].zone.String())})
 		}
 		times = append(times, t)
 	}
@@ -293,7 +286,7 @@ func (m *Market) CommonTimes(ctx context.Context, in CommonTimesInput) ([]*Commo
 	times := commonTimes(m.clock(), q.within, in.Minutes, q.first, sides)
 	for _, t := range times {
 		for k, s := range t.Sides {
-			s.Side, s.TimeZone, s.IsZoneAssumed = q.members[k], sides[k].sheets[0].zone.String(), zones[k].assumed
+			s.Side, s.IsZoneAssumed = q.members[k], zones[k].assumed
 		}
 	}
 	return times, nil

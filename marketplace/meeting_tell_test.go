@@ -69,9 +69,13 @@ func TestWhoIsToldOfAMeeting(t *testing.T) {
 		{"meeting.CANCEL what was not agreed", func() error {
 			return second(n.CancelMeeting(n.as("odd"), CancelMeetingInput{ID: x.ID, Reason: reason}))
 		}, "meeting.CANCEL: ann eve"},
-		{"meeting.CANCEL what was agreed, which goes out of both calendars", func() error {
+		{"meeting.MOVE_CLOCKS", func() error {
 			x = n.accept("eve", n.ask(300), 300)
 			n.news(known)
+			n.clocksDue.Store(0)
+			return n.agreeByOtherRules(x)
+		}, "meeting.MOVE_CLOCKS: eve odd"},
+		{"meeting.CANCEL what was agreed, which goes out of both calendars", func() error {
 			return second(n.CancelMeeting(n.as("odd"), CancelMeetingInput{ID: x.ID, Reason: reason}))
 		}, "meeting.CANCEL: eve odd"},
 		{"meeting.LAPSE", func() error {

@@ -130,7 +130,7 @@ var (
 
 	MaySetAvailability = Permission{verb: "say when this member, or this person, can meet", who: editors | self}
 	MaySeeCommonTimes  = Permission{verb: "look for times on behalf of this member", who: ownViewer | editors | officers, reads: true}
-	MayKeepFeed        = Permission{verb: "make or revoke the address of this person's calendar", who: self, session: true}
+	MayKeepFeed        = Permission{verb: "give out the calendar of this person", who: self, session: true}
 )
 
 // permissions lists all of the above, for the matrix.

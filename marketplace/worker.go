@@ -59,7 +59,7 @@ var (
 
 func init() {
 	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying}
-	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue}
+	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, clocksMoved}
 }
 
 // Times of the worker.
