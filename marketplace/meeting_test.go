@@ -157,8 +157,6 @@ func TestARequestIsChecked(t *testing.T) {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
-
 // A key makes one request of several, and nobody can have a member answer more
 // than a few requests at once.
 func TestRequestsAreFew(t *testing.T) {
@@ -425,3 +423,6 @@ func TestMeetingsAreListed(t *testing.T) {
 		t.Error("the tally is the city's")
 	}
 }
+
+// second is the error of a command whose result is of no interest.
+func second[T any](_ T, err error) error { return err }
