@@ -276,17 +276,17 @@ func (m *Market) CommonTimes(ctx context.Context, in CommonTimesInput) ([]*Commo
 		return nil, err
 	}
 	var sides [2]calendarSide
-	var zones [2]*Availability
+	var own [2]*Availability
 	sight := withSight(ctx)
 	for k, member := range q.members {
-		if sides[k], zones[k], err = m.calendarSide(sight, member, q.people[k], q.within, q.meeting); err != nil {
+		if sides[k], own[k], err = m.calendarSide(sight, member, q.people[k], q.within, q.meeting); err != nil {
 			return nil, err
 		}
 	}
 	times := commonTimes(m.clock(), q.within, in.Minutes, q.first, sides)
 	for _, t := range times {
 		for k, s := range t.Sides {
-			s.Side, s.IsZoneAssumed = q.members[k], zones[k].assumed
+			s.Side, s.IsZoneAssumed = q.members[k], own[k].assumed
 		}
 	}
 	return times, nil
