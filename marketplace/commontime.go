@@ -163,27 +163,34 @@ type blockGrid struct {
 func gridOf(first time.Time, blocks int, side calendarSide) *blockGrid {
 	closed, outside, burden := make([]bool, blocks), make([]bool, blocks), make([]int, blocks)
 	end := first.Add(time.Duration(blocks) * meetingBlock)
+	hours := map[*time.Location][]int{} // on the clocks of each zone, since most people of a side have the same
 	for i := range side.sheets {
 		s := &side.sheets[i]
 		open := make([]bool, blocks)
-		var hours []period // those that meet are one
+		var spans []period // those that meet are one
 		s.days(first, end, func(day period, of []period) {
 			if len(of) == 0 {
 				cover(closed, first, day, false)
 			}
 			for _, h := range of {
-				if n := len(hours); n > 0 && hours[n-1].until.Equal(h.from) {
-					hours[n-1].until = h.until
+				if n := len(spans); n > 0 && spans[n-1].until.Equal(h.from) {
+					spans[n-1].until = h.until
 				} else {
-					hours = append(hours, h)
+					spans = append(spans, h)
 				}
 			}
 		})
-		for _, h := range hours {
+		for _, h := range spans {
 			cover(open, first, h, true)
 		}
-		for b := range blocks {
-			cost := hourBurden[first.Add(time.Duration(b)*meetingBlock).In(s.zone).Hour()]
+		if hours[s.zone] == nil {
+			hours[s.zone] = make([]int, blocks)
+			for b := range blocks {
+				hours[s.zone][b] = first.Add(time.Duration(b) * meetingBlock).In(s.zone).Hour()
+			}
+		}
+		for b, h := range hours[s.zone] {
+			cost := hourBurden[h]
 			if !open[b] {
 				outside[b] = true
 				cost += outsideBurden
@@ -276,17 +283,17 @@ func (m *Market) CommonTimes(ctx context.Context, in CommonTimesInput) ([]*Commo
 		return nil, err
 	}
 	var sides [2]calendarSide
-	var zones [2]*Availability
+	var own [2]*Availability
 	sight := withSight(ctx)
 	for k, member := range q.members {
-		if sides[k], zones[k], err = m.calendarSide(sight, member, q.people[k], q.within, q.meeting); err != nil {
+		if sides[k], own[k], err = m.calendarSide(sight, member, q.people[k], q.within, q.meeting); err != nil {
 			return nil, err
 		}
 	}
 	times := commonTimes(m.clock(), q.within, in.Minutes, q.first, sides)
 	for _, t := range times {
 		for k, s := range t.Sides {
-			s.Side, s.IsZoneAssumed = q.members[k], zones[k].assumed
+			s.Side, s.IsZoneAssumed = q.members[k], own[k].assumed
 		}
 	}
 	return times, nil
