@@ -219,8 +219,6 @@ func TestNobodyIsInTwoMeetings(t *testing.T) {
 	}
 }
 
-func second2[T any](_ T, err error) error { return err }
-
 // What nobody answers expires; another time that nobody answers leaves the
 // agreed one.
 func TestWhatNobodyAnswersExpires(t *testing.T) {
