@@ -27,7 +27,9 @@
 //   - Message: a part of the discussion of a proposal. Thread: its messages to
 //     all members, or those between its city and one company. Report: what
 //     readers complain of.
-//   - Match: a pair with a score and its reasons. Meeting: two members, a
+//   - Match: a pair with a score and its reasons, of which each Criterion gives
+//     one. Stance: what a member has noted of a match for itself. Conduct: how
+//     a member answers what it is asked. Meeting: two members, a
 //     time, an outcome.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.

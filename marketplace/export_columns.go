@@ -187,6 +187,7 @@ var possessions = []possession{
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindStances, id: stancesID, columns: plainColumns("id", "member", "list", "createdAt", "updatedAt")}, // for its owners alone
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 
@@ -203,6 +204,7 @@ var notPossessed = map[Kind]string{
 	kindRound:        "the program's own",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
+	kindConduct:      "the program's own",
 	KindSettings:     "belongs to the network, and is public",
 	kindPosition:     "the program's own",
 	kindImportPart:   "the program's own; what came of it is in the solutions",

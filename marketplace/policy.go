@@ -115,6 +115,11 @@ var (
 	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
 	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
 
+	MaySeeMatches  = Permission{verb: "see the matches of this member", who: ownViewer | editors | staff, reads: true}
+	MayMatchText   = Permission{verb: "look for matches of a text", who: members | staff, reads: true}
+	MayNoteStance  = Permission{verb: "note what this member thinks of a match", who: editors} // only its people see it
+	MayKeepConduct = Permission{verb: "note how members answer", who: networkAdmin}            // the program itself
+
 	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
 	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
 	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
@@ -133,6 +138,7 @@ var permissions = []Permission{
 	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayImportSolutions, MayReadImports, MayExportMember,
+	MaySeeMatches, MayMatchText, MayNoteStance, MayKeepConduct,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayUpload,
 }

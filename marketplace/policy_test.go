@@ -59,6 +59,8 @@ func TestAudiences(t *testing.T) {
 	show("thread of all", &Thread{City: "city_its-own"})
 	show("thread of two", &Thread{City: "city_its-own", Company: "company_its-own"})
 	show("report", &Report{})
+	show("stances", &Stances{Member: "company_its-own"})
+	show("conduct", &conduct{Member: "company_its-own"})
 	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }

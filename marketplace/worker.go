@@ -58,7 +58,7 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, conducting}
 	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting}
 }
 
