@@ -47,9 +47,10 @@ func (p *pair) judge() [criteria]float64 {
 	}
 }
 
-// halfLike is the likeness that is as good as half of all there can be: a
-// text that has a third of the words and concepts of another one is very like it.
-const halfLike = 0.35
+// halfLike bends what likeness is worth: the smaller it is, the more the first
+// words count beside the others. nDCG@10 over the judged needs for tuning: .697
+// at 0.35, .702 at 1, .705 at 2.
+const halfLike = 2.0
 
 // text is how much of the words and concepts of the one the other has: the
 // index's likeness x (see Hit.Likeness) as x(1+h)/(x+h), which grows fast at
@@ -72,13 +73,14 @@ func (p *pair) share(f Field) float64 {
 	if len(wanted) == 0 || len(there) == 0 {
 		return unknown
 	}
-	n := 0
+	have, all := 0.0, 0.0
 	for _, w := range wanted {
-		if slices.Contains(there, w) {
-			n++
+		weight := p.need.weight(w)
+		if all += weight; slices.Contains(there, w) {
+			have += weight
 		}
 	}
-	return float64(n) / float64(len(wanted))
+	return have / all
 }
 
 // risk is what a maturity is worth, least mature first: for those who try
@@ -196,11 +198,11 @@ const servesRegion = 0.85
 func (p *pair) region() float64 {
 	country, countries, regions := p.where()
 	switch {
-	case country == "" || len(countries)+len(regions) == 0:
+	case p.need.homeRegion() == "" || len(countries)+len(regions) == 0:
 		return unknown
 	case slices.Contains(countries, string(country)):
 		return 1
-	case slices.Contains(regions, string(country.Region())):
+	case slices.Contains(regions, string(p.need.homeRegion())):
 		return servesRegion
 	}
 	return 0
@@ -250,10 +252,10 @@ func shared(a, b []string) (out []string) {
 func resemblance(need *traits, country Country, size int) float64 {
 	where, home := unknown, need.home()
 	switch {
-	case home == "" || country == "":
+	case need.homeRegion() == "" || country == "":
 	case home == country:
 		where = 1
-	case home.Region() == country.Region():
+	case need.homeRegion() == country.Region():
 		where = 0.75
 	default:
 		where = 0

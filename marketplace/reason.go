@@ -210,12 +210,12 @@ func (s *speaker) region() string {
 	country, countries, regions := s.pair.where()
 	value, word, place := s.pair.region(), "none", ""
 	switch {
-	case country == "" || len(countries)+len(regions) == 0:
+	case s.pair.need.homeRegion() == "" || len(countries)+len(regions) == 0:
 		return s.tell(ByRegion, "unknown", nil)
 	case value == 1:
 		word, place = "country", s.place(string(country))
 	case value > 0:
-		word, place = "country", s.place(string(country.Region()))
+		word, place = "country", s.place(string(s.pair.need.homeRegion()))
 	default:
 		var names []string
 		for _, name := range append(slices.Clone(regions), countries...) {

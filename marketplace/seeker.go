@@ -229,6 +229,7 @@ func (s *seeker) seekPartners(c *City) error {
 // it. Where it is asked for a member, that is where it is, and what it speaks.
 func (s *seeker) seekText(words string, kinds []Kind, member entity) error {
 	own := &traits{Values: Values{Keywords: map[Field][]string{}, Numbers: map[Field]float64{}}}
+	own.Keywords[FieldLanguage] = keywords(ViewerOf(s.ctx).Languages)
 	if member != nil {
 		of, err := s.traits(member)
 		if err != nil {
@@ -249,6 +250,7 @@ func (s *seeker) seekText(words string, kinds []Kind, member entity) error {
 			own.Keywords[f] = append(own.Keywords[f], place)
 		}
 	}
+	own.read(words)
 	like := []Text{{{Text: words}}}
 	if slices.Contains(kinds, KindSolution) {
 		s.ask(KindSolution, maxCandidates/len(kinds), like, nil, []Filter{published()}, func(t *traits) {
@@ -292,30 +294,35 @@ func (s *seeker) find() error {
 	return nil
 }
 
-// Bounds of what is learnt of a text: from so many of what is most like it,
-// what so large a part of them has.
+// What is learnt of a text: from the learnFrom things that are most like it,
+// the topics that learnShare of them have. Over the judged needs in free words
+// nDCG@10 is .711 where all of these topics count alike, .733 where they count
+// by how many have them.
 const (
 	learnFrom  = 10
-	learnShare = 0.3
+	learnShare = 0.2
 )
 
-// learnTopics gives a text the topics that what is most like it mostly has,
-// by how like it is.
+// learnTopics gives a text the topics that what is most like it has, each as
+// much as those have it, by the squares of their likeness.
 func (t *traits) learnTopics(all []*traits) {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b *traits) int {
 		return cmp.Or(cmp.Compare(b.likeness, a.likeness), cmp.Compare(a.id, b.id))
 	})
 	counts, sum := map[string]float64{}, 0.0
+	t.learnt = map[string]float64{}
 	for _, o := range all[:min(len(all), learnFrom)] {
-		sum += o.likeness
+		like := o.likeness * o.likeness
+		sum += like
 		for _, topic := range o.words(FieldTopic) {
-			counts[topic] += o.likeness
+			counts[topic] += like
 		}
 	}
 	for topic, n := range counts {
 		if n >= learnShare*sum && n > 0 {
 			t.Keywords[FieldTopic] = append(t.Keywords[FieldTopic], topic)
+			t.learnt[topic] = n / sum
 		}
 	}
 	slices.Sort(t.Keywords[FieldTopic])

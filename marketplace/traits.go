@@ -16,6 +16,7 @@ type traits struct {
 	id       ID
 	member   ID // that it belongs to, or itself
 	likeness float64
+	learnt   map[string]float64 // how much it is about each of its topics, where that was learnt; see learnTopics
 }
 
 // Fields of entries that the rules read.
@@ -85,6 +86,14 @@ func (t *traits) number(f Field) (float64, bool) {
 }
 
 func (t *traits) has(f Field, word string) bool { return slices.Contains(t.Keywords[f], word) }
+
+// weight is how much a topic counts among those of a thing.
+func (t *traits) weight(topic string) float64 {
+	if w, ok := t.learnt[topic]; ok {
+		return w
+	}
+	return 1
+}
 
 // home is the country of the member that it belongs to; empty where that is not known.
 func (t *traits) home() Country { return Country(t.word(FieldHome)) }
