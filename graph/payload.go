@@ -102,6 +102,7 @@ type (
 	OfferPayload       = Payload[*marketplace.Offer]
 	MessagePayload     = Payload[*marketplace.Message]
 	ReportPayload      = Payload[*marketplace.Report]
+	StancePayload      = Payload[*marketplace.Stance]
 	DonePayload        = Payload[bool]
 	DeletePayload      = Payload[*marketplace.ID]
 	UnreadPayload      = Payload[*marketplace.Unread]

@@ -37,6 +37,7 @@ type Matches struct {
 
 	market *Market
 	shares [criteria]int
+	of     ID // what it is a list for; empty for a text
 }
 
 // MatchEdge and MatchConnection are what matches and their pages are called in the API.
@@ -76,6 +77,30 @@ func (e *Match) Reasons() []*MatchReason {
 	}
 	slices.SortStableFunc(out, func(a, b *MatchReason) int { return cmp.Compare(b.Part, a.Part) })
 	return out
+}
+
+// Through is what of a member that matches leads to the match: one of its
+// solutions or proposals; ErrNotFound where it matches by itself.
+func (m *Market) Through(ctx context.Context, e *Match) (SearchResult, error) {
+	return m.apart(ctx, e.pair.other.id, e.subject)
+}
+
+// OwnOf is what of the member's own a match suits: one of its solutions or
+// proposals; ErrNotFound where that is what the list is of.
+func (m *Market) OwnOf(ctx context.Context, e *Match) (SearchResult, error) {
+	own := e.pair.need
+	if own == e.pair.other {
+		own = e.pair.supply
+	}
+	return m.apart(ctx, own.id, e.list.of)
+}
+
+// apart is something, unless it is the same as what is known anyway.
+func (m *Market) apart(ctx context.Context, id, known ID) (SearchResult, error) {
+	if id == known {
+		return nil, ErrNotFound
+	}
+	return get[SearchResult](ctx, m, id)
 }
 
 // score reckons the score of a pair and its parts.
@@ -125,7 +150,10 @@ func (m *Market) MatchesOf(ctx context.Context, id ID, l MatchListing) (*Matches
 	if err := MaySeeMatches.check(ctx, doc); err != nil {
 		return nil, err
 	}
-	return m.matches(ctx, doc.parties()[:1], l, func(s *seeker) error { return s.seek(doc) })
+	return m.matches(ctx, doc.parties()[:1], l, func(s *seeker) error {
+		s.list.of = id
+		return s.seek(doc)
+	})
 }
 
 // MatchText lists what may suit a text, in any language: solutions for a
@@ -240,6 +268,9 @@ func (s *seeker) page(ranked []*Match, after *matchPlace, size int, own bool) er
 	docs, err := s.market.load(s.ctx, ids)
 	if err != nil {
 		return err
+	}
+	for _, e := range rest {
+		readsOf(s.ctx).expect([]ID{e.pair.need.id, e.pair.supply.id})
 	}
 	for i, e := range rest {
 		node, ok := docs[i].(SearchResult)

@@ -199,6 +199,9 @@ func (m *Market) Stances(ctx context.Context, member ID, kinds []StanceKind, fir
 	return page, nil
 }
 
+// StanceConnection is what a StancePage is called in the API.
+type StanceConnection = StancePage
+
 // SubjectOf is what a stance is about; ErrNotFound where it can no longer be seen.
 func (m *Market) SubjectOf(ctx context.Context, s *Stance) (SearchResult, error) {
 	return get[SearchResult](ctx, m, s.Subject)
