@@ -35,7 +35,6 @@ type ResolverRoot interface {
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
 	MatchEdge() MatchEdgeResolver
-	MatchReason() MatchReasonResolver
 	Media() MediaResolver
 	Membership() MembershipResolver
 	Message() MessageResolver
@@ -457,7 +456,7 @@ type ComplexityRoot struct {
 		Cursor  func(childComplexity int) int
 		Node    func(childComplexity int) int
 		Own     func(childComplexity int) int
-		Reasons func(childComplexity int) int
+		Reasons func(childComplexity int, languages []marketplace.Language) int
 		Score   func(childComplexity int) int
 		Stance  func(childComplexity int) int
 		Through func(childComplexity int) int
@@ -466,7 +465,7 @@ type ComplexityRoot struct {
 	MatchReason struct {
 		Criterion func(childComplexity int) int
 		Part      func(childComplexity int) int
-		Sentence  func(childComplexity int, languages []marketplace.Language) int
+		Sentence  func(childComplexity int) int
 		Value     func(childComplexity int) int
 		Weight    func(childComplexity int) int
 	}
@@ -2922,7 +2921,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			break
 		}
 
-		return e.ComplexityRoot.MatchEdge.Reasons(childComplexity), true
+		args, err := ec.field_MatchEdge_reasons_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.MatchEdge.Reasons(childComplexity, args["languages"].([]marketplace.Language)), true
 	case "MatchEdge.score":
 		if e.ComplexityRoot.MatchEdge.Score == nil {
 			break
@@ -2959,12 +2963,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			break
 		}
 
-		args, err := ec.field_MatchReason_sentence_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.MatchReason.Sentence(childComplexity, args["languages"].([]marketplace.Language)), true
+		return e.ComplexityRoot.MatchReason.Sentence(childComplexity), true
 	case "MatchReason.value":
 		if e.ComplexityRoot.MatchReason.Value == nil {
 			break
