@@ -2,9 +2,9 @@ package marketplace
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -145,6 +145,7 @@ func (m *Market) noteConduct(ctx context.Context, member ID) error {
 		c.Meta = meta
 		return nil
 	})
+	m.conducts.forget(member)
 	return ignore(err, errUnchanged)
 }
 
@@ -182,22 +183,62 @@ func (m *Market) conductInOffers(ctx context.Context, c *conduct) error {
 	})
 }
 
-// conductsOf reads the conduct of members with one store operation.
+// conducts remembers for conductFresh how members answer, since every list of
+// matches asks for up to 200 of them, which takes a millisecond. What this
+// process writes itself is known at once.
+type conducts struct {
+	sync.Mutex
+	of map[ID]knownConduct
+}
+
+type knownConduct struct {
+	*conduct // nil: nothing is known of the member
+	at       time.Time
+}
+
+const (
+	conductFresh = 10 * time.Second
+	maxConducts  = 10_000
+)
+
+func (k *conducts) forget(member ID) {
+	k.Lock()
+	defer k.Unlock()
+	delete(k.of, member)
+}
+
+// conductsOf returns the conduct of members, with one store operation at the most.
 func (m *Market) conductsOf(ctx context.Context, members []ID) (map[ID]*conduct, error) {
 	out := make(map[ID]*conduct, len(members))
-	if len(members) == 0 {
-		return out, nil
+	var ids []any
+	var missing []ID
+	k, now := &m.conducts, m.now()
+	k.Lock()
+	for _, member := range members {
+		if c, ok := k.of[member]; ok && now.Sub(c.at).Abs() < conductFresh {
+			out[member] = c.conduct
+		} else {
+			ids, missing = append(ids, string(conductID(member))), append(missing, member)
+		}
 	}
-	ids := make([]any, len(members))
-	for i, member := range members {
-		ids[i] = string(conductID(member))
+	k.Unlock()
+	if len(ids) == 0 {
+		return out, nil
 	}
 	err := m.fetchAll(ctx, kindConduct, byIDs(ids), func(doc entity, _ string, _ bool) {
 		c := doc.(*conduct)
 		out[c.Member] = c
 	})
-	if errors.Is(err, ErrNotFound) {
-		err = nil
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	k.Lock()
+	defer k.Unlock()
+	if k.of == nil || len(k.of)+len(missing) > maxConducts {
+		k.of = make(map[ID]knownConduct, len(missing))
+	}
+	for _, member := range missing {
+		k.of[member] = knownConduct{out[member], now}
+	}
+	return out, nil
 }

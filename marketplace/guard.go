@@ -27,6 +27,7 @@ type Market struct {
 	hub      hub
 	standing standing
 	uploads  uploadPlaces
+	conducts conducts
 	now      func() time.Time
 	wait     time.Duration
 }
