@@ -126,7 +126,7 @@ type benchQuery struct {
 	words, typo []string // three words; the first one without its second letter, but in Chinese
 	long        string
 	need        marketplace.Translation // the long text and its language
-	typing      []string // the first word of a title and half the last; in Chinese, two characters
+	typing      []string                // the first word of a title and half the last; in Chinese, two characters
 	filters     []marketplace.Filter
 	texts       []marketplace.Translation // to be highlighted
 }

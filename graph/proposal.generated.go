@@ -35,6 +35,7 @@ type ProposalResolver interface {
 	ViewerCan(ctx context.Context, obj *marketplace.Proposal) (*marketplace.ProposalPermissions, error)
 
 	Matches(ctx context.Context, obj *marketplace.Proposal, first *int, after *string, includeContacted bool) (*marketplace.Matches, error)
+	MeetingTally(ctx context.Context, obj *marketplace.Proposal) (*marketplace.MeetingTally, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1198,6 +1199,38 @@ func (ec *executionContext) fieldContext_Proposal_matches(ctx context.Context, f
 	if fc.Args, err = ec.field_Proposal_matches_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Proposal_meetingTally(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_meetingTally(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Proposal().MeetingTally(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.MeetingTally) graphql.Marshaler {
+			return ec.marshalOMeetingTally2ᚖcitymarketᚋmarketplaceᚐMeetingTally(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_meetingTally(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Proposal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MeetingTally(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -2585,6 +2618,12 @@ func (ec *executionContext) _Proposal(ctx context.Context, sel ast.SelectionSet,
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Proposal_matches(ctx, field, obj)
+				})
+		case "meetingTally":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Proposal_meetingTally(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

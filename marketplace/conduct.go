@@ -50,8 +50,8 @@ func conductID(member ID) ID {
 	return ID(string(kindConduct) + "_" + strings.ReplaceAll(string(member), "_", "-"))
 }
 
-// An asking is something that a member was asked.
-type asking struct {
+// An enquiry is something that a member was asked.
+type enquiry struct {
 	sent     time.Time
 	answered *time.Time // nil: it was not
 	waits    bool       // it still can be
@@ -59,7 +59,7 @@ type asking struct {
 }
 
 // note adds a request.
-func (c *conduct) note(r asking) {
+func (c *conduct) note(r enquiry) {
 	switch {
 	case r.answered != nil:
 		c.Answered++
@@ -116,11 +116,13 @@ func (c *conduct) load(now time.Time) float64 {
 }
 
 // conducting writes a member's conduct anew when something that it was asked changes.
-var conducting = follower{name: "conduct", kinds: []Kind{KindOffer}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
+var conducting = follower{name: "conduct", kinds: []Kind{KindOffer, KindMeeting}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	var asked []ID
 	switch doc := doc.(type) {
 	case *Offer:
 		asked = []ID{doc.City, doc.Company}
+	case *Meeting:
+		asked = []ID{doc.To, doc.From}
 	}
 	for _, member := range asked {
 		if err := m.noteConduct(ctx, member); err != nil {
@@ -134,6 +136,9 @@ var conducting = follower{name: "conduct", kinds: []Kind{KindOffer}, apply: pres
 func (m *Market) noteConduct(ctx context.Context, member ID) error {
 	fresh := &conduct{Meta: Meta{ID: conductID(member)}, Member: member}
 	if err := m.conductInOffers(ctx, fresh); err != nil {
+		return err
+	}
+	if err := m.conductInMeetings(ctx, fresh); err != nil {
 		return err
 	}
 	_, err := updateOrCreate(ctx, m, MayKeepConduct, fresh.ID, 0, func() *conduct { return &conduct{Member: member} }, func(c *conduct) error {
@@ -163,7 +168,7 @@ func (m *Market) conductInOffers(ctx context.Context, c *conduct) error {
 	q := Query{Where: []Condition{{Field: string(kind), Op: Eq, Value: c.Member}}, Sort: "createdAt", Descending: true, Limit: maxConduct}
 	return m.fetchAll(ctx, KindOffer, q, func(doc entity, _ string, _ bool) {
 		o := doc.(*Offer)
-		r := asking{sent: o.CreatedAt, waits: o.Status == OfferSubmitted}
+		r := enquiry{sent: o.CreatedAt, waits: o.Status == OfferSubmitted}
 		if o.Status != OfferSubmitted {
 			r.answered = &o.UpdatedAt
 			if o.DecidedAt != nil {
@@ -180,6 +185,18 @@ func (m *Market) conductInOffers(ctx context.Context, c *conduct) error {
 		case r.agreed != nil && len(c.Agreed) < maxConductTimes:
 			c.Agreed = append(c.Agreed, r.agreed.Unix())
 		}
+	})
+}
+
+// conductInMeetings adds the meetings that a member was asked for.
+func (m *Market) conductInMeetings(ctx context.Context, c *conduct) error {
+	q := Query{Where: []Condition{{Field: "to", Op: Eq, Value: c.Member}}, Sort: "createdAt", Descending: true, Limit: maxConduct}
+	return m.fetchAll(ctx, KindMeeting, q, func(doc entity, _ string, _ bool) {
+		x := doc.(*Meeting)
+		if x.IsDeleted || x.Status == MeetingCancelled && x.AnsweredAt == nil {
+			return // it was taken back before an answer
+		}
+		c.note(enquiry{sent: x.CreatedAt, answered: x.AnsweredAt, waits: slices.Contains(pendingMeetings, x.Status), agreed: x.AcceptedAt})
 	})
 }
 

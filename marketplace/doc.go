@@ -29,8 +29,10 @@
 //     readers complain of.
 //   - Match: a pair with a score and its reasons, of which each Criterion gives
 //     one. Stance: what a member has noted of a match for itself. Conduct: how
-//     a member answers what it is asked. Meeting: two members, a
-//     time, an outcome.
+//     a member answers what it is asked.
+//   - Meeting: two members, a time, an outcome. Side: one of the two; Counter:
+//     other times in answer; Participant: who takes part; Tally: how many there
+//     were, and what came of them.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
 //   - Upload: a picture or document that was sent for a solution, a proposal,

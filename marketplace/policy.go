@@ -115,15 +115,26 @@ var (
 	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
 	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
 
-	MaySeeMatches  = Permission{verb: "see the matches of this member", who: ownViewer | editors | staff, reads: true}
-	MayMatchText   = Permission{verb: "look for matches of a text", who: members | staff, reads: true}
-	MayNoteStance  = Permission{verb: "note what this member thinks of a match", who: editors} // only its people see it
-	MayKeepConduct = Permission{verb: "note how members answer", who: networkAdmin}            // the program itself
+	MaySeeMatches        = Permission{verb: "see the matches of this member", who: ownViewer | editors | staff, reads: true}
+	MayMatchText         = Permission{verb: "look for matches of a text", who: members | staff, reads: true}
+	MayNoteStance        = Permission{verb: "note what this member thinks of a match", who: editors} // only its people see it
+	MayKeepConduct       = Permission{verb: "note how members answer", who: networkAdmin}            // the program itself
+	MayRequestMeeting    = Permission{verb: "ask for a meeting on behalf of this member", who: editors, of: asking}
+	MayRequestForMembers = Permission{verb: "ask for a meeting of other members", who: officers}
+	MayAnswerMeeting     = Permission{verb: "answer what is proposed for this meeting", who: editors, of: answering}
+	MayWithdrawMeeting   = Permission{verb: "withdraw this request for a meeting", who: editors, of: proposing}
+	MayArrangeMeeting    = Permission{verb: "change this meeting", who: editors}
+	MayRecordOutcome     = Permission{verb: "say what came of this meeting", who: editors | self, of: attending}
+	MayKeepMeetings      = Permission{verb: "let meetings expire and remind of them", who: networkAdmin} // the program itself
 
 	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
 	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
 	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
 	MayUpload            = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
+
+	MaySetAvailability = Permission{verb: "say when this member, or this person, can meet", who: editors | self}
+	MaySeeCommonTimes  = Permission{verb: "look for times on behalf of this member", who: ownViewer | editors | officers, reads: true}
+	MayKeepFeed        = Permission{verb: "give out the calendar of this person", who: self, session: true}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -139,8 +150,10 @@ var permissions = []Permission{
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayImportSolutions, MayReadImports, MayExportMember,
 	MaySeeMatches, MayMatchText, MayNoteStance, MayKeepConduct,
+	MayRequestMeeting, MayRequestForMembers, MayAnswerMeeting, MayWithdrawMeeting, MayArrangeMeeting, MayRecordOutcome, MayKeepMeetings,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayUpload,
+	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:

@@ -246,7 +246,7 @@ func (s *speaker) region() string {
 		case value > 0:
 			word = "sameRegion"
 		default:
-			word, place = "otherRegion", s.place(first(regions))
+			word, place = "otherRegion", s.place(firstOf(regions))
 		}
 	}
 	return s.tell(ByRegion, word, filling{"place": place})
