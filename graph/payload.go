@@ -123,4 +123,5 @@ type (
 	DonePayload         = Payload[bool]
 	DeletePayload       = Payload[*marketplace.ID]
 	UnreadPayload       = Payload[*marketplace.Unread]
+	StancePayload       = Payload[*marketplace.Stance]
 )

@@ -27,9 +27,12 @@
 //   - Message: a part of the discussion of a proposal. Thread: its messages to
 //     all members, or those between its city and one company. Report: what
 //     readers complain of.
-//   - Match: a pair with a score and its reasons. Meeting: two members, a
-//     time, an outcome. Side: one of the two; Counter: other times in answer;
-//     Participant: who takes part; Tally: how many there were, and what came of them.
+//   - Match: a pair with a score and its reasons, of which each Criterion gives
+//     one. Stance: what a member has noted of a match for itself. Conduct: how
+//     a member answers what it is asked.
+//   - Meeting: two members, a time, an outcome. Side: one of the two; Counter:
+//     other times in answer; Participant: who takes part; Tally: how many there
+//     were, and what came of them.
 //   - Availability: when a member or a person can meet. Common time: one at
 //     which both sides can, with the Burden that it is to each.
 //   - Calendar: what calendar programs read; Feed: the address by which they

@@ -29,6 +29,7 @@ type Market struct {
 	hub      hub
 	standing standing
 	uploads  uploadPlaces
+	conducts conducts
 	// clocksDue is when it is next looked whether clocks have moved, in Unix seconds.
 	clocksDue atomic.Int64
 	now       func() time.Time

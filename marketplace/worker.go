@@ -58,7 +58,7 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying, conducting}
 	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, clocksMoved}
 }
 

@@ -136,9 +136,13 @@ func sampleStore(t *testing.T) marketplace.Store {
 // sampleIndex is an index of the network's members and the sample marketplace.
 func sampleIndex(t *testing.T) *search.Index {
 	t.Helper()
-	// The sample is loaded before it is followed, so that the index sees it in
-	// the same order and few batches every time.
-	store := sampleStore(t)
+	return indexOfStore(t, sampleStore(t))
+}
+
+// indexOfStore follows a store that was loaded before, so that it sees
+// everything in the same order and few batches every time.
+func indexOfStore(t *testing.T, store marketplace.Store) *search.Index {
+	t.Helper()
 	index, err := search.Open(filepath.Join(t.TempDir(), "index"), store, marketplace.Entries(store), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
