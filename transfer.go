@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,8 @@ func newTransfers(market *marketplace.Market, d *door, log *slog.Logger) *transf
 // handle adds the addresses.
 func (t *transfers) handle(mux *http.ServeMux) {
 	mux.Handle("GET /export/{file}", bounded(t.catalogue))
+	mux.Handle("GET /export/statistics.csv", t.door.open(bounded(t.statistics)))
+	mux.Handle("GET /export/statistics.ndjson", t.door.open(bounded(t.statistics)))
 	mux.Handle("GET /export/audit.ndjson", t.door.open(bounded(t.audit)))
 	mux.Handle("GET /export/member/{file}", t.door.open(bounded(t.member)))
 	mux.Handle("POST /import/solutions", t.door.open(bounded(t.solutions)))
@@ -134,6 +137,24 @@ func (t *transfers) audit(w http.ResponseWriter, r *http.Request) {
 	e, err := t.market.ExportAuditLog(r.Context(), of)
 	w.Header().Set("Cache-Control", "no-store")
 	t.export(w, r, whoAsks(r), e, errors.Join(known(r.URL.Query(), "of"), err), "ndjson")
+}
+
+// statistics answers GET /export/statistics.csv?member=company_acme&from=2027-01&to=2027-03,
+// of the network where there is no member.
+func (t *transfers) statistics(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	err := known(q, "member", "from", "to", "languages")
+	in := marketplace.StatisticsInput{From: marketplace.Month(q.Get("from")), To: marketplace.Month(q.Get("to"))}
+	if id := q.Get("member"); id != "" {
+		in.Member = new(marketplace.ID(id))
+	}
+	var e *marketplace.Export
+	if err == nil {
+		e, err = t.market.ExportStatistics(r.Context(), in)
+	}
+	r.SetPathValue("file", path.Base(r.URL.Path))
+	w.Header().Set("Cache-Control", "no-store")
+	t.export(w, r, whoAsks(r), e, err, "csv", "ndjson")
 }
 
 // whoAsks names the user, or the address of a visitor.

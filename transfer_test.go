@@ -314,3 +314,30 @@ func TestAFileThatStopsComingIsRefused(t *testing.T) {
 		t.Errorf("%s", all)
 	}
 }
+
+// The statistics of a member, as a table for its people alone.
+func TestStatisticsOverHTTP(t *testing.T) {
+	t.Parallel()
+	url, token, _ := transferring(t)
+	const months = "from=2027-01&to=2027-02"
+	for _, c := range []struct {
+		query, token string
+		status       int
+		want         string
+	}{
+		{"statistics.csv?member=company_acme&" + months, token, http.StatusOK, "group,key,label:en,label:zh,label:ko,label:es,requests,waiting,accepted,declined,expired,cancelled,agreed,held,missed,second," +
+			"outcomeNotHeld,outcomeInformative,outcomeCooperationPossible,outcomeAgreed,answered,medianAnswer,ninetiethAnswer\r\nTOTAL,,,,,,0,0,"},
+		{"statistics.csv?member=company_acme&" + months, token, http.StatusOK, "\r\nMONTH,2027-02,,,,,0,"},
+		{"statistics.ndjson?member=company_acme&" + months, token, http.StatusOK, `{"complete":true,"count":5}`},
+		{"statistics.csv?" + months, token, http.StatusForbidden, "statistics of the network"},
+		{"statistics.csv?member=company_acme&" + months, "", http.StatusUnauthorized, "UNAUTHENTICATED"},
+		{"statistics.csv?member=company_other&" + months, token, http.StatusNotFound, "NOT_FOUND"},
+		{"statistics.csv?member=company_acme&from=2027", token, http.StatusBadRequest, "from: must be a month such as 2027-03; to: must be"},
+		{"statistics.csv?member=company_acme&month=2027-01", token, http.StatusBadRequest, "is not a parameter"},
+	} {
+		status, _, body := request(t, http.MethodGet, url+"/export/"+c.query, c.token, "", nil)
+		if status != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s: %d %.500s", c.query, status, body)
+		}
+	}
+}

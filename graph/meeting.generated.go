@@ -27,6 +27,8 @@ type MeetingResolver interface {
 	ProposedBy(ctx context.Context, obj *marketplace.Meeting) (marketplace.Member, error)
 
 	ViewerCan(ctx context.Context, obj *marketplace.Meeting) (*marketplace.MeetingPermissions, error)
+
+	Case(ctx context.Context, obj *marketplace.Meeting) (*marketplace.Case, error)
 }
 type MeetingOutcomeResolver interface {
 	By(ctx context.Context, obj *marketplace.SideOutcome) (*marketplace.User, error)
@@ -734,6 +736,38 @@ func (ec *executionContext) _Meeting_version(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_Meeting_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Meeting", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Meeting_case(ctx context.Context, field graphql.CollectedField, obj *marketplace.Meeting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Meeting_case(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Meeting().Case(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Case) graphql.Marshaler {
+			return ec.marshalOCase2ᚖcitymarketᚋmarketplaceᚐCase(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Meeting_case(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Meeting",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Case(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _MeetingConnection_edges(ctx context.Context, field graphql.CollectedField, obj *marketplace.Page[*marketplace.Meeting]) (ret graphql.Marshaler) {
@@ -2550,6 +2584,12 @@ func (ec *executionContext) _Meeting(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "case":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Meeting_case(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

@@ -2986,6 +2986,36 @@ func (ec *executionContext) marshalNPartnerType2citymarketᚋmarketplaceᚐPartn
 	return res
 }
 
+func (ec *executionContext) unmarshalNPartnerType2ᚕcitymarketᚋmarketplaceᚐPartnerTypeᚄ(ctx context.Context, v any) ([]marketplace.PartnerType, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.PartnerType, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPartnerType2citymarketᚋmarketplaceᚐPartnerType(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNPartnerType2ᚕcitymarketᚋmarketplaceᚐPartnerTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.PartnerType) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPartnerType2citymarketᚋmarketplaceᚐPartnerType(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNProposal2ᚕᚖcitymarketᚋmarketplaceᚐProposalᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.Proposal) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -3243,6 +3273,42 @@ func (ec *executionContext) unmarshalOPartnerInput2ᚕmapᚄ(ctx context.Context
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOPartnerType2ᚕcitymarketᚋmarketplaceᚐPartnerTypeᚄ(ctx context.Context, v any) ([]marketplace.PartnerType, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]marketplace.PartnerType, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPartnerType2citymarketᚋmarketplaceᚐPartnerType(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOPartnerType2ᚕcitymarketᚋmarketplaceᚐPartnerTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.PartnerType) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPartnerType2citymarketᚋmarketplaceᚐPartnerType(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOProposal2ᚖcitymarketᚋmarketplaceᚐProposal(ctx context.Context, sel ast.SelectionSet, v *marketplace.Proposal) graphql.Marshaler {

@@ -25,6 +25,12 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	AuditEntry() AuditEntryResolver
+	Candidacy() CandidacyResolver
+	CandidacyAnswer() CandidacyAnswerResolver
+	CandidacyLetter() CandidacyLetterResolver
+	Case() CaseResolver
+	CaseClosing() CaseClosingResolver
+	CaseNote() CaseNoteResolver
 	City() CityResolver
 	CommonTimeSide() CommonTimeSideResolver
 	Company() CompanyResolver
@@ -33,6 +39,7 @@ type ResolverRoot interface {
 	Deployment() DeploymentResolver
 	FacetBucket() FacetBucketResolver
 	FollowUp() FollowUpResolver
+	HandOver() HandOverResolver
 	Import() ImportResolver
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
@@ -48,6 +55,7 @@ type ResolverRoot interface {
 	Notification() NotificationResolver
 	NotificationConnection() NotificationConnectionResolver
 	Offer() OfferResolver
+	OfficerFigures() OfficerFiguresResolver
 	Participant() ParticipantResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
@@ -62,6 +70,7 @@ type ResolverRoot interface {
 	Team() TeamResolver
 	Thread() ThreadResolver
 	Topic() TopicResolver
+	TopicFigures() TopicFiguresResolver
 	Upload() UploadResolver
 	User() UserResolver
 	Viewer() ViewerResolver
@@ -133,6 +142,151 @@ type ComplexityRoot struct {
 		CalendarFeed func(childComplexity int) int
 		Errors       func(childComplexity int) int
 		URL          func(childComplexity int) int
+	}
+
+	Candidacy struct {
+		About           func(childComplexity int) int
+		Asker           func(childComplexity int) int
+		Case            func(childComplexity int) int
+		ID              func(childComplexity int) int
+		IntroducedAt    func(childComplexity int) int
+		IsOver          func(childComplexity int) int
+		IsSample        func(childComplexity int) int
+		Member          func(childComplexity int) int
+		ViewerCan       func(childComplexity int) int
+		VisibleAnswers  func(childComplexity int) int
+		VisibleContact  func(childComplexity int) int
+		VisibleCreation func(childComplexity int) int
+		VisibleLetters  func(childComplexity int) int
+		VisibleReason   func(childComplexity int) int
+		VisibleScore    func(childComplexity int) int
+		VisibleStatus   func(childComplexity int) int
+		VisibleUpdate   func(childComplexity int) int
+		VisibleVersion  func(childComplexity int) int
+	}
+
+	CandidacyAnswer struct {
+		At           func(childComplexity int) int
+		Author       func(childComplexity int) int
+		IsInterested func(childComplexity int) int
+		Note         func(childComplexity int) int
+	}
+
+	CandidacyConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CandidacyEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	CandidacyLetter struct {
+		At       func(childComplexity int) int
+		Author   func(childComplexity int) int
+		Language func(childComplexity int) int
+		Text     func(childComplexity int) int
+	}
+
+	CandidacyPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	CandidacyPermissions struct {
+		Answer         func(childComplexity int) int
+		Edit           func(childComplexity int) int
+		Moves          func(childComplexity int) int
+		ProposeMeeting func(childComplexity int) int
+		Write          func(childComplexity int) int
+	}
+
+	Case struct {
+		About            func(childComplexity int) int
+		AskedBy          func(childComplexity int) int
+		Asker            func(childComplexity int) int
+		Closing          func(childComplexity int) int
+		Countries        func(childComplexity int) int
+		CreatedAt        func(childComplexity int) int
+		DueOn            func(childComplexity int) int
+		ID               func(childComplexity int) int
+		IsSample         func(childComplexity int) int
+		Officer          func(childComplexity int) int
+		OfficerCalled    func(childComplexity int) int
+		PartnerTypes     func(childComplexity int) int
+		Regions          func(childComplexity int) int
+		Status           func(childComplexity int) int
+		TakenAt          func(childComplexity int) int
+		Tally            func(childComplexity int) int
+		UpdatedAt        func(childComplexity int) int
+		Version          func(childComplexity int) int
+		ViewerCan        func(childComplexity int) int
+		VisibleHandOvers func(childComplexity int) int
+		Wanted           func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	CaseClosing struct {
+		At       func(childComplexity int) int
+		Note     func(childComplexity int) int
+		Outcome  func(childComplexity int) int
+		Partners func(childComplexity int) int
+	}
+
+	CaseConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CaseEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	CaseNote struct {
+		Author    func(childComplexity int) int
+		Case      func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Text      func(childComplexity int) int
+	}
+
+	CaseNoteConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CaseNoteEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	CaseNotePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	CasePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	CasePermissions struct {
+		Edit     func(childComplexity int) int
+		HandOver func(childComplexity int) int
+		Handle   func(childComplexity int) int
+		Moves    func(childComplexity int) int
+	}
+
+	CaseTally struct {
+		Candidates      func(childComplexity int) int
+		Contacted       func(childComplexity int) int
+		Interested      func(childComplexity int) int
+		Introduced      func(childComplexity int) int
+		VisibleDeclined func(childComplexity int) int
 	}
 
 	City struct {
@@ -368,10 +522,34 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	Figures struct {
+		Accepted        func(childComplexity int) int
+		Agreed          func(childComplexity int) int
+		Answered        func(childComplexity int) int
+		Cancelled       func(childComplexity int) int
+		Declined        func(childComplexity int) int
+		Expired         func(childComplexity int) int
+		Held            func(childComplexity int) int
+		MedianAnswer    func(childComplexity int) int
+		Missed          func(childComplexity int) int
+		NinetiethAnswer func(childComplexity int) int
+		Outcomes        func(childComplexity int) int
+		Requests        func(childComplexity int) int
+		Second          func(childComplexity int) int
+		Waiting         func(childComplexity int) int
+	}
+
 	FollowUp struct {
 		At   func(childComplexity int) int
 		Link func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	HandOver struct {
+		At   func(childComplexity int) int
+		From func(childComplexity int) int
+		Note func(childComplexity int) int
+		To   func(childComplexity int) int
 	}
 
 	Highlight struct {
@@ -562,6 +740,7 @@ type ComplexityRoot struct {
 	Meeting struct {
 		About         func(childComplexity int) int
 		AnsweredAt    func(childComplexity int) int
+		Case          func(childComplexity int) int
 		CreatedAt     func(childComplexity int) int
 		ExpiresAt     func(childComplexity int) int
 		Format        func(childComplexity int) int
@@ -703,11 +882,20 @@ type ComplexityRoot struct {
 		Min      func(childComplexity int) int
 	}
 
+	MonthFigures struct {
+		Figures func(childComplexity int) int
+		Month   func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AcceptInvitation    func(childComplexity int, input marketplace.AcceptInvitationInput) int
 		AcceptMeeting       func(childComplexity int, input marketplace.AcceptMeetingInput) int
+		AddCandidate        func(childComplexity int, input marketplace.AddCandidateInput) int
+		AddCaseNote         func(childComplexity int, input marketplace.AddCaseNoteInput) int
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
+		AnswerCandidacy     func(childComplexity int, input marketplace.AnswerCandidacyInput) int
+		AskForPartner       func(childComplexity int, input marketplace.AskForPartnerInput) int
 		CancelMeeting       func(childComplexity int, input marketplace.CancelMeetingInput) int
 		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
@@ -728,6 +916,8 @@ type ComplexityRoot struct {
 		DeleteUpload        func(childComplexity int, input IDInput) int
 		DeleteWebhook       func(childComplexity int, input DeleteInput) int
 		DuplicateSolution   func(childComplexity int, input marketplace.DuplicateSolutionInput) int
+		EditCandidate       func(childComplexity int, input marketplace.EditCandidateInput) int
+		EditCase            func(childComplexity int, input marketplace.EditCaseInput) int
 		EditCity            func(childComplexity int, input marketplace.EditMemberInput) int
 		EditCompany         func(childComplexity int, input marketplace.EditMemberInput) int
 		EditInstitution     func(childComplexity int, input marketplace.EditMemberInput) int
@@ -742,17 +932,21 @@ type ComplexityRoot struct {
 		EditWebhook         func(childComplexity int, input marketplace.EditWebhookInput) int
 		EndOtherSessions    func(childComplexity int) int
 		EndSession          func(childComplexity int, input IDInput) int
+		HandOverCase        func(childComplexity int, input marketplace.HandOverCaseInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
 		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
 		MarkRead            func(childComplexity int, input marketplace.MarkReadInput) int
 		MarkSavedSearchSeen func(childComplexity int, input IDInput) int
+		MoveCandidate       func(childComplexity int, input marketplace.MoveCandidateInput) int
+		MoveCase            func(childComplexity int, input marketplace.MoveCaseInput) int
 		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
 		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
 		NoteStance          func(childComplexity int, input marketplace.NoteStanceInput) int
 		PingWebhook         func(childComplexity int, input IDInput) int
+		ProposeCaseMeeting  func(childComplexity int, input marketplace.ProposeCaseMeetingInput) int
 		RecordOutcome       func(childComplexity int, input marketplace.RecordOutcomeInput) int
 		RemoveFactor        func(childComplexity int, input marketplace.RemoveFactorInput) int
 		RemoveIdentity      func(childComplexity int, input marketplace.RemoveIdentityInput) int
@@ -782,6 +976,7 @@ type ComplexityRoot struct {
 		SuspendUser         func(childComplexity int, input marketplace.SuspendUserInput) int
 		Translate           func(childComplexity int, input marketplace.TranslateInput) int
 		WriteMessage        func(childComplexity int, input marketplace.WriteMessageInput) int
+		WriteToCandidate    func(childComplexity int, input marketplace.WriteToCandidateInput) int
 	}
 
 	Network struct {
@@ -868,6 +1063,25 @@ type ComplexityRoot struct {
 	OfferPermissions struct {
 		Edit  func(childComplexity int) int
 		Moves func(childComplexity int) int
+	}
+
+	OfficerFigures struct {
+		Cases         func(childComplexity int) int
+		DaysToClose   func(childComplexity int) int
+		DaysToContact func(childComplexity int) int
+		NotFound      func(childComplexity int) int
+		Officer       func(childComplexity int) int
+		Open          func(childComplexity int) int
+		OutOfScope    func(childComplexity int) int
+		PartnerFound  func(childComplexity int) int
+		Withdrawn     func(childComplexity int) int
+	}
+
+	OutcomeFigures struct {
+		Agreed              func(childComplexity int) int
+		CooperationPossible func(childComplexity int) int
+		Informative         func(childComplexity int) int
+		NotHeld             func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -977,49 +1191,61 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		AuditLog        func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Cities          func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		City            func(childComplexity int, by By) int
-		CommonTimes     func(childComplexity int, with marketplace.ID, forArg *marketplace.ID, people []marketplace.ID, meeting *marketplace.ID, minutes int, from *time.Time, until *time.Time, first int) int
-		Companies       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Company         func(childComplexity int, by By) int
-		Import          func(childComplexity int, id marketplace.ID) int
-		Imports         func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Institution     func(childComplexity int, by By) int
-		Institutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Invitation      func(childComplexity int, link string) int
-		MatchText       func(childComplexity int, text string, kinds []marketplace.Kind, of *marketplace.ID, first *int, after *string, includeContacted bool) int
-		Meeting         func(childComplexity int, id marketplace.ID) int
-		Meetings        func(childComplexity int, of marketplace.ID, as *marketplace.ID, statuses []marketplace.MeetingStatus, from *time.Time, until *time.Time, latestFirst bool, first *int, after *string, last *int, before *string) int
-		Messages        func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
-		Network         func(childComplexity int) int
-		Node            func(childComplexity int, id marketplace.ID) int
-		Nodes           func(childComplexity int, ids []marketplace.ID) int
-		Offers          func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
-		Proposal        func(childComplexity int, by By) int
-		Proposals       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Reports         func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
-		Sdgs            func(childComplexity int) int
-		Search          func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Secretariat     func(childComplexity int) int
-		Settings        func(childComplexity int) int
-		SignInProviders func(childComplexity int) int
-		Solution        func(childComplexity int, by By) int
-		Solutions       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
-		Stances         func(childComplexity int, member marketplace.ID, kinds []marketplace.StanceKind, first *int, after *string) int
-		Suggest         func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
-		Threads         func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
-		Topic           func(childComplexity int, by By) int
-		Topics          func(childComplexity int) int
-		Uploads         func(childComplexity int, of marketplace.ID) int
-		Users           func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Viewer          func(childComplexity int) int
-		Webhooks        func(childComplexity int, member marketplace.ID) int
+		AuditLog          func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Candidacies       func(childComplexity int, of marketplace.ID, statuses []marketplace.CandidacyStatus, first *int, after *string, last *int, before *string) int
+		CaseNotes         func(childComplexity int, caseArg marketplace.ID, first *int, after *string, last *int, before *string) int
+		CaseQueue         func(childComplexity int, statuses []marketplace.CaseStatus, officer *marketplace.ID, first *int, after *string, last *int, before *string) int
+		CaseTimeline      func(childComplexity int, caseArg marketplace.ID, first *int, after *string, last *int, before *string) int
+		Cases             func(childComplexity int, member marketplace.ID, statuses []marketplace.CaseStatus, first *int, after *string, last *int, before *string) int
+		Cities            func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		City              func(childComplexity int, by By) int
+		CommonTimes       func(childComplexity int, with marketplace.ID, forArg *marketplace.ID, people []marketplace.ID, meeting *marketplace.ID, minutes int, from *time.Time, until *time.Time, first int) int
+		Companies         func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Company           func(childComplexity int, by By) int
+		Import            func(childComplexity int, id marketplace.ID) int
+		Imports           func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Institution       func(childComplexity int, by By) int
+		Institutions      func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Invitation        func(childComplexity int, link string) int
+		MatchText         func(childComplexity int, text string, kinds []marketplace.Kind, of *marketplace.ID, first *int, after *string, includeContacted bool) int
+		Meeting           func(childComplexity int, id marketplace.ID) int
+		Meetings          func(childComplexity int, of marketplace.ID, as *marketplace.ID, statuses []marketplace.MeetingStatus, from *time.Time, until *time.Time, latestFirst bool, first *int, after *string, last *int, before *string) int
+		Messages          func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
+		Network           func(childComplexity int) int
+		Node              func(childComplexity int, id marketplace.ID) int
+		Nodes             func(childComplexity int, ids []marketplace.ID) int
+		Offers            func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
+		OfficerStatistics func(childComplexity int, from marketplace.Month, to marketplace.Month) int
+		Proposal          func(childComplexity int, by By) int
+		Proposals         func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Reports           func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
+		Sdgs              func(childComplexity int) int
+		Search            func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Secretariat       func(childComplexity int) int
+		Settings          func(childComplexity int) int
+		SignInProviders   func(childComplexity int) int
+		Solution          func(childComplexity int, by By) int
+		Solutions         func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Stances           func(childComplexity int, member marketplace.ID, kinds []marketplace.StanceKind, first *int, after *string) int
+		Statistics        func(childComplexity int, member *marketplace.ID, from marketplace.Month, to marketplace.Month) int
+		Suggest           func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
+		Threads           func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
+		Topic             func(childComplexity int, by By) int
+		Topics            func(childComplexity int) int
+		Uploads           func(childComplexity int, of marketplace.ID) int
+		Users             func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Viewer            func(childComplexity int) int
+		Webhooks          func(childComplexity int, member marketplace.ID) int
 	}
 
 	RecoveryPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	RegionFigures struct {
+		Figures func(childComplexity int) int
+		Region  func(childComplexity int) int
 	}
 
 	Removal struct {
@@ -1244,6 +1470,17 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	Statistics struct {
+		From     func(childComplexity int) int
+		Months   func(childComplexity int) int
+		Received func(childComplexity int) int
+		Regions  func(childComplexity int) int
+		Sent     func(childComplexity int) int
+		To       func(childComplexity int) int
+		Topics   func(childComplexity int) int
+		Total    func(childComplexity int) int
+	}
+
 	Subscription struct {
 		Notifications func(childComplexity int, after *marketplace.ID) int
 	}
@@ -1325,6 +1562,11 @@ type ComplexityRoot struct {
 		Proposals func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Slug      func(childComplexity int) int
 		Solutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+	}
+
+	TopicFigures struct {
+		Figures func(childComplexity int) int
+		Topic   func(childComplexity int) int
 	}
 
 	TopicPayload struct {
@@ -1674,6 +1916,575 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CalendarFeedPayload.URL(childComplexity), true
+
+	case "Candidacy.about":
+		if e.ComplexityRoot.Candidacy.About == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.About(childComplexity), true
+	case "Candidacy.asker":
+		if e.ComplexityRoot.Candidacy.Asker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.Asker(childComplexity), true
+	case "Candidacy.case":
+		if e.ComplexityRoot.Candidacy.Case == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.Case(childComplexity), true
+	case "Candidacy.id":
+		if e.ComplexityRoot.Candidacy.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.ID(childComplexity), true
+	case "Candidacy.introducedAt":
+		if e.ComplexityRoot.Candidacy.IntroducedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.IntroducedAt(childComplexity), true
+	case "Candidacy.isOver":
+		if e.ComplexityRoot.Candidacy.IsOver == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.IsOver(childComplexity), true
+	case "Candidacy.isSample":
+		if e.ComplexityRoot.Candidacy.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.IsSample(childComplexity), true
+	case "Candidacy.member":
+		if e.ComplexityRoot.Candidacy.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.Member(childComplexity), true
+	case "Candidacy.viewerCan":
+		if e.ComplexityRoot.Candidacy.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.ViewerCan(childComplexity), true
+	case "Candidacy.answers":
+		if e.ComplexityRoot.Candidacy.VisibleAnswers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleAnswers(childComplexity), true
+	case "Candidacy.contactedAt":
+		if e.ComplexityRoot.Candidacy.VisibleContact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleContact(childComplexity), true
+	case "Candidacy.createdAt":
+		if e.ComplexityRoot.Candidacy.VisibleCreation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleCreation(childComplexity), true
+	case "Candidacy.letters":
+		if e.ComplexityRoot.Candidacy.VisibleLetters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleLetters(childComplexity), true
+	case "Candidacy.reason":
+		if e.ComplexityRoot.Candidacy.VisibleReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleReason(childComplexity), true
+	case "Candidacy.score":
+		if e.ComplexityRoot.Candidacy.VisibleScore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleScore(childComplexity), true
+	case "Candidacy.status":
+		if e.ComplexityRoot.Candidacy.VisibleStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleStatus(childComplexity), true
+	case "Candidacy.updatedAt":
+		if e.ComplexityRoot.Candidacy.VisibleUpdate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleUpdate(childComplexity), true
+	case "Candidacy.version":
+		if e.ComplexityRoot.Candidacy.VisibleVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidacy.VisibleVersion(childComplexity), true
+
+	case "CandidacyAnswer.at":
+		if e.ComplexityRoot.CandidacyAnswer.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyAnswer.At(childComplexity), true
+	case "CandidacyAnswer.author":
+		if e.ComplexityRoot.CandidacyAnswer.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyAnswer.Author(childComplexity), true
+	case "CandidacyAnswer.isInterested":
+		if e.ComplexityRoot.CandidacyAnswer.IsInterested == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyAnswer.IsInterested(childComplexity), true
+	case "CandidacyAnswer.note":
+		if e.ComplexityRoot.CandidacyAnswer.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyAnswer.Note(childComplexity), true
+
+	case "CandidacyConnection.edges":
+		if e.ComplexityRoot.CandidacyConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyConnection.Edges(childComplexity), true
+	case "CandidacyConnection.nodes":
+		if e.ComplexityRoot.CandidacyConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyConnection.Nodes(childComplexity), true
+	case "CandidacyConnection.pageInfo":
+		if e.ComplexityRoot.CandidacyConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyConnection.PageInfo(childComplexity), true
+
+	case "CandidacyEdge.cursor":
+		if e.ComplexityRoot.CandidacyEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyEdge.Cursor(childComplexity), true
+	case "CandidacyEdge.node":
+		if e.ComplexityRoot.CandidacyEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyEdge.Node(childComplexity), true
+
+	case "CandidacyLetter.at":
+		if e.ComplexityRoot.CandidacyLetter.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyLetter.At(childComplexity), true
+	case "CandidacyLetter.author":
+		if e.ComplexityRoot.CandidacyLetter.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyLetter.Author(childComplexity), true
+	case "CandidacyLetter.language":
+		if e.ComplexityRoot.CandidacyLetter.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyLetter.Language(childComplexity), true
+	case "CandidacyLetter.text":
+		if e.ComplexityRoot.CandidacyLetter.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyLetter.Text(childComplexity), true
+
+	case "CandidacyPayload.errors":
+		if e.ComplexityRoot.CandidacyPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyPayload.Errors(childComplexity), true
+	case "CandidacyPayload.candidacy":
+		if e.ComplexityRoot.CandidacyPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyPayload.Result(childComplexity), true
+
+	case "CandidacyPermissions.answer":
+		if e.ComplexityRoot.CandidacyPermissions.Answer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyPermissions.Answer(childComplexity), true
+	case "CandidacyPermissions.edit":
+		if e.ComplexityRoot.CandidacyPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyPermissions.Edit(childComplexity), true
+	case "CandidacyPermissions.moves":
+		if e.ComplexityRoot.CandidacyPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyPermissions.Moves(childComplexity), true
+	case "CandidacyPermissions.proposeMeeting":
+		if e.ComplexityRoot.CandidacyPermissions.ProposeMeeting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyPermissions.ProposeMeeting(childComplexity), true
+	case "CandidacyPermissions.write":
+		if e.ComplexityRoot.CandidacyPermissions.Write == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CandidacyPermissions.Write(childComplexity), true
+
+	case "Case.about":
+		if e.ComplexityRoot.Case.About == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.About(childComplexity), true
+	case "Case.askedBy":
+		if e.ComplexityRoot.Case.AskedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.AskedBy(childComplexity), true
+	case "Case.asker":
+		if e.ComplexityRoot.Case.Asker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Asker(childComplexity), true
+	case "Case.closing":
+		if e.ComplexityRoot.Case.Closing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Closing(childComplexity), true
+	case "Case.countries":
+		if e.ComplexityRoot.Case.Countries == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Countries(childComplexity), true
+	case "Case.createdAt":
+		if e.ComplexityRoot.Case.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.CreatedAt(childComplexity), true
+	case "Case.dueOn":
+		if e.ComplexityRoot.Case.DueOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.DueOn(childComplexity), true
+	case "Case.id":
+		if e.ComplexityRoot.Case.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.ID(childComplexity), true
+	case "Case.isSample":
+		if e.ComplexityRoot.Case.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.IsSample(childComplexity), true
+	case "Case.officer":
+		if e.ComplexityRoot.Case.Officer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Officer(childComplexity), true
+	case "Case.officerName":
+		if e.ComplexityRoot.Case.OfficerCalled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.OfficerCalled(childComplexity), true
+	case "Case.partnerTypes":
+		if e.ComplexityRoot.Case.PartnerTypes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.PartnerTypes(childComplexity), true
+	case "Case.regions":
+		if e.ComplexityRoot.Case.Regions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Regions(childComplexity), true
+	case "Case.status":
+		if e.ComplexityRoot.Case.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Status(childComplexity), true
+	case "Case.takenAt":
+		if e.ComplexityRoot.Case.TakenAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.TakenAt(childComplexity), true
+	case "Case.tally":
+		if e.ComplexityRoot.Case.Tally == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Tally(childComplexity), true
+	case "Case.updatedAt":
+		if e.ComplexityRoot.Case.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.UpdatedAt(childComplexity), true
+	case "Case.version":
+		if e.ComplexityRoot.Case.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.Version(childComplexity), true
+	case "Case.viewerCan":
+		if e.ComplexityRoot.Case.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.ViewerCan(childComplexity), true
+	case "Case.handOvers":
+		if e.ComplexityRoot.Case.VisibleHandOvers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Case.VisibleHandOvers(childComplexity), true
+	case "Case.wanted":
+		if e.ComplexityRoot.Case.Wanted == nil {
+			break
+		}
+
+		args, err := ec.field_Case_wanted_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Case.Wanted(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "CaseClosing.at":
+		if e.ComplexityRoot.CaseClosing.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseClosing.At(childComplexity), true
+	case "CaseClosing.note":
+		if e.ComplexityRoot.CaseClosing.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseClosing.Note(childComplexity), true
+	case "CaseClosing.outcome":
+		if e.ComplexityRoot.CaseClosing.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseClosing.Outcome(childComplexity), true
+	case "CaseClosing.partners":
+		if e.ComplexityRoot.CaseClosing.Partners == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseClosing.Partners(childComplexity), true
+
+	case "CaseConnection.edges":
+		if e.ComplexityRoot.CaseConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseConnection.Edges(childComplexity), true
+	case "CaseConnection.nodes":
+		if e.ComplexityRoot.CaseConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseConnection.Nodes(childComplexity), true
+	case "CaseConnection.pageInfo":
+		if e.ComplexityRoot.CaseConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseConnection.PageInfo(childComplexity), true
+
+	case "CaseEdge.cursor":
+		if e.ComplexityRoot.CaseEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseEdge.Cursor(childComplexity), true
+	case "CaseEdge.node":
+		if e.ComplexityRoot.CaseEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseEdge.Node(childComplexity), true
+
+	case "CaseNote.author":
+		if e.ComplexityRoot.CaseNote.Author == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNote.Author(childComplexity), true
+	case "CaseNote.case":
+		if e.ComplexityRoot.CaseNote.Case == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNote.Case(childComplexity), true
+	case "CaseNote.createdAt":
+		if e.ComplexityRoot.CaseNote.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNote.CreatedAt(childComplexity), true
+	case "CaseNote.id":
+		if e.ComplexityRoot.CaseNote.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNote.ID(childComplexity), true
+	case "CaseNote.text":
+		if e.ComplexityRoot.CaseNote.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNote.Text(childComplexity), true
+
+	case "CaseNoteConnection.edges":
+		if e.ComplexityRoot.CaseNoteConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNoteConnection.Edges(childComplexity), true
+	case "CaseNoteConnection.nodes":
+		if e.ComplexityRoot.CaseNoteConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNoteConnection.Nodes(childComplexity), true
+	case "CaseNoteConnection.pageInfo":
+		if e.ComplexityRoot.CaseNoteConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNoteConnection.PageInfo(childComplexity), true
+
+	case "CaseNoteEdge.cursor":
+		if e.ComplexityRoot.CaseNoteEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNoteEdge.Cursor(childComplexity), true
+	case "CaseNoteEdge.node":
+		if e.ComplexityRoot.CaseNoteEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNoteEdge.Node(childComplexity), true
+
+	case "CaseNotePayload.errors":
+		if e.ComplexityRoot.CaseNotePayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNotePayload.Errors(childComplexity), true
+	case "CaseNotePayload.note":
+		if e.ComplexityRoot.CaseNotePayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseNotePayload.Result(childComplexity), true
+
+	case "CasePayload.errors":
+		if e.ComplexityRoot.CasePayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CasePayload.Errors(childComplexity), true
+	case "CasePayload.case":
+		if e.ComplexityRoot.CasePayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CasePayload.Result(childComplexity), true
+
+	case "CasePermissions.edit":
+		if e.ComplexityRoot.CasePermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CasePermissions.Edit(childComplexity), true
+	case "CasePermissions.handOver":
+		if e.ComplexityRoot.CasePermissions.HandOver == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CasePermissions.HandOver(childComplexity), true
+	case "CasePermissions.handle":
+		if e.ComplexityRoot.CasePermissions.Handle == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CasePermissions.Handle(childComplexity), true
+	case "CasePermissions.moves":
+		if e.ComplexityRoot.CasePermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CasePermissions.Moves(childComplexity), true
+
+	case "CaseTally.candidates":
+		if e.ComplexityRoot.CaseTally.Candidates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseTally.Candidates(childComplexity), true
+	case "CaseTally.contacted":
+		if e.ComplexityRoot.CaseTally.Contacted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseTally.Contacted(childComplexity), true
+	case "CaseTally.interested":
+		if e.ComplexityRoot.CaseTally.Interested == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseTally.Interested(childComplexity), true
+	case "CaseTally.introduced":
+		if e.ComplexityRoot.CaseTally.Introduced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseTally.Introduced(childComplexity), true
+	case "CaseTally.declined":
+		if e.ComplexityRoot.CaseTally.VisibleDeclined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CaseTally.VisibleDeclined(childComplexity), true
 
 	case "City.abbreviation":
 		if e.ComplexityRoot.City.Abbreviation == nil {
@@ -2679,6 +3490,91 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.FactorPayload.Result(childComplexity), true
 
+	case "Figures.accepted":
+		if e.ComplexityRoot.Figures.Accepted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Accepted(childComplexity), true
+	case "Figures.agreed":
+		if e.ComplexityRoot.Figures.Agreed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Agreed(childComplexity), true
+	case "Figures.answered":
+		if e.ComplexityRoot.Figures.Answered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Answered(childComplexity), true
+	case "Figures.cancelled":
+		if e.ComplexityRoot.Figures.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Cancelled(childComplexity), true
+	case "Figures.declined":
+		if e.ComplexityRoot.Figures.Declined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Declined(childComplexity), true
+	case "Figures.expired":
+		if e.ComplexityRoot.Figures.Expired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Expired(childComplexity), true
+	case "Figures.held":
+		if e.ComplexityRoot.Figures.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Held(childComplexity), true
+	case "Figures.medianAnswer":
+		if e.ComplexityRoot.Figures.MedianAnswer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.MedianAnswer(childComplexity), true
+	case "Figures.missed":
+		if e.ComplexityRoot.Figures.Missed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Missed(childComplexity), true
+	case "Figures.ninetiethAnswer":
+		if e.ComplexityRoot.Figures.NinetiethAnswer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.NinetiethAnswer(childComplexity), true
+	case "Figures.outcomes":
+		if e.ComplexityRoot.Figures.Outcomes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Outcomes(childComplexity), true
+	case "Figures.requests":
+		if e.ComplexityRoot.Figures.Requests == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Requests(childComplexity), true
+	case "Figures.second":
+		if e.ComplexityRoot.Figures.Second == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Second(childComplexity), true
+	case "Figures.waiting":
+		if e.ComplexityRoot.Figures.Waiting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Figures.Waiting(childComplexity), true
+
 	case "FollowUp.at":
 		if e.ComplexityRoot.FollowUp.At == nil {
 			break
@@ -2702,6 +3598,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FollowUp.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "HandOver.at":
+		if e.ComplexityRoot.HandOver.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HandOver.At(childComplexity), true
+	case "HandOver.from":
+		if e.ComplexityRoot.HandOver.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HandOver.From(childComplexity), true
+	case "HandOver.note":
+		if e.ComplexityRoot.HandOver.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HandOver.Note(childComplexity), true
+	case "HandOver.to":
+		if e.ComplexityRoot.HandOver.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HandOver.To(childComplexity), true
 
 	case "Highlight.field":
 		if e.ComplexityRoot.Highlight.Field == nil {
@@ -3459,6 +4380,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.AnsweredAt(childComplexity), true
+	case "Meeting.case":
+		if e.ComplexityRoot.Meeting.Case == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Case(childComplexity), true
 	case "Meeting.createdAt":
 		if e.ComplexityRoot.Meeting.CreatedAt == nil {
 			break
@@ -4015,6 +4942,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MoneyRange.Min(childComplexity), true
 
+	case "MonthFigures.figures":
+		if e.ComplexityRoot.MonthFigures.Figures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthFigures.Figures(childComplexity), true
+	case "MonthFigures.month":
+		if e.ComplexityRoot.MonthFigures.Month == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthFigures.Month(childComplexity), true
+
 	case "Mutation.acceptInvitation":
 		if e.ComplexityRoot.Mutation.AcceptInvitation == nil {
 			break
@@ -4037,6 +4977,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AcceptMeeting(childComplexity, args["input"].(marketplace.AcceptMeetingInput)), true
+	case "Mutation.addCandidate":
+		if e.ComplexityRoot.Mutation.AddCandidate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addCandidate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddCandidate(childComplexity, args["input"].(marketplace.AddCandidateInput)), true
+	case "Mutation.addCaseNote":
+		if e.ComplexityRoot.Mutation.AddCaseNote == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addCaseNote_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddCaseNote(childComplexity, args["input"].(marketplace.AddCaseNoteInput)), true
 	case "Mutation.addFollowUp":
 		if e.ComplexityRoot.Mutation.AddFollowUp == nil {
 			break
@@ -4059,6 +5021,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddToken(childComplexity, args["input"].(marketplace.AddTokenInput)), true
+	case "Mutation.answerCandidacy":
+		if e.ComplexityRoot.Mutation.AnswerCandidacy == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_answerCandidacy_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AnswerCandidacy(childComplexity, args["input"].(marketplace.AnswerCandidacyInput)), true
+	case "Mutation.askForPartner":
+		if e.ComplexityRoot.Mutation.AskForPartner == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_askForPartner_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AskForPartner(childComplexity, args["input"].(marketplace.AskForPartnerInput)), true
 	case "Mutation.cancelMeeting":
 		if e.ComplexityRoot.Mutation.CancelMeeting == nil {
 			break
@@ -4279,6 +5263,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DuplicateSolution(childComplexity, args["input"].(marketplace.DuplicateSolutionInput)), true
+	case "Mutation.editCandidate":
+		if e.ComplexityRoot.Mutation.EditCandidate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editCandidate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditCandidate(childComplexity, args["input"].(marketplace.EditCandidateInput)), true
+	case "Mutation.editCase":
+		if e.ComplexityRoot.Mutation.EditCase == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editCase_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditCase(childComplexity, args["input"].(marketplace.EditCaseInput)), true
 	case "Mutation.editCity":
 		if e.ComplexityRoot.Mutation.EditCity == nil {
 			break
@@ -4428,6 +5434,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EndSession(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.handOverCase":
+		if e.ComplexityRoot.Mutation.HandOverCase == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_handOverCase_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.HandOverCase(childComplexity, args["input"].(marketplace.HandOverCaseInput)), true
 	case "Mutation.invite":
 		if e.ComplexityRoot.Mutation.Invite == nil {
 			break
@@ -4484,6 +5501,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MarkSavedSearchSeen(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.moveCandidate":
+		if e.ComplexityRoot.Mutation.MoveCandidate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveCandidate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveCandidate(childComplexity, args["input"].(marketplace.MoveCandidateInput)), true
+	case "Mutation.moveCase":
+		if e.ComplexityRoot.Mutation.MoveCase == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveCase_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveCase(childComplexity, args["input"].(marketplace.MoveCaseInput)), true
 	case "Mutation.moveOffer":
 		if e.ComplexityRoot.Mutation.MoveOffer == nil {
 			break
@@ -4539,6 +5578,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PingWebhook(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.proposeCaseMeeting":
+		if e.ComplexityRoot.Mutation.ProposeCaseMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_proposeCaseMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ProposeCaseMeeting(childComplexity, args["input"].(marketplace.ProposeCaseMeetingInput)), true
 	case "Mutation.recordOutcome":
 		if e.ComplexityRoot.Mutation.RecordOutcome == nil {
 			break
@@ -4848,6 +5898,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.WriteMessage(childComplexity, args["input"].(marketplace.WriteMessageInput)), true
+	case "Mutation.writeToCandidate":
+		if e.ComplexityRoot.Mutation.WriteToCandidate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_writeToCandidate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.WriteToCandidate(childComplexity, args["input"].(marketplace.WriteToCandidateInput)), true
 
 	case "Network.attributions":
 		if e.ComplexityRoot.Network.Attributions == nil {
@@ -5187,6 +6248,86 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.OfferPermissions.Moves(childComplexity), true
+
+	case "OfficerFigures.cases":
+		if e.ComplexityRoot.OfficerFigures.Cases == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.Cases(childComplexity), true
+	case "OfficerFigures.daysToClose":
+		if e.ComplexityRoot.OfficerFigures.DaysToClose == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.DaysToClose(childComplexity), true
+	case "OfficerFigures.daysToContact":
+		if e.ComplexityRoot.OfficerFigures.DaysToContact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.DaysToContact(childComplexity), true
+	case "OfficerFigures.notFound":
+		if e.ComplexityRoot.OfficerFigures.NotFound == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.NotFound(childComplexity), true
+	case "OfficerFigures.officer":
+		if e.ComplexityRoot.OfficerFigures.Officer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.Officer(childComplexity), true
+	case "OfficerFigures.open":
+		if e.ComplexityRoot.OfficerFigures.Open == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.Open(childComplexity), true
+	case "OfficerFigures.outOfScope":
+		if e.ComplexityRoot.OfficerFigures.OutOfScope == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.OutOfScope(childComplexity), true
+	case "OfficerFigures.partnerFound":
+		if e.ComplexityRoot.OfficerFigures.PartnerFound == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.PartnerFound(childComplexity), true
+	case "OfficerFigures.withdrawn":
+		if e.ComplexityRoot.OfficerFigures.Withdrawn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfficerFigures.Withdrawn(childComplexity), true
+
+	case "OutcomeFigures.agreed":
+		if e.ComplexityRoot.OutcomeFigures.Agreed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeFigures.Agreed(childComplexity), true
+	case "OutcomeFigures.cooperationPossible":
+		if e.ComplexityRoot.OutcomeFigures.CooperationPossible == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeFigures.CooperationPossible(childComplexity), true
+	case "OutcomeFigures.informative":
+		if e.ComplexityRoot.OutcomeFigures.Informative == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeFigures.Informative(childComplexity), true
+	case "OutcomeFigures.notHeld":
+		if e.ComplexityRoot.OutcomeFigures.NotHeld == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeFigures.NotHeld(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -5661,6 +6802,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.AuditLog(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.candidacies":
+		if e.ComplexityRoot.Query.Candidacies == nil {
+			break
+		}
+
+		args, err := ec.field_Query_candidacies_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Candidacies(childComplexity, args["of"].(marketplace.ID), args["statuses"].([]marketplace.CandidacyStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.caseNotes":
+		if e.ComplexityRoot.Query.CaseNotes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_caseNotes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CaseNotes(childComplexity, args["case"].(marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.caseQueue":
+		if e.ComplexityRoot.Query.CaseQueue == nil {
+			break
+		}
+
+		args, err := ec.field_Query_caseQueue_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CaseQueue(childComplexity, args["statuses"].([]marketplace.CaseStatus), args["officer"].(*marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.caseTimeline":
+		if e.ComplexityRoot.Query.CaseTimeline == nil {
+			break
+		}
+
+		args, err := ec.field_Query_caseTimeline_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CaseTimeline(childComplexity, args["case"].(marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.cases":
+		if e.ComplexityRoot.Query.Cases == nil {
+			break
+		}
+
+		args, err := ec.field_Query_cases_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Cases(childComplexity, args["member"].(marketplace.ID), args["statuses"].([]marketplace.CaseStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.cities":
 		if e.ComplexityRoot.Query.Cities == nil {
 			break
@@ -5855,6 +7051,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Offers(childComplexity, args["of"].(marketplace.ID), args["statuses"].([]marketplace.OfferStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.officerStatistics":
+		if e.ComplexityRoot.Query.OfficerStatistics == nil {
+			break
+		}
+
+		args, err := ec.field_Query_officerStatistics_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.OfficerStatistics(childComplexity, args["from"].(marketplace.Month), args["to"].(marketplace.Month)), true
 	case "Query.proposal":
 		if e.ComplexityRoot.Query.Proposal == nil {
 			break
@@ -5956,6 +7163,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Stances(childComplexity, args["member"].(marketplace.ID), args["kinds"].([]marketplace.StanceKind), args["first"].(*int), args["after"].(*string)), true
+	case "Query.statistics":
+		if e.ComplexityRoot.Query.Statistics == nil {
+			break
+		}
+
+		args, err := ec.field_Query_statistics_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Statistics(childComplexity, args["member"].(*marketplace.ID), args["from"].(marketplace.Month), args["to"].(marketplace.Month)), true
 	case "Query.suggest":
 		if e.ComplexityRoot.Query.Suggest == nil {
 			break
@@ -6047,6 +7265,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RecoveryPayload.Result(childComplexity), true
+
+	case "RegionFigures.figures":
+		if e.ComplexityRoot.RegionFigures.Figures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionFigures.Figures(childComplexity), true
+	case "RegionFigures.region":
+		if e.ComplexityRoot.RegionFigures.Region == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionFigures.Region(childComplexity), true
 
 	case "Removal.at":
 		if e.ComplexityRoot.Removal.At == nil {
@@ -6978,6 +8209,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.StancePayload.Result(childComplexity), true
 
+	case "Statistics.from":
+		if e.ComplexityRoot.Statistics.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.From(childComplexity), true
+	case "Statistics.months":
+		if e.ComplexityRoot.Statistics.Months == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.Months(childComplexity), true
+	case "Statistics.received":
+		if e.ComplexityRoot.Statistics.Received == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.Received(childComplexity), true
+	case "Statistics.regions":
+		if e.ComplexityRoot.Statistics.Regions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.Regions(childComplexity), true
+	case "Statistics.sent":
+		if e.ComplexityRoot.Statistics.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.Sent(childComplexity), true
+	case "Statistics.to":
+		if e.ComplexityRoot.Statistics.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.To(childComplexity), true
+	case "Statistics.topics":
+		if e.ComplexityRoot.Statistics.Topics == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.Topics(childComplexity), true
+	case "Statistics.total":
+		if e.ComplexityRoot.Statistics.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statistics.Total(childComplexity), true
+
 	case "Subscription.notifications":
 		if e.ComplexityRoot.Subscription.Notifications == nil {
 			break
@@ -7284,6 +8564,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Topic.Solutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+
+	case "TopicFigures.figures":
+		if e.ComplexityRoot.TopicFigures.Figures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicFigures.Figures(childComplexity), true
+	case "TopicFigures.topic":
+		if e.ComplexityRoot.TopicFigures.Topic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicFigures.Topic(childComplexity), true
 
 	case "TopicPayload.errors":
 		if e.ComplexityRoot.TopicPayload.Errors == nil {
@@ -7733,12 +9026,18 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AcceptInvitationInput", ec.unmarshalInputAcceptInvitationInput),
 			graphql.NewInputUnmarshaler("AcceptMeetingInput", ec.unmarshalInputAcceptMeetingInput),
+			graphql.NewInputUnmarshaler("AddCandidateInput", ec.unmarshalInputAddCandidateInput),
+			graphql.NewInputUnmarshaler("AddCaseNoteInput", ec.unmarshalInputAddCaseNoteInput),
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
+			graphql.NewInputUnmarshaler("AnswerCandidacyInput", ec.unmarshalInputAnswerCandidacyInput),
+			graphql.NewInputUnmarshaler("AskForPartnerInput", ec.unmarshalInputAskForPartnerInput),
 			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
 			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
+			graphql.NewInputUnmarshaler("CandidateContentInput", ec.unmarshalInputCandidateContentInput),
+			graphql.NewInputUnmarshaler("CaseContentInput", ec.unmarshalInputCaseContentInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("CityContentInput", ec.unmarshalInputCityContentInput),
 			graphql.NewInputUnmarshaler("CodeInput", ec.unmarshalInputCodeInput),
@@ -7758,6 +9057,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
 			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
+			graphql.NewInputUnmarshaler("EditCandidateInput", ec.unmarshalInputEditCandidateInput),
+			graphql.NewInputUnmarshaler("EditCaseInput", ec.unmarshalInputEditCaseInput),
 			graphql.NewInputUnmarshaler("EditCityInput", ec.unmarshalInputEditCityInput),
 			graphql.NewInputUnmarshaler("EditCompanyInput", ec.unmarshalInputEditCompanyInput),
 			graphql.NewInputUnmarshaler("EditInstitutionInput", ec.unmarshalInputEditInstitutionInput),
@@ -7772,6 +9073,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EditWebhookInput", ec.unmarshalInputEditWebhookInput),
 			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
+			graphql.NewInputUnmarshaler("HandOverCaseInput", ec.unmarshalInputHandOverCaseInput),
 			graphql.NewInputUnmarshaler("HourSpanInput", ec.unmarshalInputHourSpanInput),
 			graphql.NewInputUnmarshaler("HoursExceptionInput", ec.unmarshalInputHoursExceptionInput),
 			graphql.NewInputUnmarshaler("IdInput", ec.unmarshalInputIdInput),
@@ -7785,6 +9087,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MeetingContentInput", ec.unmarshalInputMeetingContentInput),
 			graphql.NewInputUnmarshaler("MeetingPlaceInput", ec.unmarshalInputMeetingPlaceInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
+			graphql.NewInputUnmarshaler("MoveCandidateInput", ec.unmarshalInputMoveCandidateInput),
+			graphql.NewInputUnmarshaler("MoveCaseInput", ec.unmarshalInputMoveCaseInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
 			graphql.NewInputUnmarshaler("MoveSolutionInput", ec.unmarshalInputMoveSolutionInput),
@@ -7795,6 +9099,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
 			graphql.NewInputUnmarshaler("PreferenceInput", ec.unmarshalInputPreferenceInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
+			graphql.NewInputUnmarshaler("ProposeCaseMeetingInput", ec.unmarshalInputProposeCaseMeetingInput),
 			graphql.NewInputUnmarshaler("RecordOutcomeInput", ec.unmarshalInputRecordOutcomeInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
@@ -7823,6 +9128,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("TranslationInput", ec.unmarshalInputTranslationInput),
 			graphql.NewInputUnmarshaler("UserContentInput", ec.unmarshalInputUserContentInput),
 			graphql.NewInputUnmarshaler("WriteMessageInput", ec.unmarshalInputWriteMessageInput),
+			graphql.NewInputUnmarshaler("WriteToCandidateInput", ec.unmarshalInputWriteToCandidateInput),
 		)
 	}
 	first := true
@@ -7915,7 +9221,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/match.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/case.graphqls" "schema/discussion.graphqls" "schema/match.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/statistics.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -7931,6 +9237,7 @@ var sources = []*ast.Source{
 	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
 	{Name: "schema/availability.graphqls", Input: sourceData("schema/availability.graphqls"), BuiltIn: false},
 	{Name: "schema/calendar.graphqls", Input: sourceData("schema/calendar.graphqls"), BuiltIn: false},
+	{Name: "schema/case.graphqls", Input: sourceData("schema/case.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/match.graphqls", Input: sourceData("schema/match.graphqls"), BuiltIn: false},
 	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
@@ -7944,6 +9251,7 @@ var sources = []*ast.Source{
 	{Name: "schema/search.graphqls", Input: sourceData("schema/search.graphqls"), BuiltIn: false},
 	{Name: "schema/settings.graphqls", Input: sourceData("schema/settings.graphqls"), BuiltIn: false},
 	{Name: "schema/solution.graphqls", Input: sourceData("schema/solution.graphqls"), BuiltIn: false},
+	{Name: "schema/statistics.graphqls", Input: sourceData("schema/statistics.graphqls"), BuiltIn: false},
 	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
 	{Name: "schema/transfer.graphqls", Input: sourceData("schema/transfer.graphqls"), BuiltIn: false},
@@ -8080,6 +9388,296 @@ func (ec *executionContext) childFields_CalendarFeedPayload(ctx context.Context,
 		return ec.fieldContext_CalendarFeedPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CalendarFeedPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Candidacy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Candidacy_id(ctx, field)
+	case "case":
+		return ec.fieldContext_Candidacy_case(ctx, field)
+	case "asker":
+		return ec.fieldContext_Candidacy_asker(ctx, field)
+	case "member":
+		return ec.fieldContext_Candidacy_member(ctx, field)
+	case "about":
+		return ec.fieldContext_Candidacy_about(ctx, field)
+	case "status":
+		return ec.fieldContext_Candidacy_status(ctx, field)
+	case "reason":
+		return ec.fieldContext_Candidacy_reason(ctx, field)
+	case "score":
+		return ec.fieldContext_Candidacy_score(ctx, field)
+	case "letters":
+		return ec.fieldContext_Candidacy_letters(ctx, field)
+	case "answers":
+		return ec.fieldContext_Candidacy_answers(ctx, field)
+	case "contactedAt":
+		return ec.fieldContext_Candidacy_contactedAt(ctx, field)
+	case "introducedAt":
+		return ec.fieldContext_Candidacy_introducedAt(ctx, field)
+	case "isOver":
+		return ec.fieldContext_Candidacy_isOver(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Candidacy_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Candidacy_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Candidacy_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Candidacy_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Candidacy_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Candidacy", field.Name)
+}
+
+func (ec *executionContext) childFields_CandidacyAnswer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CandidacyAnswer_at(ctx, field)
+	case "author":
+		return ec.fieldContext_CandidacyAnswer_author(ctx, field)
+	case "isInterested":
+		return ec.fieldContext_CandidacyAnswer_isInterested(ctx, field)
+	case "note":
+		return ec.fieldContext_CandidacyAnswer_note(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CandidacyAnswer", field.Name)
+}
+
+func (ec *executionContext) childFields_CandidacyConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CandidacyConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CandidacyConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CandidacyConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CandidacyConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CandidacyEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_CandidacyEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_CandidacyEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CandidacyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CandidacyLetter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CandidacyLetter_at(ctx, field)
+	case "author":
+		return ec.fieldContext_CandidacyLetter_author(ctx, field)
+	case "text":
+		return ec.fieldContext_CandidacyLetter_text(ctx, field)
+	case "language":
+		return ec.fieldContext_CandidacyLetter_language(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CandidacyLetter", field.Name)
+}
+
+func (ec *executionContext) childFields_CandidacyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "candidacy":
+		return ec.fieldContext_CandidacyPayload_candidacy(ctx, field)
+	case "errors":
+		return ec.fieldContext_CandidacyPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CandidacyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CandidacyPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_CandidacyPermissions_edit(ctx, field)
+	case "write":
+		return ec.fieldContext_CandidacyPermissions_write(ctx, field)
+	case "answer":
+		return ec.fieldContext_CandidacyPermissions_answer(ctx, field)
+	case "proposeMeeting":
+		return ec.fieldContext_CandidacyPermissions_proposeMeeting(ctx, field)
+	case "moves":
+		return ec.fieldContext_CandidacyPermissions_moves(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CandidacyPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Case_id(ctx, field)
+	case "asker":
+		return ec.fieldContext_Case_asker(ctx, field)
+	case "askedBy":
+		return ec.fieldContext_Case_askedBy(ctx, field)
+	case "status":
+		return ec.fieldContext_Case_status(ctx, field)
+	case "officer":
+		return ec.fieldContext_Case_officer(ctx, field)
+	case "officerName":
+		return ec.fieldContext_Case_officerName(ctx, field)
+	case "wanted":
+		return ec.fieldContext_Case_wanted(ctx, field)
+	case "about":
+		return ec.fieldContext_Case_about(ctx, field)
+	case "partnerTypes":
+		return ec.fieldContext_Case_partnerTypes(ctx, field)
+	case "regions":
+		return ec.fieldContext_Case_regions(ctx, field)
+	case "countries":
+		return ec.fieldContext_Case_countries(ctx, field)
+	case "dueOn":
+		return ec.fieldContext_Case_dueOn(ctx, field)
+	case "takenAt":
+		return ec.fieldContext_Case_takenAt(ctx, field)
+	case "closing":
+		return ec.fieldContext_Case_closing(ctx, field)
+	case "handOvers":
+		return ec.fieldContext_Case_handOvers(ctx, field)
+	case "tally":
+		return ec.fieldContext_Case_tally(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Case_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Case_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Case_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Case_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Case_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Case", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseClosing(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CaseClosing_at(ctx, field)
+	case "outcome":
+		return ec.fieldContext_CaseClosing_outcome(ctx, field)
+	case "partners":
+		return ec.fieldContext_CaseClosing_partners(ctx, field)
+	case "note":
+		return ec.fieldContext_CaseClosing_note(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseClosing", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CaseConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CaseConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CaseConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_CaseEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_CaseEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseNote(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CaseNote_id(ctx, field)
+	case "case":
+		return ec.fieldContext_CaseNote_case(ctx, field)
+	case "author":
+		return ec.fieldContext_CaseNote_author(ctx, field)
+	case "text":
+		return ec.fieldContext_CaseNote_text(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CaseNote_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseNote", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseNoteConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CaseNoteConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CaseNoteConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CaseNoteConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseNoteConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseNoteEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_CaseNoteEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_CaseNoteEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseNoteEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "note":
+		return ec.fieldContext_CaseNotePayload_note(ctx, field)
+	case "errors":
+		return ec.fieldContext_CaseNotePayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseNotePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "case":
+		return ec.fieldContext_CasePayload_case(ctx, field)
+	case "errors":
+		return ec.fieldContext_CasePayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CasePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CasePermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_CasePermissions_edit(ctx, field)
+	case "handle":
+		return ec.fieldContext_CasePermissions_handle(ctx, field)
+	case "handOver":
+		return ec.fieldContext_CasePermissions_handOver(ctx, field)
+	case "moves":
+		return ec.fieldContext_CasePermissions_moves(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CasePermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseTally(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "candidates":
+		return ec.fieldContext_CaseTally_candidates(ctx, field)
+	case "contacted":
+		return ec.fieldContext_CaseTally_contacted(ctx, field)
+	case "interested":
+		return ec.fieldContext_CaseTally_interested(ctx, field)
+	case "introduced":
+		return ec.fieldContext_CaseTally_introduced(ctx, field)
+	case "declined":
+		return ec.fieldContext_CaseTally_declined(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseTally", field.Name)
 }
 
 func (ec *executionContext) childFields_City(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8548,6 +10146,40 @@ func (ec *executionContext) childFields_FactorPayload(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type FactorPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Figures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "requests":
+		return ec.fieldContext_Figures_requests(ctx, field)
+	case "waiting":
+		return ec.fieldContext_Figures_waiting(ctx, field)
+	case "accepted":
+		return ec.fieldContext_Figures_accepted(ctx, field)
+	case "declined":
+		return ec.fieldContext_Figures_declined(ctx, field)
+	case "expired":
+		return ec.fieldContext_Figures_expired(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_Figures_cancelled(ctx, field)
+	case "agreed":
+		return ec.fieldContext_Figures_agreed(ctx, field)
+	case "held":
+		return ec.fieldContext_Figures_held(ctx, field)
+	case "missed":
+		return ec.fieldContext_Figures_missed(ctx, field)
+	case "second":
+		return ec.fieldContext_Figures_second(ctx, field)
+	case "outcomes":
+		return ec.fieldContext_Figures_outcomes(ctx, field)
+	case "answered":
+		return ec.fieldContext_Figures_answered(ctx, field)
+	case "medianAnswer":
+		return ec.fieldContext_Figures_medianAnswer(ctx, field)
+	case "ninetiethAnswer":
+		return ec.fieldContext_Figures_ninetiethAnswer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Figures", field.Name)
+}
+
 func (ec *executionContext) childFields_FollowUp(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "at":
@@ -8558,6 +10190,20 @@ func (ec *executionContext) childFields_FollowUp(ctx context.Context, field grap
 		return ec.fieldContext_FollowUp_link(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FollowUp", field.Name)
+}
+
+func (ec *executionContext) childFields_HandOver(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_HandOver_at(ctx, field)
+	case "from":
+		return ec.fieldContext_HandOver_from(ctx, field)
+	case "to":
+		return ec.fieldContext_HandOver_to(ctx, field)
+	case "note":
+		return ec.fieldContext_HandOver_note(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HandOver", field.Name)
 }
 
 func (ec *executionContext) childFields_Highlight(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8974,6 +10620,8 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Meeting_version(ctx, field)
+	case "case":
+		return ec.fieldContext_Meeting_case(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Meeting", field.Name)
 }
@@ -9218,6 +10866,16 @@ func (ec *executionContext) childFields_MoneyRange(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type MoneyRange", field.Name)
 }
 
+func (ec *executionContext) childFields_MonthFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "month":
+		return ec.fieldContext_MonthFigures_month(ctx, field)
+	case "figures":
+		return ec.fieldContext_MonthFigures_figures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MonthFigures", field.Name)
+}
+
 func (ec *executionContext) childFields_Network(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "memberCount":
@@ -9388,6 +11046,44 @@ func (ec *executionContext) childFields_OfferPermissions(ctx context.Context, fi
 		return ec.fieldContext_OfferPermissions_moves(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type OfferPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_OfficerFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "officer":
+		return ec.fieldContext_OfficerFigures_officer(ctx, field)
+	case "cases":
+		return ec.fieldContext_OfficerFigures_cases(ctx, field)
+	case "open":
+		return ec.fieldContext_OfficerFigures_open(ctx, field)
+	case "partnerFound":
+		return ec.fieldContext_OfficerFigures_partnerFound(ctx, field)
+	case "notFound":
+		return ec.fieldContext_OfficerFigures_notFound(ctx, field)
+	case "outOfScope":
+		return ec.fieldContext_OfficerFigures_outOfScope(ctx, field)
+	case "withdrawn":
+		return ec.fieldContext_OfficerFigures_withdrawn(ctx, field)
+	case "daysToContact":
+		return ec.fieldContext_OfficerFigures_daysToContact(ctx, field)
+	case "daysToClose":
+		return ec.fieldContext_OfficerFigures_daysToClose(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OfficerFigures", field.Name)
+}
+
+func (ec *executionContext) childFields_OutcomeFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "notHeld":
+		return ec.fieldContext_OutcomeFigures_notHeld(ctx, field)
+	case "informative":
+		return ec.fieldContext_OutcomeFigures_informative(ctx, field)
+	case "cooperationPossible":
+		return ec.fieldContext_OutcomeFigures_cooperationPossible(ctx, field)
+	case "agreed":
+		return ec.fieldContext_OutcomeFigures_agreed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OutcomeFigures", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9610,6 +11306,16 @@ func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, fie
 		return ec.fieldContext_RecoveryPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecoveryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RegionFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "region":
+		return ec.fieldContext_RegionFigures_region(ctx, field)
+	case "figures":
+		return ec.fieldContext_RegionFigures_figures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegionFigures", field.Name)
 }
 
 func (ec *executionContext) childFields_Removal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10056,6 +11762,28 @@ func (ec *executionContext) childFields_StancePayload(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type StancePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Statistics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_Statistics_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Statistics_to(ctx, field)
+	case "total":
+		return ec.fieldContext_Statistics_total(ctx, field)
+	case "sent":
+		return ec.fieldContext_Statistics_sent(ctx, field)
+	case "received":
+		return ec.fieldContext_Statistics_received(ctx, field)
+	case "months":
+		return ec.fieldContext_Statistics_months(ctx, field)
+	case "regions":
+		return ec.fieldContext_Statistics_regions(ctx, field)
+	case "topics":
+		return ec.fieldContext_Statistics_topics(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Statistics", field.Name)
+}
+
 func (ec *executionContext) childFields_Suggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -10212,6 +11940,16 @@ func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql
 		return ec.fieldContext_Topic_proposals(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Topic", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_TopicFigures_topic(ctx, field)
+	case "figures":
+		return ec.fieldContext_TopicFigures_figures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicFigures", field.Name)
 }
 
 func (ec *executionContext) childFields_TopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

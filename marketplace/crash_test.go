@@ -157,6 +157,7 @@ var stories = []struct {
 		}
 		return nil
 	}},
+	{"a partner is found", findPartner, partnerHolds},
 	{"a password is reset", func(ctx context.Context, m *Market) error {
 		link, err := m.linkOf(ctx, "ticket_reset")
 		if err != nil {
@@ -250,13 +251,14 @@ func prepare(t *testing.T, ctx context.Context, m *Market) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"acme"} {
+	for _, name := range []string{"acme", "rival"} {
 		c := &Company{Meta: Meta{ID: ID("company_" + name), Slug: name}, Size: "SME", ContactPolicy: "ANYONE"}
 		c.Name, c.Country, c.Region = Text{{Language: "en", Text: name}}, "NO", Europe
 		must(m.AddCompany(ctx, c))
 	}
 	secret, later := hashed(strings.Repeat("a", secretLength)), m.clock().Add(time.Hour)
 	must(create(ctx, m, MayRecoverAccount, &User{Meta: Meta{ID: "user_bob"}, Name: "Bob", Email: "bob@example.org", Password: oldPassword()}))
+	must(create(ctx, m, MayManageTeam, &Team{Meta: Meta{ID: teamID("company_rival")}, Member: "company_rival", People: []Person{{User: "user_bob", Role: TeamRole(RoleEditor)}}}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_reset"}, Purpose: TicketReset, State: TicketOpen, Email: "bob@example.org",
 		User: "user_bob", Hash: secret, ExpiresAt: later, Posting: Posting{SentAt: &later}}))
 	must(create(ctx, m, MayRecoverAccount, &Ticket{Meta: Meta{ID: "ticket_invitation"}, Purpose: TicketInvitation, State: TicketOpen, Email: "ada@example.org",

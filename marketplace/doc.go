@@ -38,6 +38,12 @@
 //   - Calendar: what calendar programs read; Feed: the address by which they
 //     read a user's meetings. Agreed clock: what clocks showed for a meeting when
 //     it was agreed.
+//   - Case: a search for a partner that a member asks of the secretariat; its
+//     Asker, and the officer who works on it. Candidacy: a member that the officer
+//     considers for it, the candidate. To introduce: to show a candidate to the
+//     asker. Tally: how many candidates a case has.
+//   - Statistics: what became of meetings, counted; Figures: those of one month,
+//     region or topic.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
 //   - Upload: a picture or document that was sent for a solution, a proposal,

@@ -209,6 +209,8 @@ var possessions = []possession{
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	{kind: KindMeeting, query: func(member ID) Query { return meetingQuery(concern(member, ""), MeetingFilter{}, false) }, columns: ownMeeting},
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
+	listed(KindCase, "asker", Eq, "createdAt", itself, ownCase),
+	{kind: KindCandidacy, query: candidaciesOf, columns: ownCandidacy}, // in which it was contacted
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
 	{kind: KindStances, id: stancesID, columns: plainColumns("id", "member", "list", "createdAt", "updatedAt")}, // for its owners alone
 	{kind: KindAvailability, id: availabilityID, columns: ownHours},
@@ -227,6 +229,8 @@ var notPossessed = map[Kind]string{
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",
 	KindDelivery:     "follows from the audit log",
 	kindRound:        "the program's own",
+	KindCaseNote:     "belongs to the secretariat",
+	KindCaseTally:    "follows from the candidacies",
 	KindMeetingTally: "follows from the meetings",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",

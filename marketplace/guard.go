@@ -30,6 +30,7 @@ type Market struct {
 	standing standing
 	uploads  uploadPlaces
 	conducts conducts
+	counting chan struct{} // held by who counts statistics
 	// clocksDue is when it is next looked whether clocks have moved, in Unix seconds.
 	clocksDue atomic.Int64
 	now       func() time.Time
@@ -88,7 +89,7 @@ func New(store Store, finder Finder, o Options) *Market {
 		o.Now = time.Now
 	}
 	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
-		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: o.Now, wait: SettleTime}
+		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), counting: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: o.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}

@@ -142,6 +142,7 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 		KindAvailability: "id createdAt", // follows from whom it is of; was there before
 		KindTeam:         "createdAt updatedAt spent", KindMessage: "key",
 		KindUpload: "updatedAt member thumbnails contents dueAt isLeaving",
+		KindCase:   "officer takenAt handOvers dueAt remindAt", KindCandidacy: "createdAt case reason score isContacted isIntroduced",
 	}
 	for _, p := range possessions {
 		told := " slug marks isDeleted isSample " + left[p.kind] + " "

@@ -151,6 +151,13 @@ func (m *Market) notificationMail(ctx context.Context, u *User, n *Notification)
 		}
 		text.Items = append(text.Items, oneLine(title))
 	}
+	if n.Event == "candidacy.WRITE" {
+		words, err := m.writtenToCandidate(ctx, n)
+		if err != nil {
+			return Mail{}, err
+		}
+		text.Paragraphs = append(text.Paragraphs, words...)
+	}
 	text.Link, text.LinkText = m.options.URL+"/", b.phrases["open"]
 	if n.Kind == NotifyAccount && n.Event != "user.SUSPEND" && n.Event != "user.RESTORE" {
 		text.After = []string{b.phrases["account.warning"]}

@@ -57,6 +57,7 @@ const (
 	NotifyMatch      NotificationKind = "MATCH"      // what a saved search has found that is new
 	NotifyMeeting    NotificationKind = "MEETING"    // meetings of the user and of their members, reminders, and the question what came of one
 	NotifyWebhook    NotificationKind = "WEBHOOK"    // webhooks of the user's members that no longer work
+	NotifyCase       NotificationKind = "CASE"       // searches for a partner that the secretariat helps with
 )
 
 // A Channel is a way of telling.
@@ -86,6 +87,7 @@ var notificationKinds = []Preference{
 	{NotifyMatch, ChannelEmail}, // the search itself says how often
 	{NotifyMeeting, ChannelEmail},
 	{NotifyWebhook, ChannelEmail},
+	{NotifyCase, ChannelEmail},
 }
 
 // A Preference says by which way a user wants to be told of one kind of thing.

@@ -173,6 +173,8 @@ func (m *Market) titleFor(ctx context.Context, doc entity, languages []Language)
 		return m.nameOf(ctx, doc.Proposal, languages)
 	case *Message:
 		return m.nameOf(ctx, doc.Proposal, languages)
+	case *Candidacy:
+		return m.nameOf(ctx, doc.Case, languages) // which the candidate may not see
 	case *Meeting:
 		return m.nameOf(ctx, doc.About, languages)
 	}

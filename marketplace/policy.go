@@ -127,6 +127,17 @@ var (
 	MayRecordOutcome     = Permission{verb: "say what came of this meeting", who: editors | self, of: attending}
 	MayKeepMeetings      = Permission{verb: "let meetings expire and remind of them", who: networkAdmin} // the program itself
 
+	MayAskForPartner    = Permission{verb: "ask for a partner of this member", who: editors, of: seeking}
+	MayEditCase         = Permission{verb: "edit this case", who: editors | officers, of: seeking}
+	MayWithdrawCase     = Permission{verb: "withdraw this case", who: editors, of: seeking}
+	MayReopenCase       = Permission{verb: "reopen this case", who: editors | officers, of: seeking}
+	MaySeeCases         = Permission{verb: "see the cases of all members", who: staff, reads: true}
+	MayHandleCase       = Permission{verb: "work on cases", who: officers}
+	MayAnswerCandidacy  = Permission{verb: "answer for this candidate", who: editors, of: considered}
+	MayKeepCases        = Permission{verb: "keep what follows from cases", who: networkAdmin} // the program itself
+	MaySeeStatistics    = Permission{verb: "see the statistics of the network", who: staff, reads: true}
+	MaySeeOwnStatistics = Permission{verb: "see the statistics of this member", who: ownViewer | editors | staff, reads: true}
+
 	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
 	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
 	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
@@ -151,6 +162,7 @@ var permissions = []Permission{
 	MayImportSolutions, MayReadImports, MayExportMember,
 	MaySeeMatches, MayMatchText, MayNoteStance, MayKeepConduct,
 	MayRequestMeeting, MayRequestForMembers, MayAnswerMeeting, MayWithdrawMeeting, MayArrangeMeeting, MayRecordOutcome, MayKeepMeetings,
+	MayAskForPartner, MayEditCase, MayWithdrawCase, MayReopenCase, MaySeeCases, MayHandleCase, MayAnswerCandidacy, MayKeepCases, MaySeeStatistics, MaySeeOwnStatistics,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayUpload,
 	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,

@@ -63,6 +63,12 @@ func TestAudiences(t *testing.T) {
 	show("report", &Report{})
 	show("stances", &Stances{Member: "company_its-own"})
 	show("conduct", &conduct{Member: "company_its-own"})
+	show("case", &Case{Asker: "city_its-own"})
+	show("tally of a case", &CaseTally{Asker: "city_its-own"})
+	show("note about a case", &CaseNote{})
+	show("candidate, listed", &Candidacy{Asker: "city_its-own", Member: "company_its-own"})
+	show("candidate, contacted", &Candidacy{Asker: "city_its-own", Member: "company_its-own", IsContacted: true})
+	show("candidate, introduced", &Candidacy{Asker: "city_its-own", Member: "company_its-own", IsContacted: true, IsIntroduced: true})
 	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }

@@ -65,6 +65,19 @@ var rules = map[string][]rule{
 	"message.ADD":   {{kind: NotifyMessage, who: addressees}},
 	"report.REPORT": {{kind: NotifyReport, who: officersOf}},
 
+	"case.ADD":            {{kind: NotifyCase, who: officersOf}},
+	"case.EDIT":           {{kind: NotifyCase, who: officersOfCase}},
+	"case.TAKE":           {{kind: NotifyCase, who: readersOf}},
+	"case.RELEASE":        {{kind: NotifyCase, who: officersOf}},
+	"case.HAND_OVER":      {{kind: NotifyCase, who: concerned, as: "case.TO_YOU"}, {kind: NotifyCase, who: readersOf}},
+	"case.CLOSE":          {{kind: NotifyCase, who: readersOf}},
+	"case.WITHDRAW":       {{kind: NotifyCase, who: officersOfCase}},
+	"case.REOPEN":         {{kind: NotifyCase, who: officersOf}, {kind: NotifyCase, who: readersOf, as: "case.REOPENED"}},
+	"candidacy.WRITE":     {{kind: NotifyCase, who: readersOf}},
+	"candidacy.ANSWER":    {{kind: NotifyCase, who: officersOfCase}},
+	"candidacy.INTRODUCE": {{kind: NotifyCase, who: introducedTo}, {kind: NotifyCase, who: introduced, as: "candidacy.INTRODUCED"}},
+	"candidacy.CHOOSE":    {{kind: NotifyCase, who: introducedTo}, {kind: NotifyCase, who: introduced, as: "candidacy.CHOSEN"}},
+
 	"team.JOIN":          {{kind: NotifyTeam, who: heads}},
 	"team.SET_ROLE":      {{kind: NotifyTeam, who: concerned, as: "team.YOUR_ROLE", open: true}, {kind: NotifyTeam, who: heads}},
 	"team.REMOVE_PERSON": {{kind: NotifyTeam, who: concerned, as: "team.YOU_LEFT", open: true}, {kind: NotifyTeam, who: heads}},
@@ -193,6 +206,71 @@ func peopleOf(kind Kind) func(context.Context, *Market, *AuditEntry) ([]told, er
 		}
 		return list, nil
 	}
+}
+
+// readersOf are the owners and editors of all members that an entry is about.
+func readersOf(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	var list []told
+	for _, id := range e.Readers {
+		if isMember(id) {
+			people, err := m.inTeam(ctx, e, id, TeamRole(RoleOwner), TeamRole(RoleEditor))
+			if err != nil {
+				return nil, err
+			}
+			for i := range people {
+				people[i].note = lastWord(e.Note)
+			}
+			list = join(list, people)
+		}
+	}
+	return list, nil
+}
+
+// officersOfCase are the officers of a case, or of that to which a candidate
+// belongs, who is named then.
+func officersOfCase(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	id, member := e.Subject, ID("")
+	if id.Kind() == KindCandidacy {
+		d, err := get[*Candidacy](ctx, m, id)
+		if err != nil {
+			return nil, ignore(err, ErrNotFound)
+		}
+		id, member = d.Case, d.Member
+	}
+	c, err := get[*Case](ctx, m, id)
+	if err != nil {
+		return nil, ignore(err, ErrNotFound)
+	}
+	list, err := m.officersFor(ctx, c)
+	for i := range list {
+		if member != "" {
+			list[i].member = member
+		}
+	}
+	return list, err
+}
+
+// introducedTo are the people of the asker to whom a candidate was
+// introduced, who is named; introduced are those of the candidate.
+func introducedTo(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	return m.introduction(ctx, e, func(d *Candidacy) (who, named ID) { return d.Asker, d.Member })
+}
+
+func introduced(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	return m.introduction(ctx, e, func(d *Candidacy) (who, named ID) { return d.Member, d.Asker })
+}
+
+func (m *Market) introduction(ctx context.Context, e *AuditEntry, pick func(*Candidacy) (who, named ID)) ([]told, error) {
+	d, err := get[*Candidacy](ctx, m, e.Subject)
+	if err != nil || !d.IsIntroduced {
+		return nil, ignore(err, ErrNotFound)
+	}
+	who, named := pick(d)
+	list, err := m.inTeam(ctx, e, who, TeamRole(RoleOwner), TeamRole(RoleEditor))
+	for i := range list {
+		list[i].member = named
+	}
+	return list, err
 }
 
 // fromCompany are the same people, told by the company that an entry is about.
