@@ -281,6 +281,24 @@ func TestStoreOperationsDoNotGrowWithThePage(t *testing.T) {
 	}
 }
 
+// It is so for matches, of which 200 are judged and a page is read: settings,
+// what was noted, the city, conduct, the page, companies, topics and cities.
+func TestStoreOperationsOfMatchesDoNotGrow(t *testing.T) {
+	a := sampleAPI(t)
+	actor := marketplace.Actor{User: "user_officer-of-matches", Secretariat: marketplace.SecretariatOfficer}
+	for _, size := range []int{1, 12, 48} {
+		before := a.store.operations.Load()
+		query := fmt.Sprintf(`{ proposals(first: 1) { nodes { matches(first: %d) { edges { node { ... on Solution { company { slug } } } reasons { sentence } } } } } }`, size)
+		status, body := a.askAs(actor, query, nil, nil)
+		if status != http.StatusOK || bytes.Contains(body, []byte(`"errors"`)) || !bytes.Contains(body, []byte(`"sentence"`)) {
+			t.Fatalf("%d %.500s", status, body)
+		}
+		if n := a.store.operations.Load() - before; n > 10 {
+			t.Errorf("%d store operations for %d matches", n, size)
+		}
+	}
+}
+
 // The same holds for what the people of the marketplace list, whose entries
 // refer to things and say what the viewer may do with each.
 func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {

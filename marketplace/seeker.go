@@ -19,7 +19,6 @@ type seeker struct {
 
 	queries []FinderQuery
 	take    []func(*traits) // by query: what is made of a hit
-	after   func()          // once all hits were taken
 	learn   *traits         // a need whose topics follow from what is found first
 
 	pairs []*Match

@@ -77,15 +77,6 @@ func stancesID(member ID) ID {
 	return ID(string(KindStances) + "_" + strings.ReplaceAll(string(member), "_", "-"))
 }
 
-// find is the stance on a subject; nil where there is none.
-func (s *Stances) find(subject ID) *Stance {
-	i := slices.IndexFunc(s.List, func(o Stance) bool { return o.Subject == subject })
-	if i < 0 {
-		return nil
-	}
-	return &s.List[i]
-}
-
 // NoteStanceInput is what NoteStance takes.
 type NoteStanceInput struct {
 	Member  ID
