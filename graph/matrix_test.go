@@ -81,6 +81,13 @@ func (f *fixture) userCalled(name string) marketplace.ID {
 	return u.ID
 }
 
+// colleague is somebody of Acme.
+func (f *fixture) colleague() marketplace.ID {
+	u := f.user()
+	f.must(f.market.PlaceInTeam(f.system(), "company_acme", u, "VIEWER"))
+	return u
+}
+
 // someone is an owner of a member who has not used up any of what is limited.
 func (f *fixture) someone(member marketplace.ID) context.Context {
 	name := fmt.Sprintf("owner-%d-of-%s", f.n/8, strings.ReplaceAll(string(member), "_", "-"))
@@ -146,6 +153,13 @@ func (f *fixture) savedSearch() marketplace.ID {
 	return s.ID
 }
 
+// stance is something that Oslo has noted.
+func (f *fixture) stance() map[string]any {
+	_, err := f.market.NoteStance(f.someone("city_oslo"), marketplace.NoteStanceInput{Member: "city_oslo", Subject: "company_acme", Kind: new(marketplace.NotInterested)})
+	f.must(err)
+	return nil
+}
+
 // webhook is one of Acme, which is deleted again when the row is done, since
 // a member may have only some.
 func (f *fixture) webhook() marketplace.ID {
@@ -170,29 +184,6 @@ func (f *fixture) notification() marketplace.ID {
 	page, err := f.market.Notifications(ctx, nil, marketplace.Slice{})
 	f.must(err)
 	return page.Nodes()[0].ID
-}
-
-// aCase is one of Oslo's that an officer has taken.
-func (f *fixture) aCase() marketplace.ID {
-	c, err := f.market.AskForPartner(f.someone("city_oslo"), marketplace.AskForPartnerInput{Member: "city_oslo", Content: marketplace.Patch{"wanted": english(f.word())}})
-	f.must(err)
-	_, err = f.market.MoveCase(f.act("officer"), marketplace.MoveCaseInput{ID: c.ID, Move: marketplace.TakeCase})
-	f.must(err)
-	f.cases = append(f.cases, c.ID)
-	return c.ID
-}
-
-// candidate is Acme in such a case, that far.
-func candidate(moves ...marketplace.CandidacyMove) func(*fixture) map[string]any {
-	return id(func(f *fixture) marketplace.ID {
-		d, err := f.market.AddCandidate(f.system(), marketplace.AddCandidateInput{Case: f.aCase(), Candidate: "company_acme"})
-		f.must(err)
-		for _, move := range moves {
-			_, err := f.market.MoveCandidate(f.system(), marketplace.MoveCandidateInput{ID: d.ID, Move: move})
-			f.must(err)
-		}
-		return d.ID
-	})
 }
 
 func id(make func(f *fixture) marketplace.ID) func(*fixture) map[string]any {
@@ -274,6 +265,7 @@ var mutations = []attempt{
 		f.must(f.market.PlaceInTeam(f.system(), "", u, "OFFICER"))
 		return u
 	})},
+	{what: "noteStance for a city", query: `mutation($id: ID!) { noteStance(input: {member: "city_oslo", subject: $id, kind: NOT_INTERESTED}) { errors { code } } }`, on: solutionIn("PUBLISHED")},
 	{what: "editSettings", query: `mutation { editSettings(input: {content: {reviewsSolutions: true}}) { errors { code } } }`, on: nothing},
 
 	{what: "createCity", query: `mutation { createCity(input: {content: {}}) { errors { code } } }`, on: nothing},
@@ -369,25 +361,12 @@ var mutations = []attempt{
 		return page.Edges[0].Node.ID
 	})},
 
-	{what: "askForPartner", query: `mutation($word: String!) { askForPartner(input: {member: "city_oslo", content: {wanted: [{language: "en", text: $word}]}}) { case { id } errors { code } } }`, on: nothing},
-	{what: "editCase", query: `mutation($id: ID!) { editCase(input: {id: $id, content: {countries: ["KE"]}}) { errors { code } } }`, on: id((*fixture).aCase)},
-	{what: "moveCase: release", query: `mutation($id: ID!) { moveCase(input: {id: $id, move: RELEASE}) { errors { code } } }`, on: id((*fixture).aCase)},
-	{what: "moveCase: close", query: `mutation($id: ID!) { moveCase(input: {id: $id, move: CLOSE, outcome: NOT_FOUND, note: "x"}) { errors { code } } }`, on: id((*fixture).aCase)},
-	{what: "moveCase: withdraw", query: `mutation($id: ID!) { moveCase(input: {id: $id, move: WITHDRAW}) { errors { code } } }`, on: id((*fixture).aCase)},
-	{what: "handOverCase", query: `mutation($id: ID!) { handOverCase(input: {id: $id, to: "user_admin"}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID {
-		f.enter(f.t, "admin")
-		return f.aCase()
-	})},
-	{what: "addCaseNote", query: `mutation($id: ID!) { addCaseNote(input: {case: $id, text: "x"}) { errors { code } } }`, on: id((*fixture).aCase)},
-	{what: "addCandidate", query: `mutation($id: ID!) { addCandidate(input: {case: $id, candidate: "company_acme"}) { errors { code } } }`, on: id((*fixture).aCase)},
-	{what: "editCandidate, introduced", query: `mutation($id: ID!) { editCandidate(input: {id: $id, content: {reason: "x"}}) { errors { code } } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE")},
-	{what: "moveCandidate, listed", query: `mutation($id: ID!) { moveCandidate(input: {id: $id, move: CONTACT}) { errors { code } } }`, on: candidate()},
-	{what: "moveCandidate, introduced", query: `mutation($id: ID!) { moveCandidate(input: {id: $id, move: CHOOSE}) { errors { code } } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE")},
-	{what: "writeToCandidate, contacted", query: `mutation($id: ID!) { writeToCandidate(input: {id: $id, text: "x"}) { errors { code } } }`, on: candidate("CONTACT")},
-	{what: "answerCandidacy, listed", query: `mutation($id: ID!) { answerCandidacy(input: {id: $id, isInterested: true}) { errors { code } } }`, on: candidate()},
-	{what: "answerCandidacy, contacted", query: `mutation($id: ID!) { answerCandidacy(input: {id: $id, isInterested: true}) { errors { code } } }`, on: candidate("CONTACT")},
-	{what: "answerCandidacy, introduced", query: `mutation($id: ID!) { answerCandidacy(input: {id: $id, isInterested: false}) { errors { code } } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE")},
-	{what: "proposeCaseMeeting, introduced", query: `mutation($id: ID!) { proposeCaseMeeting(input: {candidacy: $id, content: {}}) { errors { code } } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE")},
+	{what: "setAvailability of a member", query: `mutation { setAvailability(input: {of: "company_acme", content: {bufferAfter: 0}}) { errors { code } } }`, on: nothing},
+	{what: "setAvailability of oneself", query: `mutation { setAvailability(input: {content: {bufferAfter: 0}}) { errors { code } } }`, on: nothing},
+	{what: "setAvailability of a colleague", query: `mutation($id: ID!) { setAvailability(input: {of: $id, content: {bufferAfter: 0}}) { errors { code } } }`, on: id((*fixture).colleague)},
+	{what: "makeCalendarFeed", query: `mutation { makeCalendarFeed { errors { code } } }`, on: nothing},
+	{what: "revokeCalendarFeed", query: `mutation { revokeCalendarFeed { errors { code } } }`, on: nothing},
+
 	{what: "markRead", query: `mutation($at: DateTime!) { markRead(input: {until: $at}) { errors { code } } }`, on: func(*fixture) map[string]any {
 		return map[string]any{"at": time.Now().UTC().Format(time.RFC3339)}
 	}},
@@ -448,6 +427,15 @@ var reads = []attempt{
 		f.must(err)
 		return u
 	}), seen: `@example.org`},
+	{what: "when a company can meet", query: `{ company(by: {id: "company_acme"}) { availability { hours { day } } } }`, on: nothing, seen: `"hours"`},
+	{what: "when a colleague can meet", query: `query($id: ID!) { node(id: $id) { ... on User { availability { bufferAfter } } } }`, on: id((*fixture).colleague), seen: `"bufferAfter"`},
+	{what: "common times of a company", query: `{ commonTimes(with: "city_oslo", for: "company_acme", people: []) { at } }`, on: nothing, seen: `"at"`},
+	{what: "common times of a city, with oneself", query: `{ commonTimes(with: "company_acme", for: "city_oslo") { at } }`, on: nothing, seen: `"at"`},
+	{what: "a calendar's address by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id(func(f *fixture) marketplace.ID {
+		feed, _, err := f.market.MakeCalendarFeed(f.someone("city_lima"))
+		f.must(err)
+		return feed.ID
+	}), seen: `"node":{"id"`},
 	{what: "all users", query: `{ users { nodes { email } } }`, on: nothing, seen: `@example.org`},
 	{what: "the whole audit log", query: `{ auditLog { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "the audit log of a company", query: `{ auditLog(of: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
@@ -464,34 +452,15 @@ var reads = []attempt{
 	{what: "how somebody else is told", query: `query($id: ID!) { node(id: $id) { ... on User { preferences { channel } } } }`, on: id((*fixture).user), seen: `"channel"`},
 	{what: "reports of messages", query: `{ reports { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "imports of a company", query: `{ imports(company: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "matches of a proposal", query: `query($id: ID!) { proposal(by: {id: $id}) { matches { nodes { id } } } }`, on: proposalIn("PUBLISHED"), seen: `"matches":{`},
+	{what: "matches of a company", query: `{ company(by: {slug: "acme"}) { matches { nodes { id } } } }`, on: nothing, seen: `"matches":{`},
+	{what: "matches of a text", query: `{ matchText(text: "noise") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "matches of a text for a city", query: `{ matchText(text: "noise", of: "city_oslo") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "what a city has noted", query: `{ stances(member: "city_oslo") { nodes { kind } } }`, on: (*fixture).stance, seen: `"NOT_INTERESTED"`},
+	{what: "what a city has noted, by node", query: `{ node(id: "stances_city-oslo") { id } }`, on: (*fixture).stance, seen: `"node":{"id"`},
 	{what: "a saved search by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).savedSearch), seen: `"node":{"id"`},
 	{what: "a webhook by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).webhook), seen: `"node":{"id"`},
 	{what: "the webhooks of a company", query: `{ webhooks(member: "company_acme") { id } }`, on: id((*fixture).webhook), seen: `"webhook_`},
-	{what: "a case by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).aCase), seen: `"node":{"id"`},
-	{what: "the cases of Oslo", query: `{ cases(member: "city_oslo") { nodes { id } } }`, on: id((*fixture).aCase), seen: `"case_`},
-	{what: "the cases of all", query: `{ caseQueue { nodes { id } } }`, on: id((*fixture).aCase), seen: `"case_`},
-	{what: "what happened to a case", query: `query($id: ID!) { caseTimeline(case: $id) { nodes { action } } }`, on: id(func(f *fixture) marketplace.ID {
-		c := f.aCase()
-		f.must(f.market.CatchUp(f.t.Context()))
-		return c
-	}), seen: `"TAKE"`},
-	{what: "notes about a case", query: `query($id: ID!) { caseNotes(case: $id) { nodes { text } } }`, on: id(func(f *fixture) marketplace.ID {
-		c := f.aCase()
-		_, err := f.market.AddCaseNote(f.system(), marketplace.AddCaseNoteInput{Case: c, Text: "x"})
-		f.must(err)
-		return c
-	}), seen: `"text"`},
-	{what: "a candidate by node, listed", query: `query($id: ID!) { node(id: $id) { id } }`, on: candidate(), seen: `"node":{"id"`},
-	{what: "a candidate by node, contacted", query: `query($id: ID!) { node(id: $id) { id } }`, on: candidate("CONTACT"), seen: `"node":{"id"`},
-	{what: "a candidate by node, introduced", query: `query($id: ID!) { node(id: $id) { id } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE"), seen: `"node":{"id"`},
-	{what: "who asks, of a candidate contacted", query: `query($id: ID!) { node(id: $id) { ... on Candidacy { asker { id } } } }`, on: candidate("CONTACT"), seen: `"city_oslo"`},
-	{what: "who asks, of one introduced", query: `query($id: ID!) { node(id: $id) { ... on Candidacy { asker { id } } } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE"), seen: `"city_oslo"`},
-	{what: "what was written to a candidate", query: `query($id: ID!) { node(id: $id) { ... on Candidacy { letters { text } answers { note } } } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE"), seen: `"letters":[]`},
-	{what: "why a candidate was listed", query: `query($id: ID!) { node(id: $id) { ... on Candidacy { createdAt } } }`, on: candidate("CONTACT", "NOTE_INTEREST", "INTRODUCE"), seen: `"createdAt":"`},
-	{what: "the candidacies of Acme", query: `{ candidacies(of: "company_acme", last: 1) { nodes { id } } }`, on: candidate("CONTACT"), seen: `"candidacy_`},
-	{what: "statistics of the network", query: `{ statistics(from: "2027-01", to: "2027-01") { total { requests } } }`, on: nothing, seen: `"requests"`},
-	{what: "statistics of Acme", query: `{ statistics(member: "company_acme", from: "2027-01", to: "2027-01") { total { requests } } }`, on: nothing, seen: `"requests"`},
-	{what: "statistics of officers", query: `{ officerStatistics(from: "2020-01", to: "2020-01") { cases } }`, on: nothing, seen: `"officerStatistics":[]`},
 	{what: "a session by node", query: `{ node(id: "session_stage") { id } }`, on: nothing, seen: `"node":{"id"`},
 	{what: "an invitation by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).invitation), seen: `"node":{"id"`},
 	{what: "the settings by node", query: `{ node(id: "settings_network") { id } }`, on: nothing, seen: `"node":{"id"`},
@@ -528,12 +497,12 @@ func TestMatrix(t *testing.T) {
 		b.WriteString("\n")
 	}
 	head("done by")
-	for _, a := range mutations {
+	for _, a := range slices.Concat(mutations, caseMutations) {
 		try(a, done)
 	}
 	b.WriteString("\n")
 	head("seen by")
-	for _, a := range reads {
+	for _, a := range slices.Concat(reads, caseReads) {
 		try(a, func(body []byte) string {
 			switch {
 			case bytes.Contains(body, []byte("INTERNAL")), bytes.Contains(body, []byte("VALIDATION")):
@@ -620,7 +589,7 @@ func TestMatrixIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, field := range answer.Data.Schema.MutationType.Fields {
-		if !slices.ContainsFunc(mutations, func(a attempt) bool {
+		if !slices.ContainsFunc(slices.Concat(mutations, caseMutations), func(a attempt) bool {
 			return strings.Contains(a.query, " "+field.Name+"(") || strings.Contains(a.query, " "+field.Name+" ")
 		}) {
 			t.Errorf("%s is not in the matrix", field.Name)

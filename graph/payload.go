@@ -126,4 +126,5 @@ type (
 	DonePayload         = Payload[bool]
 	DeletePayload       = Payload[*marketplace.ID]
 	UnreadPayload       = Payload[*marketplace.Unread]
+	StancePayload       = Payload[*marketplace.Stance]
 )

@@ -144,7 +144,7 @@ type CandidacyAnswer struct {
 }
 
 const (
-	maxCandidates      = 200 // of a case
+	maxCandidacies     = 200 // of a case
 	maxCandidateLetter = 5000
 	maxLetters         = 20 // to a candidate: with the answers below half of what a document holds
 	maxAnswers         = 20
@@ -266,12 +266,12 @@ func (m *Market) AddCandidate(ctx context.Context, in AddCandidateInput) (*Candi
 		return nil, err
 	}
 	d.ID, d.IsSample, d.CreatedAt = candidacyID(c.ID, d.Member), c.IsSample, m.clock()
-	n, err := m.count(ctx, KindCandidacy, Query{Where: []Condition{{Field: "case", Op: Eq, Value: c.ID}}, Sort: "createdAt", Limit: maxCandidates})
+	n, err := m.count(ctx, KindCandidacy, Query{Where: []Condition{{Field: "case", Op: Eq, Value: c.ID}}, Sort: "createdAt", Limit: maxCandidacies})
 	if err != nil {
 		return nil, err
 	}
-	if n >= maxCandidates {
-		return nil, invalid("case", "TOO_MANY", fmt.Sprintf("at most %d candidates", maxCandidates))
+	if n >= maxCandidacies {
+		return nil, invalid("case", "TOO_MANY", fmt.Sprintf("at most %d candidates", maxCandidacies))
 	}
 	err = create(ctx, m, MayHandleCase, d)
 	if taken(err, "id") {

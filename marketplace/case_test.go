@@ -199,14 +199,14 @@ func TestCasesHaveBounds(t *testing.T) {
 		t.Errorf("one more by reopening: %v", err)
 	}
 	ctx := asWorker(context.Background())
-	for i := range maxCandidates {
+	for i := range maxCandidacies {
 		id := ID(fmt.Sprintf("company_c%d", i))
 		n.must(create(ctx, n.Market, MayHandleCase, &Candidacy{Meta: Meta{ID: candidacyID(c.ID, id)}, Case: c.ID, Asker: c.Asker, Member: id, Status: CandidateListed}))
 	}
 	if err := second(n.AddCandidate(n.as("off"), AddCandidateInput{Case: c.ID, Candidate: "city_lima"})); complains(err) != "case TOO_MANY" {
 		t.Errorf("one more candidate: %v", err)
 	}
-	if page, err := n.CaseTimeline(n.as("ned"), c.ID, Slice{}); err != nil || len(page.Edges) > maxCandidates {
+	if page, err := n.CaseTimeline(n.as("ned"), c.ID, Slice{}); err != nil || len(page.Edges) > maxCandidacies {
 		t.Errorf("its timeline: %v", err)
 	}
 	// Letters: so many to one member, whoever the officer is.

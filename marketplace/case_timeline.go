@@ -44,7 +44,7 @@ func (m *Market) caseDocuments(ctx context.Context, c *Case) ([]ID, error) {
 		kind Kind
 		q    Query
 	}{
-		{KindCandidacy, Query{Where: []Condition{{Field: "case", Op: Eq, Value: c.ID}}, Sort: "createdAt", Limit: maxCandidates}},
+		{KindCandidacy, Query{Where: []Condition{{Field: "case", Op: Eq, Value: c.ID}}, Sort: "createdAt", Limit: maxCandidacies}},
 		{KindCaseNote, notesOf(c.ID, maxCaseNotes)},
 		{KindMeeting, meetingsOfCase(c.ID)},
 	} {

@@ -1,8 +1,8 @@
 // Package marketplace is the domain of Citymarket: what things there are, who
 // may do and see what, and the ports through which they are stored (Store,
 // and Files for uploads), found (Finder), and through which it speaks to the
-// outside (Mailer, Poster). It imports no adapter and no foreign module but
-// golang.org/x.
+// outside (Mailer, Poster, Calendar). It imports no adapter and no foreign
+// module but golang.org/x.
 //
 // # Words
 //
@@ -27,9 +27,17 @@
 //   - Message: a part of the discussion of a proposal. Thread: its messages to
 //     all members, or those between its city and one company. Report: what
 //     readers complain of.
-//   - Match: a pair with a score and its reasons. Meeting: two members, a
-//     time, an outcome. Side: one of the two; Counter: other times in answer;
-//     Participant: who takes part; Tally: how many there were, and what came of them.
+//   - Match: a pair with a score and its reasons, of which each Criterion gives
+//     one. Stance: what a member has noted of a match for itself. Conduct: how
+//     a member answers what it is asked.
+//   - Meeting: two members, a time, an outcome. Side: one of the two; Counter:
+//     other times in answer; Participant: who takes part; Tally: how many there
+//     were, and what came of them.
+//   - Availability: when a member or a person can meet. Common time: one at
+//     which both sides can, with the Burden that it is to each.
+//   - Calendar: what calendar programs read; Feed: the address by which they
+//     read a user's meetings. Agreed clock: what clocks showed for a meeting when
+//     it was agreed.
 //   - Case: a search for a partner that a member asks of the secretariat; its
 //     Asker, and the officer who works on it. Candidacy: a member that the officer
 //     considers for it, the candidate. To introduce: to show a candidate to the

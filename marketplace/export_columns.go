@@ -212,6 +212,7 @@ var possessions = []possession{
 	listed(KindCase, "asker", Eq, "createdAt", itself, ownCase),
 	{kind: KindCandidacy, query: candidaciesOf, columns: ownCandidacy}, // in which it was contacted
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindStances, id: stancesID, columns: plainColumns("id", "member", "list", "createdAt", "updatedAt")}, // for its owners alone
 	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
@@ -233,6 +234,7 @@ var notPossessed = map[Kind]string{
 	KindMeetingTally: "follows from the meetings",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
+	kindConduct:      "the program's own",
 	KindSettings:     "belongs to the network, and is public",
 	kindPosition:     "the program's own",
 	kindImportPart:   "the program's own; what came of it is in the solutions",

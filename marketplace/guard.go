@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,9 +29,12 @@ type Market struct {
 	hub      hub
 	standing standing
 	uploads  uploadPlaces
+	conducts conducts
 	counting chan struct{} // held by who counts statistics
-	now      func() time.Time
-	wait     time.Duration
+	// clocksDue is when it is next looked whether clocks have moved, in Unix seconds.
+	clocksDue atomic.Int64
+	now       func() time.Time
+	wait      time.Duration
 }
 
 // Options of a marketplace. Without any, it can be read, filled and searched.

@@ -61,6 +61,8 @@ func TestAudiences(t *testing.T) {
 	show("meeting", &Meeting{From: "city_that-asks", To: "company_that-is-asked"})
 	show("tally of meetings", &MeetingTally{City: "city_its-own"})
 	show("report", &Report{})
+	show("stances", &Stances{Member: "company_its-own"})
+	show("conduct", &conduct{Member: "company_its-own"})
 	show("case", &Case{Asker: "city_its-own"})
 	show("tally of a case", &CaseTally{Asker: "city_its-own"})
 	show("note about a case", &CaseNote{})

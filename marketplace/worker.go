@@ -58,8 +58,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying, casework}
-	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, reminding}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying, conducting, casework}
+	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, clocksMoved, reminding}
 }
 
 // Times of the worker.

@@ -162,6 +162,41 @@ func TestLostAnswersAreSettled(t *testing.T) {
 	}
 }
 
+// A lost answer is found out also when others have written since.
+func TestLostAnswersAreSettledLate(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]fakemongo.Action{"executed": fakemongo.HangUpAfter, "not executed": fakemongo.HangUpBefore} {
+		for others := range written {
+			t.Run(fmt.Sprintf("%s, then %d more", name, others), func(t *testing.T) {
+				t.Parallel()
+				f := fakemongo.StartStandalone(t)
+				s, other := open(t, f), open(t, f)
+				put(t, s, "a", 0)
+				rev := int64(1)
+				if name == "executed" {
+					rev = 2
+				}
+				f.Script("update", lost)
+				f.Script("find", fakemongo.First(func() {
+					for i := range others {
+						put(t, other, "a", rev+int64(i))
+					}
+				}))
+				got, err := s.Put(t.Context(), marketplace.Write{Kind: things, ID: "a", Rev: 1, Value: note{}})
+				switch {
+				case name == "executed" || others == 0:
+					if err != nil || got != 2 {
+						t.Errorf("revision %d, %v", got, err)
+					}
+				case !errors.Is(err, marketplace.ErrStale):
+					t.Errorf("a write that others were faster than: revision %d, %v", got, err)
+				}
+				wantRev(t, s, "a", max(2, rev+int64(others)))
+			})
+		}
+	}
+}
+
 // A refusal is an answer, also when nobody sends the write again.
 func TestRefusalIsNotUnknown(t *testing.T) {
 	t.Parallel()
@@ -532,13 +567,13 @@ func TestStoredFormat(t *testing.T) {
 		return m
 	}
 	m := one()
-	if _, ok := m["at"].(bson.Timestamp); !ok || m["rev"] != int64(1) || fmt.Sprint(m["c"]) != "[claim]" || fmt.Sprint(m["v"]) != `{"n":{"$numberInt":"0"},"group":""}` || len(m) != 6 {
+	if _, ok := m["at"].(bson.Timestamp); !ok || m["rev"] != int64(1) || fmt.Sprint(m["c"]) != "[claim]" || fmt.Sprint(m["v"]) != `{"n":{"$numberInt":"0"},"group":""}` || m["w1"] == nil || len(m) != 6 {
 		t.Errorf("stored %v", m)
 	}
 	if _, err := s.Put(t.Context(), marketplace.Write{Kind: things, ID: "a", Rev: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if m := one(); m["rev"] != int64(2) || len(m) != 4 {
+	if m := one(); m["rev"] != int64(2) || m["w1"] == nil || m["w2"] == nil || len(m) != 5 {
 		t.Errorf("the tombstone is %v", m)
 	}
 }

@@ -1,6 +1,7 @@
 package mongostore
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -155,7 +156,7 @@ func (a *attempt) run(ctx context.Context) (int64, error) {
 func (a *attempt) send(ctx context.Context) (applied bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, attemptKey{}, a), sendTime)
 	defer cancel()
-	set := bson.D{{Key: "rev", Value: a.base + 1}, {Key: "w", Value: a.write}}
+	set := bson.D{{Key: "rev", Value: a.base + 1}, {Key: writeField(a.base + 1), Value: a.write}}
 	var unset bson.D
 	if a.value != nil {
 		set = append(set, bson.E{Key: "v", Value: a.value})
@@ -185,6 +186,13 @@ func (a *attempt) send(ctx context.Context) (applied bool, err error) {
 	return err == nil && res.MatchedCount+res.UpsertedCount == 1, err
 }
 
+// written is how many revisions of a document say which write made them, so
+// that a lost answer is found out also when others have written since.
+const written = 8
+
+// writeField is the field for the id of the write that made a revision.
+func writeField(rev int64) string { return fmt.Sprintf("w%d", rev%written) }
+
 // unconfirmed says that the primary has carried out the command, but a
 // majority has not confirmed it.
 func unconfirmed(err error) bool {
@@ -195,15 +203,19 @@ func unconfirmed(err error) bool {
 // settle reads what became of the document. It reports done when that answers
 // for the write; when it does not, the write is to be sent (again).
 func (a *attempt) settle(ctx context.Context) (rev int64, done bool, err error) {
+	raw, err := a.coll.FindOne(ctx, bson.D{{Key: "_id", Value: a.w.ID}}).Raw()
 	var now stored
-	err = a.coll.FindOne(ctx, bson.D{{Key: "_id", Value: a.w.ID}}).Decode(&now)
+	if err == nil {
+		err = bson.Unmarshal(raw, &now)
+	}
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
 		return 0, false, err
 	}
+	_, by, _ := raw.Lookup(writeField(a.base + 1)).BinaryOK()
 	switch {
-	case now.Write.Equal(a.write):
+	case bytes.Equal(by, a.write.Data):
 		a.open.Store(0)
-		return now.Rev, true, nil
+		return a.base + 1, true, nil
 	case now.Rev == a.base && now.deleted() && a.w.Rev > 0:
 		a.open.Store(0) // no update finds it
 		return 0, true, marketplace.ErrStale
@@ -211,12 +223,11 @@ func (a *attempt) settle(ctx context.Context) (rev int64, done bool, err error) 
 		// Nothing has happened yet. If the command is still on its way to
 		// the server, it and the next one cannot both find the revision.
 		return 0, false, nil
-	case now.Rev == a.base+1:
-		a.open.Store(0) // the revision went to another write
-		return 0, true, marketplace.ErrStale
-	case a.unsettled():
+	case a.unsettled() && now.Rev > a.base+written:
 		return 0, true, fmt.Errorf("revision %d has come since", now.Rev)
-	case a.base == 0 && now.deleted():
+	}
+	a.open.Store(0) // the revision went to another write
+	if a.base == 0 && now.deleted() {
 		a.base = now.Rev
 		return 0, false, nil
 	}

@@ -308,7 +308,6 @@ func (s *Store) Get(ctx context.Context, kind marketplace.Kind, id string) (mark
 type stored struct {
 	ID    string         `bson:"_id"`
 	Rev   int64          `bson:"rev"`
-	Write bson.Binary    `bson:"w"`
 	At    bson.Timestamp `bson:"at"`
 	Value bson.Raw       `bson:"v"`
 }

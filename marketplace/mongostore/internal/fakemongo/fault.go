@@ -10,6 +10,7 @@ type Action struct {
 	refuse        *failure
 	held          chan<- struct{}
 	hold          <-chan struct{}
+	first         func()
 }
 
 var (
@@ -34,6 +35,9 @@ var (
 func Hold(held chan<- struct{}, release <-chan struct{}) Action {
 	return Action{held: held, hold: release}
 }
+
+// First does something else before it lets the command through.
+func First(do func()) Action { return Action{first: do} }
 
 // Script says what happens to the next commands of a name ("update", "find",
 // "getMore", "aggregate", ...), one action for each.

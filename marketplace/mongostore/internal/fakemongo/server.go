@@ -175,6 +175,9 @@ func (m *member) answer(q *request) (bson.D, error) {
 	if action.before {
 		return nil, errHangUp
 	}
+	if action.first != nil {
+		action.first()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if action.refuse != nil {
