@@ -74,20 +74,21 @@ type group struct {
 
 // model is a Problem in numbers. The first resources are the participants.
 type model struct {
-	p       *Problem
-	slots   []int32 // places of the open slots among those of the problem
-	newDay  []bool  // whether a slot is the first of its day
-	parties int     // how many resources are participants
-	counts  []bool  // by participant, whether its breaks and share count
-	res     []resource
-	meets   []meet
-	groups  []group
-	tableAt []slotSet // by table, when it can be had
-	spread  int       // -1: any
-	three   bool      // whether a meeting has more than two participants
-	meetID  map[string]int32
-	slotID  map[string]int32 // places in slots
-	tableID map[string]int32
+	p         *Problem
+	slots     []int32 // places of the open slots among those of the problem
+	newDay    []bool  // whether a slot is the first of its day
+	dayStarts slotSet // likewise
+	parties   int     // how many resources are participants
+	counts    []bool  // by participant, whether its breaks and share count
+	res       []resource
+	meets     []meet
+	groups    []group
+	tableAt   []slotSet // by table, when it can be had
+	spread    int       // -1: any
+	three     bool      // whether a meeting has more than two participants
+	meetID    map[string]int32
+	slotID    map[string]int32 // places in slots
+	tableID   map[string]int32
 }
 
 func index[T any](kind string, list []T, most int, id func(T) string) (map[string]int32, error) {
@@ -115,6 +116,9 @@ func compile(p *Problem) (*model, error) {
 	for i, s := range p.Slots {
 		if s.Closed {
 			continue
+		}
+		if len(m.slots) == 0 || p.Slots[m.slots[len(m.slots)-1]].Day != s.Day {
+			m.dayStarts.add(len(m.slots))
 		}
 		m.newDay = append(m.newDay, len(m.slots) == 0 || p.Slots[m.slots[len(m.slots)-1]].Day != s.Day)
 		m.slotID[s.ID] = int32(len(m.slots))
