@@ -364,7 +364,7 @@ func (f *formula) merge(a, b []sat.Lit, most int, both bool) []sat.Lit {
 }
 
 // countBreaks makes the literals that count breaks, up to most in all, and adds
-// the spread.
+// the spread. With a negative most it does not count those of all together.
 func (f *formula) countBreaks(most int) {
 	m := f.m
 	both := m.spread >= 0
@@ -410,7 +410,9 @@ func (f *formula) countBreaks(most int) {
 	if both {
 		f.limitSpread()
 	}
-	f.total = nil
+	if most < 0 {
+		return
+	}
 	var list [][]sat.Lit
 	for p := range m.parties {
 		if len(f.breaks[p]) > 0 {
