@@ -26,6 +26,7 @@ type pick struct {
 	color     []int8 // by participant, its kind where twofold
 	total     gain   // of the choice; of the two copies of it where not twofold
 	candidate []int32
+	bounds    gain // each whatever becomes of the others
 }
 
 // choose takes the meetings of greatest gain so that nobody has more than they
@@ -45,6 +46,12 @@ func choose(ctx context.Context, m *model) *pick {
 	k.twofold = k.paint()
 	c := k.flow(ctx, gain{1, 1, 1, 1, 1, 1})
 	k.total = c.total
+	for _, which := range []int{gainBooked, gainMust, gainMin, gainHeld, gainScore} {
+		k.bounds[which] = k.most(ctx, which)
+	}
+	if ctx.Err() != nil {
+		k.total = gain{} // was not finished, and says nothing
+	}
 	if k.twofold {
 		for e, i := range k.candidate {
 			k.chosen[i] = c.chosen[e]
@@ -61,7 +68,7 @@ func (k *pick) capacities() {
 	m := k.m
 	k.caps = make([]int, m.parties)
 	for p := range m.parties {
-		k.caps[p] = m.placeable(p)
+		k.caps[p] = m.placeable(&m.res[p])
 		booked := 0
 		for _, i := range m.res[p].meetings {
 			if m.meets[i].rank == Booked {
@@ -83,10 +90,9 @@ func (k *pick) capacities() {
 	}
 }
 
-// placeable is how many of a participant's meetings can have slots in which it
-// has room, a matching.
-func (m *model) placeable(p int) int {
-	r := &m.res[p]
+// placeable is how many of a resource's meetings can have slots in which it has
+// room, a matching.
+func (m *model) placeable(r *resource) int {
 	taken := make([][]int32, len(m.slots))
 	tried := make([]int, len(m.slots))
 	round := 0
@@ -245,25 +251,46 @@ func (k *pick) round(c *choice) {
 
 // most bounds one of the gains whatever becomes of the others.
 func (k *pick) most(ctx context.Context, which int) int64 {
+	m := k.m
+	var sum int64 // of everything, which is a bound as well
+	for _, i := range k.candidate {
+		switch t := &m.meets[i]; {
+		case which == gainBooked && t.rank == Booked, which == gainMust && t.rank == Must, which == gainHeld:
+			sum++
+		case which == gainScore:
+			sum += t.score
+		}
+	}
+	if which == gainMin {
+		for p := range m.p.Participants {
+			sum += int64(m.p.Participants[p].Min)
+		}
+	}
+	if sum == 0 {
+		return 0
+	}
 	var factor gain
 	factor[which] = 1
-	c := k.flow(ctx, factor)
-	if ctx.Err() != nil {
-		// Not finished, so not a bound: the sum of everything is.
-		var sum int64
-		for _, i := range k.candidate {
-			t := &k.m.meets[i]
-			switch {
-			case which == gainScore:
-				sum += t.score
-			case which == gainHeld, which == gainMust && t.rank == Must:
-				sum++
-			}
-		}
-		return sum
+	if c := k.flow(ctx, factor); ctx.Err() == nil {
+		return min(sum, c.total[which]/k.copies())
 	}
+	return sum
+}
+
+// copies is how often a meeting stands in the flow.
+func (k *pick) copies() int64 {
 	if k.twofold {
-		return c.total[which]
+		return 1
 	}
-	return c.total[which] / 2
+	return 2
+}
+
+// bound is the best that a gain can be where those before it are as they are.
+func (k *pick) bound(which int, before gain) int64 {
+	for w := range which {
+		if w != gainFair && k.total[w] != before[w]*k.copies() {
+			return k.bounds[which]
+		}
+	}
+	return min(k.bounds[which], k.total[which]/k.copies())
 }

@@ -83,7 +83,6 @@ type prover struct {
 	*formula
 	lower, upper int
 	at           []int32
-	solved       bool // nothing is left to do
 }
 
 // newProver takes a timetable with upper breaks; the spread need not hold in it,
@@ -124,7 +123,6 @@ func (v *prover) run(ctx context.Context, conflicts int64) {
 			break
 		}
 	}
-	v.solved = v.lower >= v.upper
 }
 
 // ask looks for a timetable with at most so many breaks.
@@ -144,7 +142,9 @@ func (v *prover) ask(ctx context.Context, most int, conflicts int64) sat.Status 
 			v.upper += p.breaks(x)
 		}
 	case sat.Unsatisfiable:
-		v.lower = most + 1
+		if v.lower = most + 1; len(v.Core()) == 0 {
+			v.lower = v.upper // there is no timetable at all that has fewer
+		}
 		if most < len(v.total) {
 			v.Add(v.total[most])
 		}

@@ -132,20 +132,28 @@ func (p *plan) clear(i, s int32, depth int, work *int) bool {
 }
 
 // fill inserts what can be inserted, the first in the list first, until nothing
-// more can. When it ends by itself, another call changes nothing.
-func (p *plan) fill(ctx context.Context, order []int32) {
+// more can, and answers whether it did any. When it ends by itself, another call
+// changes nothing. It inserts nothing that the spread forbids.
+func (p *plan) fill(ctx context.Context, order []int32) (some bool) {
+	within := p.within()
 	for again := true; again; {
 		again = false
 		for _, i := range order {
 			if ctx.Err() != nil {
-				return
+				return some
 			}
-			if p.insert(i) {
-				p.mark()
-				again = true
+			p.mark()
+			if !p.insert(i) {
+				continue
 			}
+			if within && !p.within() {
+				p.undo(0)
+				continue
+			}
+			again, some = true, true
 		}
 	}
+	return some
 }
 
 // A hunt looks for slots for as much as possible by putting meetings in and

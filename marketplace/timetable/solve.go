@@ -14,6 +14,8 @@ const (
 	huntSteps      = 100_000
 	polishSteps    = 400_000
 	proofConflicts = 20_000
+
+	mostHunts = 8 // units after which more meetings are hardly found
 )
 
 // solver is one run.
@@ -162,17 +164,17 @@ func (s *solver) placeChosen(ctx context.Context) {
 			enough[0]++
 		}
 	}
-	newHunt(s.p, chosen, s.random).run(ctx, s.o.Effort*huntSteps/2, enough)
+	newHunt(s.p, chosen, s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps/2, enough)
 	s.p.fill(ctx, append(slices.Clone(chosen), rest...))
 	for range 3 {
 		if !enough.more(s.p.tally()) || ctx.Err() != nil {
 			break
 		}
-		newHunt(s.p, append(slices.Clone(chosen), rest...), s.random).run(ctx, s.o.Effort*huntSteps, enough)
+		newHunt(s.p, append(slices.Clone(chosen), rest...), s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps, enough)
 	}
 	if enough.more(s.p.tally()) && ctx.Err() == nil {
 		var at []int32
-		at, s.proven = chooseExactly(ctx, s.m, slices.Clone(s.p.at), enough, int64(s.o.Effort)*proofConflicts)
+		at, s.proven = chooseExactly(ctx, s.m, slices.Clone(s.p.at), enough, int64(min(s.o.Effort, mostHunts))*proofConflicts)
 		p := newPlan(s.m)
 		if p.take(at); p.tally().more(s.p.tally()) {
 			s.p.take(at)
@@ -181,7 +183,11 @@ func (s *solver) placeChosen(ctx context.Context) {
 }
 
 // fill inserts what can still be. Nothing changes after it but tables.
-func (s *solver) fill(ctx context.Context) { s.p.fill(ctx, s.order) }
+func (s *solver) fill(ctx context.Context) {
+	if s.p.fill(ctx, s.order) {
+		s.breaksBound = 0 // was proven for fewer meetings
+	}
+}
 
 func (s *solver) breaks() (n int) {
 	for x := range s.m.parties {
@@ -214,21 +220,23 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 			break
 		}
 		if v == nil {
-			if v = newProver(s.m, s.p.at, lower, upper); v == nil {
-				polished.run(ctx, s.o.Effort*polishSteps, lower, report)
-				return
+			v = newProver(s.m, s.p.at, lower, upper)
+		}
+		if v != nil {
+			v.upper = min(v.upper, upper)
+			s.report(Proving, v.upper)
+			v.run(ctx, int64(min(work, s.o.Effort))*proofConflicts)
+			lower = max(lower, v.lower)
+			s.breaksBound = int64(lower)
+			if v.at != nil && (v.upper < polished.total || !s.p.within()) {
+				s.p.take(v.at)
+				polished.count()
+			}
+			if v.lower >= v.upper {
+				break
 			}
 		}
-		v.upper = min(v.upper, upper)
-		s.report(Proving, v.upper)
-		v.run(ctx, int64(min(work, s.o.Effort))*proofConflicts)
-		lower = max(lower, v.lower)
-		s.breaksBound = int64(lower)
-		if v.at != nil && (v.upper < polished.total || !s.p.within()) {
-			s.p.take(v.at)
-			polished.count()
-		}
-		if v.lower >= v.upper || work > s.o.Effort {
+		if work > s.o.Effort {
 			break
 		}
 		polished.run(ctx, work*polishSteps/2, lower, report)
