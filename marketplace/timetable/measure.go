@@ -10,7 +10,13 @@ func (s *solver) mustBound() int64 {
 	return s.pick.bound(gainMust, gain{int64(len(s.booked()))})
 }
 
-func (s *solver) heldBound() int64 { return s.pick.bounds[gainHeld] }
+// heldBound is the most meetings that can be held with as many musts as can be.
+func (s *solver) heldBound() int64 {
+	if n := s.pick.total[gainHeld] / s.pick.copies(); n > 0 {
+		return min(n, s.pick.bounds[gainHeld])
+	}
+	return s.pick.bounds[gainHeld]
+}
 
 // result puts what was found into the problem's words.
 func (s *solver) result(ctx context.Context) *Result {
