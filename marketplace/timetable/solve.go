@@ -274,13 +274,14 @@ func (s *solver) keepSpread(ctx context.Context) {
 		}
 		s.p.set(worst, -1)
 		s.p.mark()
+		s.breaksBound = 0 // was proven for more meetings
 		polished := newPolish(s.p, s.random)
 		polished.run(ctx, polishSteps/20, 0, func() {})
 	}
 	if s.p.within() {
 		return
 	}
-	s.status = Undecided
+	s.status, s.breaksBound = Undecided, 0
 	must := make([]bool, len(s.m.meets))
 	for _, i := range s.booked() {
 		must[i] = true
