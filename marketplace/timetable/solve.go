@@ -79,6 +79,16 @@ func (s *solver) booked() (list []int32) {
 	return list
 }
 
+// sets are the meetings that are booked and those that may be held.
+func (s *solver) sets() (must, may []bool) {
+	must, may = make([]bool, len(s.m.meets)), make([]bool, len(s.m.meets))
+	for i := range s.m.meets {
+		must[i] = s.m.meets[i].rank == Booked
+		may[i] = !must[i] && len(s.m.meets[i].slots) > 0
+	}
+	return must, may
+}
+
 func (s *solver) solve(ctx context.Context) *Result {
 	s.report(Choosing, 0)
 	s.pick = choose(ctx, s.m)
@@ -108,17 +118,15 @@ func (s *solver) placeBooked(ctx context.Context) {
 		}
 	}
 	s.p.mark()
-	must := make([]bool, len(s.m.meets))
-	for _, i := range booked {
-		must[i] = true
-	}
+	must, _ := s.sets()
+	none := make([]bool, len(must))
 	done := func() bool { return !slices.ContainsFunc(booked, func(i int32) bool { return s.p.at[i] < 0 }) }
 	for work := 1; !done() && ctx.Err() == nil; work *= 2 {
 		newHunt(s.p, booked, s.random).run(ctx, work*huntSteps/10, tally{int64(len(booked))})
 		if done() {
 			break
 		}
-		at, status := feasible(ctx, s.m, must, int64(work)*proofConflicts)
+		at, status := feasible(ctx, s.m, must, none, len(booked) == len(s.m.meets), int64(work)*proofConflicts)
 		switch status {
 		case sat.Satisfiable:
 			s.p.take(at)
@@ -174,7 +182,8 @@ func (s *solver) placeChosen(ctx context.Context) {
 	}
 	if enough.more(s.p.tally()) && ctx.Err() == nil {
 		var at []int32
-		at, s.proven = chooseExactly(ctx, s.m, slices.Clone(s.p.at), enough, int64(min(s.o.Effort, mostHunts))*proofConflicts)
+		must, may := s.sets()
+		at, s.proven = chooseExactly(ctx, s.m, must, may, slices.Clone(s.p.at), enough, int64(min(s.o.Effort, mostHunts))*proofConflicts)
 		p := newPlan(s.m)
 		if p.take(at); p.tally().more(s.p.tally()) {
 			s.p.take(at)
@@ -251,8 +260,7 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 func (s *solver) worstBreaks() int { return s.m.parties * (len(s.m.slots)/2 + 1) }
 
 // keepSpread drops meetings that nothing books of whoever has most breaks, until
-// the spread is kept. Where only booked ones are left, nothing was found, which
-// is a proof where the prover said so.
+// the spread is kept. Where that does not do, clauses say whether anything would.
 func (s *solver) keepSpread(ctx context.Context) {
 	for !s.p.within() {
 		worst, most := int32(-1), -1
@@ -282,11 +290,8 @@ func (s *solver) keepSpread(ctx context.Context) {
 		return
 	}
 	s.status, s.breaksBound = Undecided, 0
-	must := make([]bool, len(s.m.meets))
-	for _, i := range s.booked() {
-		must[i] = true
-	}
-	switch at, status := feasible(ctx, s.m, must, int64(s.o.Effort)*proofConflicts*4); status {
+	must, may := s.sets()
+	switch at, status := feasible(ctx, s.m, must, may, true, int64(s.o.Effort)*proofConflicts*4); status {
 	case sat.Satisfiable:
 		s.p.take(at)
 		s.status = Found
