@@ -29,7 +29,7 @@ func smallEvent(seed uint64) *Problem {
 
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	n := 10
+	n := 5
 	if testing.Short() {
 		n = 2
 	}
