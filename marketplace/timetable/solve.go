@@ -27,13 +27,12 @@ type solver struct {
 	random *rand.Rand
 	order  []int32 // of insertion: the more important and the more constrained first
 
-	status Status
-	clash  []int32
-	keep   []int32 // tables of the earlier timetable, by meeting
-	was    []int32 // its slots
-	changes,
+	status      Status
+	clash       []int32
+	keep        []int32 // tables of the earlier timetable, by meeting
+	was         []int32 // its slots
 	breaksBound int64
-	proven [2]int64 // numbers of musts and meetings; -1
+	proven      [2]int64 // numbers of musts and meetings; -1
 }
 
 func newSolver(p *Problem, o Options) (*solver, error) {
