@@ -53,7 +53,7 @@ func TestEvents(t *testing.T) {
 // A further table, slot or person never lets fewer wishes be met.
 func TestMoreRoomMeetsNoFewer(t *testing.T) {
 	t.Parallel()
-	n := 3
+	n := 2
 	if testing.Short() {
 		n = 1
 	}

@@ -131,7 +131,7 @@ func (s *solver) placeBooked(ctx context.Context) {
 			s.p.take(at)
 		case sat.Unsatisfiable:
 			s.status = Impossible
-			s.clash = clash(ctx, s.m, must, 10*proofConflicts)
+			s.clash = clash(ctx, s.m, must, proofConflicts/4)
 			return
 		}
 		if work >= 8*s.o.Effort {
