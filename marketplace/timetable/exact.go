@@ -114,16 +114,16 @@ func newProver(m *model, at []int32, lower, upper int) *prover {
 	return v
 }
 
-// run works for so many conflicts: two thirds of them on the proof that there are
-// not as few breaks as the lower bound says, or on a timetable that has so few,
-// the rest on one with fewer than now.
+// run works for so many conflicts: half of them on the proof that there are not
+// as few breaks as the lower bound says, or on a timetable that has so few, the
+// rest on one that is half way there.
 func (v *prover) run(ctx context.Context, conflicts int64) {
 	end := v.Conflicts + conflicts
 	for v.lower < v.upper && v.Conflicts < end && ctx.Err() == nil {
-		if v.ask(ctx, v.lower, (end-v.Conflicts)*2/3+1) != sat.Unknown {
+		if v.ask(ctx, v.lower, (end-v.Conflicts)/2+1) != sat.Unknown {
 			continue
 		}
-		if v.upper-1 == v.lower || v.ask(ctx, v.upper-1, end-v.Conflicts) == sat.Unknown {
+		if v.upper-1 == v.lower || v.ask(ctx, (v.lower+v.upper)/2, end-v.Conflicts) == sat.Unknown {
 			break
 		}
 	}
