@@ -13,7 +13,7 @@ var someDay = time.Date(2026, 3, 2, 6, 30, 0, 0, time.UTC)
 
 // drawTraits makes up what is known of a thing; of each field now and then nothing.
 func drawTraits(t *rapid.T, name string, kind Kind) *traits {
-	out := &traits{id: ID(kind) + "_x", Values: Values{Keywords: map[Field][]string{}, Numbers: map[Field]float64{}}, likeness: rapid.Float64Range(0, 1).Draw(t, name+" likeness")}
+	out := &traits{id: ID(kind) + "_x", features: features{Keywords: map[Field][]string{}, Numbers: map[Field]float64{}}, likeness: rapid.Float64Range(0, 1).Draw(t, name+" likeness")}
 	words := func(f Field, from []string, most int) {
 		if list := rapid.SliceOfNDistinct(rapid.SampledFrom(from), 0, most, rapid.ID).Draw(t, name+" "+string(f)); len(list) > 0 {
 			out.Keywords[f] = list
@@ -179,12 +179,12 @@ func addShared(p *pair, f Field) {
 func TestWhatIsNotKnownIsNeutral(t *testing.T) {
 	t.Parallel()
 	need := func() *traits {
-		return &traits{Values: Values{Keywords: map[Field][]string{
+		return &traits{features: features{Keywords: map[Field][]string{
 			FieldTopic: {"topic_a"}, FieldSDG: {"11"}, FieldStage: {"FUNDED"}, FieldProcurement: {"OPEN_TENDER"}, FieldHome: {"NP"}, FieldLanguage: {"ne"}, FieldCurrency: {"USD"}},
 			Numbers: map[Field]float64{FieldBudgetMax: 10_000, FieldPopulation: 100_000}}}
 	}
 	values := func(words map[Field][]string) [criteria]float64 {
-		s := &traits{id: "solution_x", Values: Values{Keywords: words}}
+		s := &traits{id: "solution_x", features: features{Keywords: words}}
 		return (&pair{need: need(), supply: s, other: s, now: someDay}).judge()
 	}
 	good := values(map[Field][]string{FieldTopic: {"topic_a"}, FieldSDG: {"11"}, FieldMaturity: {"DEPLOYED_MANY_CITIES"}, FieldPriceBand: {"UNDER_10K"}, FieldProcurement: {"OPEN_TENDER"},
@@ -212,10 +212,10 @@ func TestCriteria(t *testing.T) {
 	for i, c := range []struct{ got, want float64 }{
 		{(&pair{need: &traits{}, supply: &traits{}, other: &traits{likeness: 1}}).text(), 1},
 		{(&pair{need: &traits{}, supply: &traits{}, other: &traits{likeness: 0.5}}).text(), 0.6},
-		{(&pair{need: &traits{Values: Values{Keywords: map[Field][]string{FieldCurrency: {"USD"}}, Numbers: map[Field]float64{FieldBudgetMax: 25_000}}},
-			supply: &traits{Values: Values{Keywords: map[Field][]string{FieldPriceBand: {"FROM_50K_TO_250K"}}}}}).budget(), 0.5},
-		{resemblance(&traits{Values: Values{Keywords: map[Field][]string{FieldHome: {"NP"}}, Numbers: map[Field]float64{FieldPopulation: 100_000}}}, "NP", 2), 1},
-		{resemblance(&traits{Values: Values{Keywords: map[Field][]string{FieldHome: {"NP"}}, Numbers: map[Field]float64{FieldPopulation: 100_000}}}, "KR", 3), 0.4*0.75 + 0.3*0 + 0.3*0.5},
+		{(&pair{need: &traits{features: features{Keywords: map[Field][]string{FieldCurrency: {"USD"}}, Numbers: map[Field]float64{FieldBudgetMax: 25_000}}},
+			supply: &traits{features: features{Keywords: map[Field][]string{FieldPriceBand: {"FROM_50K_TO_250K"}}}}}).budget(), 0.5},
+		{resemblance(&traits{features: features{Keywords: map[Field][]string{FieldHome: {"NP"}}, Numbers: map[Field]float64{FieldPopulation: 100_000}}}, "NP", 2), 1},
+		{resemblance(&traits{features: features{Keywords: map[Field][]string{FieldHome: {"NP"}}, Numbers: map[Field]float64{FieldPopulation: 100_000}}}, "KR", 3), 0.4*0.75 + 0.3*0 + 0.3*0.5},
 		{(&conduct{Answered: 2, Quick: 2000}).answers(someDay), 0.75},
 		{(&conduct{Ignored: 2}).answers(someDay), 0.25},
 		{(&conduct{Waiting: []int64{someDay.Unix(), someDay.Unix() - 15*secondsDay}}).answers(someDay), 1.0 / 3},

@@ -191,14 +191,13 @@ type Hit struct {
 	// length which has each of the words and concepts once. It depends on
 	// nothing but query and index: not on other hits, nor on the size wanted.
 	Likeness float64
-	Values   *Values // of the fields wanted; nil where none are
+	Row      *Row // values of the fields wanted; nil where none are
 }
 
-// Values are what an entry has in some fields; a field that it has not is
-// absent. Lists may be shared by several hits and must not be changed.
-type Values struct {
-	Keywords map[Field][]string
-	Numbers  map[Field]float64
+// A Row is what an entry has in the fields that a query wants, in their order.
+type Row struct {
+	Keywords [][]string // empty where it has none; may be shared by several hits, and must not be changed
+	Numbers  []float64  // NaN where it has none
 }
 
 // Buckets are the counts of one facet.

@@ -24,7 +24,7 @@ func TestReading(t *testing.T) {
 		{"مدينة في الأردن", "JO", MiddleEast, 0, ""},
 		{"Kids cannot cross the road; 600 km of streets, 30,000 euros", "", "", 0, ""},
 	} {
-		n := &traits{Values: Values{Keywords: map[Field][]string{}, Numbers: map[Field]float64{}}}
+		n := &traits{features: features{Keywords: map[Field][]string{}, Numbers: map[Field]float64{}}}
 		n.read(c.text)
 		if n.home() != c.country || n.homeRegion() != c.region || n.Numbers[FieldBudgetMax] != c.budget || n.word(FieldProcurement) != string(c.route) {
 			t.Errorf("%s: %q %q %v %q", c.text, n.home(), n.homeRegion(), n.Numbers[FieldBudgetMax], n.word(FieldProcurement))

@@ -39,7 +39,7 @@ const (
 func (s *seeker) ask(kind Kind, size int, like []Text, prefer []Filter, where []Filter, take func(*traits)) {
 	s.queries = append(s.queries, FinderQuery{
 		Like: like, Prefer: prefer, Where: where, Kinds: []Kind{kind}, Groups: groupsOf(s.ctx), Sort: SortRelevance,
-		Size: min(size+s.noted.unwanted()+ownPlenty, MaxHits), Keywords: traitKeywords, Numbers: traitNumbers,
+		Size: min(size+s.noted.unwanted()+ownPlenty, MaxHits), Keywords: traitKeywords[kind], Numbers: traitNumbers[kind],
 	})
 	s.take = append(s.take, take)
 }
@@ -227,7 +227,7 @@ func (s *seeker) seekPartners(c *City) error {
 // seekText: for a text, solutions that it may need, or proposals that may need
 // it. Where it is asked for a member, that is where it is, and what it speaks.
 func (s *seeker) seekText(words string, kinds []Kind, member entity) error {
-	own := &traits{Values: Values{Keywords: map[Field][]string{}, Numbers: map[Field]float64{}}}
+	own := &traits{features: features{Keywords: map[Field][]string{}, Numbers: map[Field]float64{}}}
 	own.Keywords[FieldLanguage] = keywords(ViewerOf(s.ctx).Languages)
 	if member != nil {
 		of, err := s.traits(member)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,26 +13,40 @@ import (
 // traits are what the rules of matches know of a thing: the values of its
 // entry in the index, so that candidates need not be read from the store.
 type traits struct {
-	Values
+	features      // of a document that was read, or made up
+	row      *Row // or of a hit
+	kind     Kind // of the hit
 	id       ID
 	member   ID // that it belongs to, or itself
 	likeness float64
 	learnt   map[string]float64 // how much it is about each of its topics, where that was learnt; see learnTopics
 }
 
-// Fields of entries that the rules read.
+// features are values by field; a field that a thing has not is absent.
+type features struct {
+	Keywords map[Field][]string
+	Numbers  map[Field]float64
+}
+
+// Fields of entries that the rules read, by kind: what the others do not have
+// is not asked for.
 var (
-	traitKeywords = []Field{FieldMember, FieldTopic, FieldSDG, FieldCountry, FieldRegion, FieldMaturity, FieldProcurement, FieldLanguage, FieldPriceBand,
-		FieldStage, FieldCurrency, FieldEvidence, FieldHome, FieldServed, FieldWanted}
-	traitNumbers = []Field{FieldBudgetMin, FieldBudgetMax, FieldDeadline, FieldChanged, FieldPopulation}
+	traitKeywords = map[Kind][]Field{
+		KindSolution: {FieldMember, FieldTopic, FieldSDG, FieldCountry, FieldRegion, FieldMaturity, FieldProcurement, FieldLanguage, FieldPriceBand, FieldEvidence, FieldHome, FieldServed},
+		KindProposal: {FieldMember, FieldTopic, FieldSDG, FieldCountry, FieldRegion, FieldStage, FieldProcurement, FieldLanguage, FieldCurrency, FieldHome, FieldWanted},
+		KindCity:     {FieldMember, FieldCountry, FieldRegion, FieldLanguage, FieldHome},
+	}
+	traitNumbers = map[Kind][]Field{
+		KindSolution: {FieldChanged},
+		KindProposal: {FieldBudgetMax, FieldChanged, FieldPopulation},
+		KindCity:     {FieldChanged, FieldPopulation},
+	}
 )
 
 // traitsOfHit are those of something that was found.
 func traitsOfHit(h Hit) *traits {
 	t := &traits{id: ID(h.ID), likeness: h.Likeness}
-	if h.Values != nil {
-		t.Values = *h.Values
-	}
+	t.row, t.kind = h.Row, h.Kind
 	t.member = ID(t.word(FieldMember))
 	return t
 }
@@ -64,7 +79,7 @@ func (m *Market) traitsOf(ctx context.Context, docs ...entity) ([]*traits, error
 		if failed != nil {
 			return nil, failed
 		}
-		out[i] = &traits{Values: Values{Keywords: e.Keywords, Numbers: e.Numbers}, id: doc.meta().ID, member: ID(firstOf(e.Keywords[FieldMember]))}
+		out[i] = &traits{features: features{Keywords: e.Keywords, Numbers: e.Numbers}, id: doc.meta().ID, member: ID(firstOf(e.Keywords[FieldMember]))}
 	}
 	return out, nil
 }
@@ -77,15 +92,30 @@ func firstOf(list []string) string {
 	return list[0]
 }
 
-func (t *traits) words(f Field) []string { return t.Keywords[f] }
-func (t *traits) word(f Field) string    { return firstOf(t.Keywords[f]) }
-
-func (t *traits) number(f Field) (float64, bool) {
-	x, ok := t.Numbers[f]
-	return x, ok
+func (t *traits) words(f Field) []string {
+	if t.row == nil {
+		return t.Keywords[f]
+	}
+	if i := slices.Index(traitKeywords[t.kind], f); i >= 0 {
+		return t.row.Keywords[i]
+	}
+	return nil
 }
 
-func (t *traits) has(f Field, word string) bool { return slices.Contains(t.Keywords[f], word) }
+func (t *traits) word(f Field) string { return firstOf(t.words(f)) }
+
+func (t *traits) number(f Field) (float64, bool) {
+	if t.row == nil {
+		x, ok := t.Numbers[f]
+		return x, ok
+	}
+	if i := slices.Index(traitNumbers[t.kind], f); i >= 0 {
+		return t.row.Numbers[i], !math.IsNaN(t.row.Numbers[i])
+	}
+	return 0, false
+}
+
+func (t *traits) has(f Field, word string) bool { return slices.Contains(t.words(f), word) }
 
 // weight is how much a topic counts among those of a thing.
 func (t *traits) weight(topic string) float64 {

@@ -526,6 +526,7 @@ type columnCache struct {
 
 	terms, formerly map[termKey]kept // see view.lists
 	found           int              // lists, since the terms last became old
+	counts          map[termKey]counted
 }
 
 func newColumnCache() *columnCache {
