@@ -35,6 +35,7 @@
 // anew; nine of them in less than a second, forum-14 (2 breaks) in 3 and
 // tic-13crafc (4 breaks) in 8. forum-13crafb (6 breaks) takes 11 to 29, as chance
 // has it, and is one break from the optimum after 9 to 23.
+//
 // Generated events are in the README. To measure again:
 //
 //	citymarket timetable -seconds 60 FILE...

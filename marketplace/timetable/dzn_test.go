@@ -21,14 +21,14 @@ requested = [|1, 2,3,
 |1, 3,1, |1, 2, 2
 |3,4,3|];
 meetingsxBusiness = [{1,2,3},{1,3},{2,4},{4}];
-forbidden = [{0}, {2}, {3..4}, {}];
+forbidden = [{0}, {2}, 3..4, {}];
 fixed = [0, 0, 3, 0];
 precedences = [{}, {}, {2}, {2}];
 `
 
 func TestReadDzn(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(smallDzn, "{3..4}", "{3,4}", 1)
+	text := smallDzn
 	p, err := ReadDzn(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
@@ -56,17 +56,38 @@ func TestReadDzn(t *testing.T) {
 	}
 }
 
+// Meetings that can have no slot are read, and proven to be impossible.
+func TestMeetingsWithoutSlot(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string][2]string{
+		"no afternoon":          {"nMorningSlots = 2", "nMorningSlots = 4"},
+		"fixed in the morning":  {"[0, 0, 3, 0]", "[0, 0, 1, 0]"},
+		"before itself":         {"[{}, {}, {2}, {2}]", "[{}, {}, {3}, {2}]"},
+		"fixed when it is away": {"{2}, 3..4, {}", "{2,3}, {1}, {}"},
+	} {
+		text := strings.Replace(smallDzn, change[0], change[1], 1)
+		p, err := ReadDzn(strings.NewReader(text))
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if r, err := Solve(context.Background(), p, Options{}); err != nil || r.Status != Impossible || len(r.Reasons) == 0 {
+			t.Errorf("%s: %v %v", what, r.Status, err)
+		}
+	}
+}
+
 func TestReadDznRefuses(t *testing.T) {
 	t.Parallel()
 	for wrong, want := range map[string][2]string{
-		"no number":        {"nTables = 2", "nTables = [2]"},
+		"no number":        {"nTables = 2", "nTables = {1,2}"},
 		"too many":         {"nTotalSlots = 4", "nTotalSlots = 400"},
 		"missing":          {"nBusiness = 4;", ""},
 		"no participant":   {"|3,4,3|", "|3,5,3|"},
 		"with itself":      {"|3,4,3|", "|3,3,3|"},
 		"no session":       {"|3,4,3|", "|3,4,4|"},
 		"too few":          {"|3,4,3|", "|"},
-		"no slot":          {"{2}, {3..4}", "{9}, {3..4}"},
+		"no slot":          {"{2}, 3..4", "{9}, 3..4"},
 		"fixed nowhere":    {"[0, 0, 3, 0]", "[0, 0, 5, 0]"},
 		"no meeting":       {"{2}, {2}]", "{2}, {7}]"},
 		"twice":            {"nTables = 2;", "nTables = 2; nTables = 2;"},
