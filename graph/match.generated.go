@@ -456,7 +456,7 @@ func (ec *executionContext) _MatchReason_sentence(ctx context.Context, field gra
 			return ec.fieldContext_MatchReason_sentence(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Sentence()
+			return obj.Sentence, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -467,7 +467,7 @@ func (ec *executionContext) _MatchReason_sentence(ctx context.Context, field gra
 	)
 }
 func (ec *executionContext) fieldContext_MatchReason_sentence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("MatchReason", field, true, false, "String")
+	return graphql.NewScalarFieldContext("MatchReason", field, false, false, "String")
 }
 
 func (ec *executionContext) _MatchWeight_criterion(ctx context.Context, field graphql.CollectedField, obj *marketplace.MatchWeight) (ret graphql.Marshaler) {

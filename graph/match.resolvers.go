@@ -19,7 +19,7 @@ func (r *companyResolver) Matches(ctx context.Context, obj *marketplace.Company,
 }
 
 func (r *matchEdgeResolver) Reasons(ctx context.Context, obj *marketplace.Match, languages []marketplace.Language) ([]*marketplace.MatchReason, error) {
-	return obj.Reasons(ctx, languages), nil
+	return obj.Reasons(ctx, languages)
 }
 
 func (r *matchEdgeResolver) Through(ctx context.Context, obj *marketplace.Match) (marketplace.SearchResult, error) {

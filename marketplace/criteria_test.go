@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"math"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -60,6 +61,16 @@ func drawPair(t *rapid.T) *pair {
 	return p
 }
 
+// emptyMarket has nothing in it.
+func emptyMarket(t *testing.T) *Market {
+	store, err := OpenTestStore(filepath.Join(MemoryDir(t), "empty.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return New(store, nil, Options{})
+}
+
 func drawWeights(t *rapid.T) (out [criteria]int) {
 	for i := range out {
 		out[i] = rapid.IntRange(0, maxWeight).Draw(t, string(Criteria[i]))
@@ -74,11 +85,15 @@ func drawWeights(t *rapid.T) (out [criteria]int) {
 // weights to 1.
 func TestPartsAddUpToTheScore(t *testing.T) {
 	t.Parallel()
+	empty := emptyMarket(t)
 	rapid.Check(t, func(t *rapid.T) {
-		list := &Matches{market: New(nil, nil, Options{}), shares: shares(drawWeights(t))}
+		list := &Matches{market: empty, shares: shares(drawWeights(t))}
 		e := &Match{pair: drawPair(t), list: list}
 		e.score(list.shares)
-		reasons := e.Reasons(t.Context(), nil)
+		reasons, err := e.Reasons(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for range 2 {
 			score, weight := 0.0, 0.0
 			for _, r := range reasons {

@@ -61,23 +61,29 @@ type MatchReason struct {
 	Part      float64 // Weight times Value, as the score counts it
 	Weight    float64 // 0 to 1; those of a match add up to 1
 	Value     float64 // 0 to 1
-
-	speaker *speaker
+	Sentence  string  // in the reader's language
 }
 
 // Reasons say why: one for each criterion that counts, those that add most
 // first. Their parts add up to the score exactly. Their sentences are for the
 // context's viewer; the wished languages, if any are given, go before theirs.
-func (e *Match) Reasons(ctx context.Context, wished []Language) []*MatchReason {
+func (e *Match) Reasons(ctx context.Context, wished []Language) ([]*MatchReason, error) {
 	out := make([]*MatchReason, 0, criteria)
 	values, s := e.pair.judge(), e.list.market.speaker(ctx, e.pair, wished)
 	for i, c := range Criteria {
-		if share := e.list.shares[i]; share > 0 {
-			out = append(out, &MatchReason{Criterion: c, Part: fraction(e.parts[i]), Weight: fraction(share), Value: values[i], speaker: s})
+		share := e.list.shares[i]
+		if share == 0 {
+			continue
 		}
+		r := &MatchReason{Criterion: c, Part: fraction(e.parts[i]), Weight: fraction(share), Value: values[i]}
+		var err error
+		if r.Sentence, err = s.sentence(r); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
 	}
 	slices.SortStableFunc(out, func(a, b *MatchReason) int { return cmp.Compare(b.Part, a.Part) })
-	return out
+	return out, nil
 }
 
 // Through is what of a member that matches leads to the match: one of its

@@ -29,11 +29,8 @@ func (m *Market) speaker(ctx context.Context, p *pair, wished []Language) *speak
 	return &speaker{phrasesFor(languages), ctx, m, languages, p}
 }
 
-// Sentence says a reason in the reader's language. What they may not see is
-// not named. What it reads belongs to the request in which the reasons were
-// asked for.
-func (r *MatchReason) Sentence() (string, error) {
-	s := r.speaker
+// sentence says a reason. What the reader may not see is not named.
+func (s *speaker) sentence(r *MatchReason) (string, error) {
 	switch r.Criterion {
 	case ByText:
 		return s.graded(r, 0.6, "much", 0.3, "some", "little"), nil
