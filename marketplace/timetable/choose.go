@@ -133,6 +133,18 @@ func (k *pick) roughBounds() {
 		b[gainMin] += int64(m.p.Participants[p].Min)
 	}
 	most := min(k.places, len(k.candidate), ends/2)
+	if m.groups != nil {
+		musts := make([]int, len(m.groups))
+		for _, i := range k.candidate {
+			if m.meets[i].rank == Must {
+				musts[m.meets[i].group]++
+			}
+		}
+		b[gainMust] = 0
+		for g, n := range musts {
+			b[gainMust] += int64(min(n, m.places(g)))
+		}
+	}
 	b[gainHeld], b[gainMust] = int64(most), min(b[gainMust], int64(most))
 	slices.Sort(scores)
 	for _, n := range scores[len(scores)-most:] {

@@ -23,21 +23,24 @@ func mustSolve(t *testing.T, p *Problem, o Options) *Result {
 
 func smallEvent(seed uint64) *Problem {
 	random := rand.New(rand.NewPCG(seed, 5))
-	return Generate(Event{Participants: 16 + random.IntN(30), Wishes: 60 + random.IntN(160), Slots: 6 + random.IntN(8), Days: 1 + random.IntN(2), Tables: 4 + random.IntN(12),
+	return Generate(Event{Participants: 12 + random.IntN(20), Wishes: 40 + random.IntN(80), Slots: 5 + random.IntN(6), Days: 1 + random.IntN(2), Tables: 3 + random.IntN(8),
 		Absent: 0.5 * random.Float64(), Mixed: 0.4 * float64(random.IntN(2)), Seats: 0.2, Sessions: random.IntN(2) == 0, Owned: random.IntN(3), Seed: seed})
 }
 
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	n := 5
+	n := 100
 	if testing.Short() {
 		n = 2
 	}
 	for seed := range uint64(n) {
 		p := smallEvent(seed)
-		r := mustSolve(t, p, Options{Seed: seed})
+		r := mustSolve(t, p, Options{Seed: seed, Effort: 1})
 		musts, held := r.Measure(Musts), r.Measure(Held)
-		if r.Status != Found || musts.Value*100 < musts.Bound*98 || held.Value*100 < held.Bound*98 {
+		// What the free tables take from those that have none of their own is no
+		// part of the bound.
+		owned := slices.ContainsFunc(p.Tables, func(t Table) bool { return t.Owner != "" })
+		if r.Status != Found || !owned && (musts.Value*100 < musts.Bound*98 || held.Value*100 < held.Bound*98) {
 			t.Errorf("seed %d: %v %v %v", seed, r.Status, musts, held)
 		}
 		again, err := Resolve(context.Background(), p, r.Placements, Options{Seed: seed + 1})
@@ -53,13 +56,13 @@ func TestEvents(t *testing.T) {
 // A further table, slot or person never lets fewer wishes be met.
 func TestMoreRoomMeetsNoFewer(t *testing.T) {
 	t.Parallel()
-	n := 2
+	n := 10
 	if testing.Short() {
 		n = 1
 	}
 	for seed := range uint64(n) {
 		p := smallEvent(100 + seed)
-		r := mustSolve(t, p, Options{Seed: seed})
+		r := mustSolve(t, p, Options{Seed: seed, Effort: 1})
 		for what, more := range map[string]func(*Problem){
 			"table": func(p *Problem) { p.Tables = append(slices.Clone(p.Tables), Table{ID: "more"}) },
 			"slot": func(p *Problem) {
@@ -74,7 +77,7 @@ func TestMoreRoomMeetsNoFewer(t *testing.T) {
 		} {
 			q := *p
 			more(&q)
-			wide := mustSolve(t, &q, Options{Seed: seed})
+			wide := mustSolve(t, &q, Options{Seed: seed, Effort: 1})
 			musts, held := r.Measure(Musts).Value, r.Measure(Held).Value
 			if m, h := wide.Measure(Musts).Value, wide.Measure(Held).Value; m < musts || m == musts && h < held {
 				t.Errorf("seed %d: %d musts and %d meetings, with one more %s %d and %d", seed, musts, held, what, m, h)
@@ -93,7 +96,7 @@ func TestMoreRoomMeetsNoFewer(t *testing.T) {
 func TestSameSeedSameTimetable(t *testing.T) {
 	t.Parallel()
 	p := smallEvent(7)
-	a, b := mustSolve(t, p, Options{Seed: 3}), mustSolve(t, p, Options{Seed: 3})
+	a, b := mustSolve(t, p, Options{Seed: 3, Effort: 1}), mustSolve(t, p, Options{Seed: 3, Effort: 1})
 	if !reflect.DeepEqual(a, b) {
 		t.Error("two runs of one seed differ")
 	}

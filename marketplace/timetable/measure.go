@@ -9,7 +9,7 @@ import (
 // mustBound is the most musts that can be held.
 func (s *solver) mustBound() int64 {
 	if s.pick.finished && s.pick.total[gainBooked] == int64(len(s.booked()))*s.pick.copies() {
-		return s.pick.total[gainMust] / s.pick.copies()
+		return min(s.pick.total[gainMust]/s.pick.copies(), s.pick.bounds[gainMust])
 	}
 	return s.pick.bounds[gainMust]
 }

@@ -11,11 +11,13 @@ import (
 
 // What one unit of effort is.
 const (
-	huntSteps      = 100_000
-	polishSteps    = 400_000
-	proofConflicts = 20_000
+	huntSteps      = 25_000
+	polishSteps    = 100_000
+	proofConflicts = 5_000
 
-	mostHunts = 8 // units after which more meetings are hardly found
+	usualEffort = 4
+
+	mostHunts = 32 // units after which more meetings are hardly found
 )
 
 // solver is one run.
@@ -39,6 +41,9 @@ func newSolver(p *Problem, o Options) (*solver, error) {
 	m, err := compile(p)
 	if err != nil {
 		return nil, err
+	}
+	if o.Effort == 0 {
+		o.Effort = usualEffort
 	}
 	o.Effort = min(max(o.Effort, 1), Endless)
 	s := &solver{m: m, p: newPlan(m), o: o, random: rand.New(rand.NewPCG(o.Seed, 1)), proven: [2]int64{-1, -1}}
@@ -121,7 +126,7 @@ func (s *solver) placeBooked(ctx context.Context) {
 	none := make([]bool, len(must))
 	done := func() bool { return !slices.ContainsFunc(booked, func(i int32) bool { return s.p.at[i] < 0 }) }
 	for work := 1; !done() && ctx.Err() == nil; work *= 2 {
-		newHunt(s.p, booked, s.random).run(ctx, work*huntSteps/10, tally{int64(len(booked))})
+		newHunt(s.p, booked, s.random).run(ctx, work*huntSteps/2, tally{int64(len(booked))})
 		if done() {
 			break
 		}
@@ -131,7 +136,7 @@ func (s *solver) placeBooked(ctx context.Context) {
 			s.p.take(at)
 		case sat.Unsatisfiable:
 			s.status = Impossible
-			s.clash = clash(ctx, s.m, must, proofConflicts/4)
+			s.clash = clash(ctx, s.m, must, proofConflicts)
 			return
 		}
 		if work >= 8*s.o.Effort {
@@ -217,10 +222,10 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 	report()
 	// Larger events need more steps: one of 1440 meetings has 98 breaks after
 	// 400,000, 30 after 2,000,000 and 7 after 8,000,000.
-	steps := max(polishSteps, 1000*int(s.p.tally()[2]))
+	steps := max(polishSteps, 250*int(s.p.tally()[2]))
 	// A short polish, so that the proofs begin with a good timetable; then as
 	// much of both as the effort allows.
-	polished.run(ctx, steps/4, lower, report)
+	polished.run(ctx, steps, lower, report)
 	var v *prover
 	for work := 1; ctx.Err() == nil; work *= 2 {
 		upper := polished.total
@@ -283,7 +288,7 @@ func (s *solver) keepSpread(ctx context.Context) {
 		s.p.mark()
 		s.breaksBound = 0 // was proven for more meetings
 		polished := newPolish(s.p, s.random)
-		polished.run(ctx, polishSteps/20, 0, func() {})
+		polished.run(ctx, polishSteps/5, 0, func() {})
 	}
 	if s.p.within() {
 		return
@@ -332,7 +337,7 @@ func (s *solver) resolve(ctx context.Context, earlier []Placement) *Result {
 	out := func(i int32) bool { return s.p.at[i] < 0 }
 	if slices.ContainsFunc(booked, out) && ctx.Err() == nil {
 		// Others must make room. What lost its slot for that may find another.
-		newHunt(s.p, booked, s.random).run(ctx, s.o.Effort*huntSteps, tally{int64(len(booked))})
+		newHunt(s.p, booked, s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps, tally{int64(len(booked))})
 		s.fill(ctx)
 	}
 	if slices.ContainsFunc(booked, out) {
