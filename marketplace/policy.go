@@ -115,10 +115,22 @@ var (
 	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
 	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
 
+	MayRequestMeeting    = Permission{verb: "ask for a meeting on behalf of this member", who: editors, of: asking}
+	MayRequestForMembers = Permission{verb: "ask for a meeting of other members", who: officers}
+	MayAnswerMeeting     = Permission{verb: "answer what this meeting's other side has proposed", who: editors, of: answering}
+	MayWithdrawMeeting   = Permission{verb: "withdraw this request for a meeting", who: editors, of: proposing}
+	MayArrangeMeeting    = Permission{verb: "change this meeting", who: editors}
+	MayRecordOutcome     = Permission{verb: "say what came of this meeting", who: editors | self, of: attending}
+	MayKeepMeetings      = Permission{verb: "let meetings expire and remind of them", who: networkAdmin} // the program itself
+
 	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
 	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
 	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
 	MayUpload            = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
+
+	MaySetAvailability = Permission{verb: "say when this member, or this person, can meet", who: editors | self}
+	MaySeeCommonTimes  = Permission{verb: "look for times on behalf of this member", who: ownViewer | editors | officers, reads: true}
+	MayKeepFeed        = Permission{verb: "make or revoke the address of this person's calendar", who: self, session: true}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -133,8 +145,10 @@ var permissions = []Permission{
 	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayImportSolutions, MayReadImports, MayExportMember,
+	MayRequestMeeting, MayRequestForMembers, MayAnswerMeeting, MayWithdrawMeeting, MayArrangeMeeting, MayRecordOutcome, MayKeepMeetings,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayUpload,
+	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }
 
 // rolesOf says what the actor is to something that belongs to the parties:
