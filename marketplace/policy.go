@@ -123,10 +123,19 @@ var (
 	MayRecordOutcome     = Permission{verb: "say what came of this meeting", who: editors | self, of: attending}
 	MayKeepMeetings      = Permission{verb: "let meetings expire and remind of them", who: networkAdmin} // the program itself
 
-	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
-	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
-	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
-	MayUpload            = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
+	MayMarkNotifications    = Permission{verb: "mark notifications as read", who: self}
+	MayKeepNotifications    = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
+	MayUnsubscribe          = Permission{verb: "end letters by the link in one", who: everybody}
+	MayArrangeEvent         = Permission{verb: "arrange events", who: officers}
+	MayRegister             = Permission{verb: "register this member for events", who: editors | officers}
+	MayWithdrawRegistration = Permission{verb: "withdraw this registration", who: editors}
+	MayDecideRegistration   = Permission{verb: "decide on registrations", who: officers}
+	MayWish                 = Permission{verb: "say whom this member wishes to meet", who: editors}
+	MayReadWishes           = Permission{verb: "see what participants wish", who: staff, reads: true} // but never whom they never want to meet
+	MayPair                 = Permission{verb: "pair participants of events", who: officers}
+	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin} // the program itself
+
+	MayUpload = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
 
 	MaySetAvailability = Permission{verb: "say when this member, or this person, can meet", who: editors | self}
 	MaySeeCommonTimes  = Permission{verb: "look for times on behalf of this member", who: ownViewer | editors | officers, reads: true}
@@ -147,6 +156,7 @@ var permissions = []Permission{
 	MayImportSolutions, MayReadImports, MayExportMember,
 	MayRequestMeeting, MayRequestForMembers, MayAnswerMeeting, MayWithdrawMeeting, MayArrangeMeeting, MayRecordOutcome, MayKeepMeetings,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
+	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayKeepEvents,
 	MayUpload,
 	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }
