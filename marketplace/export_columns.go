@@ -138,13 +138,34 @@ var (
 	ownInvitation  = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
 	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
-	ownImport      = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
-	ownUpload      = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	auditColumns   = []column{
+	ownMeeting     = slices.Concat(
+		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "participants", "reason",
+			"expiresAt", "answeredAt", "acceptedAt"),
+		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
+		plainColumns("createdAt", "updatedAt"), []column{version},
+	)
+	ownImport    = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload    = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	auditColumns = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
 )
+
+// outcomeColumn is what a side says came of a meeting, with what it has noted
+// where the reader may see that.
+func outcomeColumn(name string, side func(*Meeting) ID) column {
+	return column{name: name, get: func(ctx context.Context, doc entity) any {
+		x := doc.(*Meeting)
+		o := x.Side(side(x)).Outcome()
+		if o == nil {
+			return nil
+		}
+		shown := *o.outcome
+		shown.Note = text(o.Note(ctx))
+		return shown
+	}}
+}
 
 // A possession is a kind of thing that belongs to a member, and how what
 // belongs to one is found: by its id, or by a query that an index answers.
@@ -185,6 +206,7 @@ var possessions = []possession{
 	listed(KindProposal, "city", Eq, "createdAt", itself, ownProposal),
 	{kind: KindOffer, query: offersOf, columns: ownOffer},              // that it made, or that were made to it
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
+	{kind: KindMeeting, query: func(member ID) Query { return meetingQuery(concern(member, ""), MeetingFilter{}, false) }, columns: ownMeeting},
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
@@ -201,6 +223,7 @@ var notPossessed = map[Kind]string{
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",
 	KindDelivery:     "follows from the audit log",
 	kindRound:        "the program's own",
+	KindMeetingTally: "follows from the meetings",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
 	KindSettings:     "belongs to the network, and is public",

@@ -428,7 +428,7 @@ func (m *Market) put(ctx context.Context, doc entity) error {
 	}
 	if taken := (*TakenError)(nil); errors.As(err, &taken) {
 		path, value, _ := strings.Cut(taken.Claim, ":")
-		return invalid(path, "TAKEN", fmt.Sprintf("%q is taken already", value))
+		return &InvalidError{claim: taken.Claim, Errors: []UserError{{Path: path, Code: "TAKEN", Message: fmt.Sprintf("%q is taken already", value)}}}
 	}
 	if err != nil {
 		return err

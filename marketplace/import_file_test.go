@@ -138,7 +138,8 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 		KindImport:   "updatedAt batch parts next",
 		KindAudit:    "createdAt updatedAt revision moment via agent members onBehalf readers",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
-		KindTeam: "createdAt updatedAt spent", KindMessage: "key",
+		KindMeeting: "case fromPeople toPeople sequence startsAt concerns subjects pending reminded dueAt",
+		KindTeam:    "createdAt updatedAt spent", KindMessage: "key",
 		KindUpload: "updatedAt member thumbnails contents dueAt isLeaving",
 	}
 	for _, p := range possessions {

@@ -45,6 +45,9 @@ type Meeting struct {
 	At         *time.Time `json:"at,omitempty"`
 	FromPeople []ID       `json:"fromPeople,omitempty"` // users who take part
 	ToPeople   []ID       `json:"toPeople,omitempty"`
+	// Participants are the same people with their names, since the other side
+	// is not able to see users.
+	Participants []Participant `json:"participants,omitempty"`
 
 	ExpiresAt  *time.Time `json:"expiresAt,omitempty"`  // of what waits for an answer
 	AnsweredAt *time.Time `json:"answeredAt,omitempty"` // when the side that was asked first answered
@@ -63,6 +66,14 @@ type Meeting struct {
 	Pending  int        `json:"pending,omitempty"`  // which of the requests that may wait between its members; from 1
 	Reminded int        `json:"reminded,omitempty"` // how many of its reminders have passed
 	DueAt    *time.Time `json:"dueAt,omitempty"`    // when something is to be done next
+}
+
+// A Participant is somebody who takes part in a meeting, as it was when they
+// were named.
+type Participant struct {
+	User     ID     `json:"user"`
+	Name     string `json:"name"`
+	TimeZone string `json:"timeZone,omitempty"` // IANA name; empty where they named none
 }
 
 // KindMeeting is the kind of Meeting.

@@ -55,6 +55,7 @@ const (
 	NotifyReport     NotificationKind = "REPORT"     // messages that were reported to the secretariat
 	NotifyTeam       NotificationKind = "TEAM"       // who comes into a team, leaves it or has another role
 	NotifyMatch      NotificationKind = "MATCH"      // what a saved search has found that is new
+	NotifyMeeting    NotificationKind = "MEETING"    // meetings of the user and of their members, reminders, and the question what came of one
 	NotifyWebhook    NotificationKind = "WEBHOOK"    // webhooks of the user's members that no longer work
 )
 
@@ -83,6 +84,7 @@ var notificationKinds = []Preference{
 	{NotifyReport, ChannelEmail},
 	{NotifyTeam, ChannelEmail},
 	{NotifyMatch, ChannelEmail}, // the search itself says how often
+	{NotifyMeeting, ChannelEmail},
 	{NotifyWebhook, ChannelEmail},
 }
 
