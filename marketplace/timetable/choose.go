@@ -1,0 +1,296 @@
+package timetable
+
+import (
+	"cmp"
+	"context"
+	"slices"
+)
+
+// The places of a gain.
+const (
+	gainBooked = iota
+	gainMust
+	gainMin
+	gainHeld
+	gainFair
+	gainScore
+)
+
+// pick is which meetings are to be held, before anything is said of when.
+type pick struct {
+	m         *model
+	caps      []int  // by participant, how many meetings it can have
+	places    int    // how many meetings there can be in all
+	chosen    []bool // by meeting
+	twofold   bool   // the participants are of two kinds that only meet one another: the choice is exact
+	color     []int8 // by participant, its kind where twofold
+	total     gain   // of the choice; of the two copies of it where not twofold
+	candidate []int32
+	bounds    gain // each whatever becomes of the others
+}
+
+// choose takes the meetings of greatest gain so that nobody has more than they
+// have free slots for, nor all together more than there are places. Where the
+// participants are of two kinds, as cities and companies, this is a flow and
+// exact. Otherwise it is one between two copies of everybody, in which each
+// meeting stands twice: half of that is the best choice of halves of meetings,
+// which no choice of whole ones beats.
+func choose(ctx context.Context, m *model) *pick {
+	k := &pick{m: m, chosen: make([]bool, len(m.meets))}
+	for i := range m.meets {
+		if len(m.meets[i].slots) > 0 {
+			k.candidate = append(k.candidate, int32(i))
+		}
+	}
+	k.capacities()
+	k.twofold = k.paint()
+	c := k.flow(ctx, gain{1, 1, 1, 1, 1, 1})
+	k.total = c.total
+	for _, which := range []int{gainBooked, gainMust, gainMin, gainHeld, gainScore} {
+		k.bounds[which] = k.most(ctx, which)
+	}
+	if ctx.Err() != nil {
+		k.total = gain{} // was not finished, and says nothing
+	}
+	if k.twofold {
+		for e, i := range k.candidate {
+			k.chosen[i] = c.chosen[e]
+		}
+	} else {
+		k.round(c)
+	}
+	return k
+}
+
+// capacities finds how many meetings each participant can have: its maximum, or
+// as many as can have different slots.
+func (k *pick) capacities() {
+	m := k.m
+	k.caps = make([]int, m.parties)
+	for p := range m.parties {
+		k.caps[p] = m.placeable(&m.res[p])
+		booked := 0
+		for _, i := range m.res[p].meetings {
+			if m.meets[i].rank == Booked {
+				booked++
+			}
+		}
+		if limit := m.p.Participants[p].Max; limit > 0 {
+			k.caps[p] = min(k.caps[p], max(limit, booked))
+		}
+	}
+	k.places = len(k.candidate)
+	if m.groups != nil {
+		k.places = 0
+		for _, g := range m.groups {
+			for _, n := range m.res[g.resource].room {
+				k.places += int(n)
+			}
+		}
+	}
+}
+
+// placeable is how many of a resource's meetings can have slots in which it has
+// room, a matching.
+func (m *model) placeable(r *resource) int {
+	taken := make([][]int32, len(m.slots))
+	tried := make([]int, len(m.slots))
+	round := 0
+	var place func(i int32) bool
+	place = func(i int32) bool {
+		for _, s := range m.meets[i].slots {
+			if tried[s] == round {
+				continue
+			}
+			tried[s] = round
+			if len(taken[s]) < int(r.room[s]) {
+				taken[s] = append(taken[s], i)
+				return true
+			}
+			for k, j := range taken[s] {
+				if place(j) {
+					taken[s][k] = i
+					return true
+				}
+			}
+		}
+		return false
+	}
+	n := 0
+	for _, i := range r.meetings {
+		round++
+		if place(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// paint parts the participants into two kinds, if they are of two.
+func (k *pick) paint() bool {
+	m := k.m
+	k.color = make([]int8, m.parties)
+	next := make([][]int32, m.parties)
+	for _, i := range k.candidate {
+		t := &m.meets[i]
+		next[t.a] = append(next[t.a], t.b)
+		next[t.b] = append(next[t.b], t.a)
+	}
+	for p := range next {
+		if k.color[p] != 0 {
+			continue
+		}
+		k.color[p] = 1
+		for queue := []int32{int32(p)}; len(queue) > 0; queue = queue[1:] {
+			for _, q := range next[queue[0]] {
+				if k.color[q] == 0 {
+					k.color[q] = -k.color[queue[0]]
+					queue = append(queue, q)
+				} else if k.color[q] == k.color[queue[0]] {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// flow solves the choice; of each gain only so much counts as the factors say.
+func (k *pick) flow(ctx context.Context, factor gain) *choice {
+	m := k.m
+	sides := [2][]side{make([]side, m.parties), make([]side, m.parties)}
+	for p := range m.parties {
+		gains := make([]gain, k.caps[p])
+		for n := range gains {
+			if n < m.p.Participants[p].Min {
+				gains[n][gainMin] = factor[gainMin]
+			}
+			if m.counts[p] {
+				gains[n][gainFair] = -int64(2*n+1) * factor[gainFair]
+			}
+		}
+		if !k.twofold || k.color[p] == 1 {
+			sides[0][p].gains = gains
+		}
+		if !k.twofold || k.color[p] == -1 {
+			sides[1][p].gains = gains
+		}
+	}
+	var edges, mirrored []edge
+	for _, i := range k.candidate {
+		t := &m.meets[i]
+		var g gain
+		switch t.rank {
+		case Booked:
+			g[gainBooked] = factor[gainBooked]
+		case Must:
+			g[gainMust] = factor[gainMust]
+		}
+		g[gainHeld], g[gainScore] = factor[gainHeld], t.score*factor[gainScore]
+		a, b := t.a, t.b
+		if k.twofold && k.color[a] < 0 {
+			a, b = b, a
+		}
+		edges = append(edges, edge{a, b, g})
+		if !k.twofold {
+			mirrored = append(mirrored, edge{b, a, g})
+		}
+	}
+	places := k.places
+	if !k.twofold {
+		places *= 2
+	}
+	c := newChoice(sides[0], sides[1], append(edges, mirrored...))
+	c.run(ctx, places)
+	return c
+}
+
+// round makes whole meetings of halves: those of which both halves were chosen
+// are kept, then others are taken, the best first, while they find room.
+func (k *pick) round(c *choice) {
+	n := len(k.candidate)
+	left, places := slices.Clone(k.caps), k.places
+	var halves []int32
+	take := func(i int32) {
+		t := &k.m.meets[i]
+		if left[t.a] > 0 && left[t.b] > 0 && places > 0 {
+			k.chosen[i] = true
+			left[t.a]--
+			left[t.b]--
+			places--
+		}
+	}
+	for e, i := range k.candidate {
+		if c.chosen[e] && c.chosen[e+n] {
+			take(i)
+		} else {
+			halves = append(halves, i)
+		}
+	}
+	half := make(map[int32]bool, len(halves))
+	for e, i := range k.candidate {
+		half[i] = c.chosen[e] || c.chosen[e+n]
+	}
+	slices.SortStableFunc(halves, func(a, b int32) int {
+		x, y := &k.m.meets[a], &k.m.meets[b]
+		if d := cmp.Compare(y.rank, x.rank); d != 0 {
+			return d
+		}
+		if half[a] != half[b] {
+			if half[a] {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(y.score, x.score)
+	})
+	for _, i := range halves {
+		take(i)
+	}
+}
+
+// most bounds one of the gains whatever becomes of the others.
+func (k *pick) most(ctx context.Context, which int) int64 {
+	m := k.m
+	var sum int64 // of everything, which is a bound as well
+	for _, i := range k.candidate {
+		switch t := &m.meets[i]; {
+		case which == gainBooked && t.rank == Booked, which == gainMust && t.rank == Must, which == gainHeld:
+			sum++
+		case which == gainScore:
+			sum += t.score
+		}
+	}
+	if which == gainMin {
+		for p := range m.p.Participants {
+			sum += int64(m.p.Participants[p].Min)
+		}
+	}
+	if sum == 0 {
+		return 0
+	}
+	var factor gain
+	factor[which] = 1
+	if c := k.flow(ctx, factor); ctx.Err() == nil {
+		return min(sum, c.total[which]/k.copies())
+	}
+	return sum
+}
+
+// copies is how often a meeting stands in the flow.
+func (k *pick) copies() int64 {
+	if k.twofold {
+		return 1
+	}
+	return 2
+}
+
+// bound is the best that a gain can be where those before it are as they are.
+func (k *pick) bound(which int, before gain) int64 {
+	for w := range which {
+		if w != gainFair && k.total[w] != before[w]*k.copies() {
+			return k.bounds[which]
+		}
+	}
+	return min(k.bounds[which], k.total[which]/k.copies())
+}

@@ -1,0 +1,93 @@
+package timetable
+
+import (
+	"cmp"
+	"context"
+	"slices"
+)
+
+func (s *solver) mustBound() int64 {
+	return s.pick.bound(gainMust, gain{int64(len(s.booked()))})
+}
+
+func (s *solver) heldBound() int64 { return s.pick.bounds[gainHeld] }
+
+// result puts what was found into the problem's words.
+func (s *solver) result(ctx context.Context) *Result {
+	r := &Result{Status: s.status}
+	s.report(Seating, s.breaks())
+	table := s.p.seat(ctx, s.keep)
+	for i, at := range s.p.at {
+		if at < 0 {
+			continue
+		}
+		x := Placement{Meeting: s.m.p.Meetings[i].ID, Slot: s.m.p.Slots[s.m.slots[at]].ID}
+		if table[i] >= 0 {
+			x.Table = s.m.p.Tables[table[i]].ID
+		}
+		r.Placements = append(r.Placements, x)
+	}
+	slices.SortStableFunc(r.Placements, func(a, b Placement) int { return cmp.Compare(s.m.slotID[a.Slot], s.m.slotID[b.Slot]) })
+	if s.status == Impossible {
+		r.Placements = nil
+		r.Reasons = s.overall()
+		return r
+	}
+	r.Unplaced = s.unplaced()
+	r.Reasons = s.overall()
+	if s.status == Found {
+		r.Measures = s.measures(table)
+	}
+	return r
+}
+
+func (s *solver) measures(table []int32) []Measure {
+	m, p := s.m, s.p
+	t := p.tally()
+	var now gain
+	var short, wanted, breaks, most, mostBound, lower int64
+	for x := range m.parties {
+		least := m.p.Participants[x].Min
+		wanted += int64(least)
+		now[gainMin] += int64(min(least, int(p.held[x])))
+		short += int64(max(0, least-int(p.held[x])))
+		b, f := int64(p.breaks(x)), int64(p.fewest(x))
+		breaks += b
+		lower += f
+		most, mostBound = max(most, b), max(mostBound, f)
+	}
+	now[gainBooked], now[gainMust], now[gainHeld] = t[0], t[1], t[2]
+	musts, held := s.pick.bound(gainMust, now), s.pick.bound(gainHeld, now)
+	if s.proven[0] >= 0 {
+		musts = min(musts, max(s.proven[0], t[1]))
+	}
+	if s.proven[1] >= 0 && t[1] == s.proven[0] {
+		held = min(held, max(s.proven[1], t[2]))
+	}
+	list := []Measure{
+		{Musts, t[1], musts},
+		{Shortfall, short, wanted - s.pick.bound(gainMin, now)},
+		{Held, t[2], held},
+		{Score, t[3], s.pick.bounds[gainScore]},
+	}
+	if s.was != nil {
+		c := Measure{Goal: Changes}
+		for i, at := range s.was {
+			if at < 0 {
+				continue
+			}
+			if p.at[i] != at || m.groups != nil && table[i] != s.keep[i] {
+				c.Value++
+			}
+			if !m.meets[i].open.has(int(at)) {
+				c.Bound++
+			}
+		}
+		list = append(list, c)
+	}
+	moves, movesBound := p.tableMoves(table)
+	return append(list,
+		Measure{Breaks, breaks, max(lower, s.breaksBound)},
+		Measure{MostBreaks, most, mostBound},
+		Measure{TableMoves, moves, movesBound})
+}
