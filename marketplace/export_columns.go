@@ -132,15 +132,17 @@ var (
 		plainColumns("id", "slug", "name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "logo", "website", "joinedYear", "printed"),
 		[]column{version}, plainColumns("createdAt", "updatedAt"), []column{isSample},
 	)
-	ownCity        = slices.Concat(ownProfile, plainColumns("level", "timeZone", "coordinates", "population", "within", "identification"))
-	ownCompany     = slices.Concat(ownProfile, plainColumns("size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"))
-	ownInstitution = slices.Concat(ownProfile, plainColumns("type"))
-	ownInvitation  = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
-	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
-	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
-	ownImport      = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
-	ownUpload      = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	auditColumns   = []column{
+	ownCity         = slices.Concat(ownProfile, plainColumns("level", "timeZone", "coordinates", "population", "within", "identification"))
+	ownCompany      = slices.Concat(ownProfile, plainColumns("size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"))
+	ownInstitution  = slices.Concat(ownProfile, plainColumns("type"))
+	ownInvitation   = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
+	ownOffer        = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
+	ownMessage      = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
+	ownImport       = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload       = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	ownRegistration = plainColumns("id", "event", "member", "status", "requestedAt", "delegates", "minimum", "maximum", "wantsInterpreter", "pitch", "languages", "reason", "decidedAt", "createdAt", "updatedAt")
+	ownWishList     = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
+	auditColumns    = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
@@ -186,6 +188,8 @@ var possessions = []possession{
 	{kind: KindOffer, query: offersOf, columns: ownOffer},              // that it made, or that were made to it
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
+	listed(KindRegistration, "member", Eq, "createdAt", itself, ownRegistration),
+	listed(KindWishList, "member", Eq, "createdAt", itself, ownWishList), // for its own people alone
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
@@ -204,6 +208,8 @@ var notPossessed = map[Kind]string{
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
 	KindSettings:     "belongs to the network, and is public",
+	KindEvent:        "belongs to the network, and is public",
+	KindPairing:      "belongs to the secretariat",
 	kindPosition:     "the program's own",
 	kindImportPart:   "the program's own; what came of it is in the solutions",
 }

@@ -58,8 +58,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching}
-	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, seating}
+	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, keeping}
 }
 
 // Times of the worker.
