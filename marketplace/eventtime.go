@@ -238,61 +238,76 @@ func (e *Event) SlotAt(start time.Time) int {
 	return slices.IndexFunc(e.Slots, func(s EventSlot) bool { return s.StartsAt.Equal(start) })
 }
 
-// DelegatesIn are the delegates, by their numbers, who are free in a slot, in
-// which there can be meetings.
-func (e *Event) DelegatesIn(r *Registration, slot int) []int {
-	var free []int
-	if e.Slots[slot].IsBlocked {
-		return nil
-	}
+// Free says of each delegate of a registration, by their numbers, in which
+// slots they can sit in a meeting. In slots that are blocked nobody can.
+func (e *Event) Free(r *Registration) [][]bool {
+	all := make([][]bool, len(r.Delegates))
 	for i := range r.Delegates {
-		if r.Delegates[i].isFree(e.Slots[slot], e.TimeZone) {
-			free = append(free, i)
-		}
+		all[i] = r.Delegates[i].freeIn(e)
 	}
-	return free
+	return all
 }
 
-// Seats is in how many meetings at once a participant can sit in a slot: one
+// Seats is in how many meetings at once a participant can sit, by slots: one
 // for each delegate who is free, but for one in each session in which the
 // member takes part at that time.
-func (e *Event) Seats(r *Registration, slot int) int {
-	n := len(e.DelegatesIn(r, slot))
-	at := e.Slots[slot]
-	for _, s := range e.Sessions {
-		if slices.Contains(s.Members, r.Member) && s.StartsAt.Before(at.EndsAt) && at.StartsAt.Before(s.EndsAt) {
-			n--
+func (e *Event) Seats(r *Registration) []int {
+	seats := make([]int, len(e.Slots))
+	for _, free := range e.Free(r) {
+		for i, is := range free {
+			if is {
+				seats[i]++
+			}
 		}
 	}
-	return max(n, 0)
+	for _, s := range e.Sessions {
+		if !slices.Contains(s.Members, r.Member) {
+			continue
+		}
+		for i, at := range e.Slots {
+			if s.StartsAt.Before(at.EndsAt) && at.StartsAt.Before(s.EndsAt) {
+				seats[i] = max(seats[i]-1, 0)
+			}
+		}
+	}
+	return seats
 }
 
-// isFree says whether a delegate can sit in a meeting from the beginning of a
-// slot to its end.
-func (d *Delegate) isFree(s EventSlot, zone string) bool {
+// freeIn says in which slots of an event a delegate can sit in a meeting from
+// its beginning to its end.
+func (d *Delegate) freeIn(e *Event) []bool {
+	zone := e.TimeZone
 	if d.TimeZone != "" {
 		zone = d.TimeZone
 	}
 	loc := zoneNamed(zone)
-	for _, b := range d.Busy {
-		if b.From.at(loc).Before(s.EndsAt) && s.StartsAt.Before(b.Until.at(loc)) {
-			return false
-		}
+	free, busy := moments(d.Free, loc), moments(d.Busy, loc)
+	out := make([]bool, len(e.Slots))
+	for i, s := range e.Slots {
+		within := func(x [2]time.Time) bool { return !x[0].After(s.StartsAt) && !x[1].Before(s.EndsAt) }
+		touches := func(x [2]time.Time) bool { return x[0].Before(s.EndsAt) && s.StartsAt.Before(x[1]) }
+		out[i] = !s.IsBlocked && (len(free) == 0 || slices.ContainsFunc(free, within)) && !slices.ContainsFunc(busy, touches)
 	}
-	if len(d.Free) == 0 {
-		return true
+	return out
+}
+
+// moments are from when until when spans last, in order; those that overlap
+// or touch are one.
+func moments(spans []WallSpan, loc *time.Location) [][2]time.Time {
+	all := make([][2]time.Time, len(spans))
+	for i, s := range spans {
+		all[i] = [2]time.Time{s.From.at(loc), s.Until.at(loc)}
 	}
-	// What is free may be said in pieces that touch.
-	covered := s.StartsAt
-	for range d.Free {
-		for _, f := range d.Free {
-			if until := f.Until.at(loc); !f.From.at(loc).After(covered) && until.After(covered) {
-				covered = until
+	slices.SortFunc(all, func(a, b [2]time.Time) int { return a[0].Compare(b[0]) })
+	out := all[:0]
+	for _, s := range all {
+		if n := len(out); n > 0 && !s[0].After(out[n-1][1]) {
+			if s[1].After(out[n-1][1]) {
+				out[n-1][1] = s[1]
 			}
+			continue
 		}
-		if !covered.Before(s.EndsAt) {
-			return true
-		}
+		out = append(out, s)
 	}
-	return false
+	return out
 }

@@ -144,9 +144,11 @@ var (
 		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
 		plainColumns("createdAt", "updatedAt"), []column{version},
 	)
-	ownImport    = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
-	ownUpload    = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	auditColumns = []column{
+	ownImport       = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload       = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	ownRegistration = plainColumns("id", "event", "member", "status", "requestedAt", "delegates", "minimum", "maximum", "wantsInterpreter", "pitch", "languages", "reason", "decidedAt", "createdAt", "updatedAt")
+	ownWishList     = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
+	auditColumns    = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
@@ -208,6 +210,8 @@ var possessions = []possession{
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
 	{kind: KindMeeting, query: func(member ID) Query { return meetingQuery(concern(member, ""), MeetingFilter{}, false) }, columns: ownMeeting},
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
+	listed(KindRegistration, "member", Eq, "createdAt", itself, ownRegistration),
+	listed(KindWishList, "member", Eq, "createdAt", itself, ownWishList), // for its own people alone
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
@@ -227,6 +231,8 @@ var notPossessed = map[Kind]string{
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
 	KindSettings:     "belongs to the network, and is public",
+	KindEvent:        "belongs to the network, and is public",
+	KindPairing:      "belongs to the secretariat",
 	kindPosition:     "the program's own",
 	kindImportPart:   "the program's own; what came of it is in the solutions",
 }

@@ -74,7 +74,7 @@ var registrationMoves = moves[RegistrationMove, RegistrationStatus]{
 	{RegistrationApprove, MayDecideRegistration, []RegistrationStatus{RegistrationRequested, RegistrationDeclined}, RegistrationApproved},
 	{RegistrationDecline, MayDecideRegistration, []RegistrationStatus{RegistrationRequested, RegistrationWaitlisted, RegistrationApproved}, RegistrationDeclined},
 	{RegistrationWithdraw, MayWithdrawRegistration, []RegistrationStatus{RegistrationRequested, RegistrationWaitlisted, RegistrationApproved}, RegistrationWithdrawn},
-	{RegistrationRenew, MayWithdrawRegistration, []RegistrationStatus{RegistrationWithdrawn}, RegistrationRequested},
+	{RegistrationRenew, MayRegister, []RegistrationStatus{RegistrationWithdrawn}, RegistrationRequested},
 }
 
 // A Delegate is a person who comes for a member. A delegation can sit in as

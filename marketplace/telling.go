@@ -64,6 +64,15 @@ var rules = map[string][]rule{
 	"message.ADD":   {{kind: NotifyMessage, who: addressees}},
 	"report.REPORT": {{kind: NotifyReport, who: officersOf}},
 
+	"registration.ADD":      {{kind: NotifyEvent, who: officersOf}},
+	"registration.RENEW":    {{kind: NotifyEvent, who: officersOf}},
+	"registration.WITHDRAW": {{kind: NotifyEvent, who: officersOf}},
+	"registration.APPROVE":  {{kind: NotifyEvent, who: registrants}},
+	"registration.WAITLIST": {{kind: NotifyEvent, who: registrants}},
+	"registration.MOVE_UP":  {{kind: NotifyEvent, who: registrants}},
+	"registration.DECLINE":  {{kind: NotifyEvent, who: registrants}},
+	"event.OPEN_WISHES":     {{kind: NotifyEvent, who: participants}},
+
 	"team.JOIN":          {{kind: NotifyTeam, who: heads}},
 	"team.SET_ROLE":      {{kind: NotifyTeam, who: concerned, as: "team.YOUR_ROLE", open: true}, {kind: NotifyTeam, who: heads}},
 	"team.REMOVE_PERSON": {{kind: NotifyTeam, who: concerned, as: "team.YOU_LEFT", open: true}, {kind: NotifyTeam, who: heads}},
