@@ -101,6 +101,7 @@ type (
 	DeliveryPayload    = Payload[*marketplace.Delivery]
 	OfferPayload       = Payload[*marketplace.Offer]
 	MessagePayload     = Payload[*marketplace.Message]
+	MeetingPayload     = Payload[*marketplace.Meeting]
 	ReportPayload      = Payload[*marketplace.Report]
 	DonePayload        = Payload[bool]
 	DeletePayload      = Payload[*marketplace.ID]

@@ -9,6 +9,7 @@ import (
 	"embed"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	gqlparser "github.com/vektah/gqlparser/v2"
@@ -35,12 +36,17 @@ type ResolverRoot interface {
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
 	Media() MediaResolver
+	Meeting() MeetingResolver
+	MeetingOutcome() MeetingOutcomeResolver
+	MeetingSide() MeetingSideResolver
+	MeetingTime() MeetingTimeResolver
 	Membership() MembershipResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
 	Notification() NotificationResolver
 	NotificationConnection() NotificationConnectionResolver
 	Offer() OfferResolver
+	Participant() ParticipantResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
 	Proposal() ProposalResolver
@@ -435,6 +441,12 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	LocalTime struct {
+		Offset   func(childComplexity int) int
+		Time     func(childComplexity int) int
+		TimeZone func(childComplexity int) int
+	}
+
 	LocalizedText struct {
 		IsOriginal   func(childComplexity int) int
 		Language     func(childComplexity int) int
@@ -447,6 +459,82 @@ type ComplexityRoot struct {
 		Title func(childComplexity int, languages []marketplace.Language) int
 		Type  func(childComplexity int) int
 		URL   func(childComplexity int) int
+	}
+
+	Meeting struct {
+		About         func(childComplexity int) int
+		AnsweredAt    func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		ExpiresAt     func(childComplexity int) int
+		Format        func(childComplexity int) int
+		FromSide      func(childComplexity int) int
+		ID            func(childComplexity int) int
+		IsSample      func(childComplexity int) int
+		LinkOrNil     func(childComplexity int) int
+		Message       func(childComplexity int, languages []marketplace.Language) int
+		Minutes       func(childComplexity int) int
+		Place         func(childComplexity int, languages []marketplace.Language) int
+		ProposedBy    func(childComplexity int) int
+		ProposedTimes func(childComplexity int) int
+		Reason        func(childComplexity int) int
+		Status        func(childComplexity int) int
+		Time          func(childComplexity int) int
+		ToSide        func(childComplexity int) int
+		UpdatedAt     func(childComplexity int) int
+		Version       func(childComplexity int) int
+		ViewerCan     func(childComplexity int) int
+	}
+
+	MeetingConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	MeetingEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	MeetingOutcome struct {
+		At   func(childComplexity int) int
+		By   func(childComplexity int) int
+		Note func(childComplexity int) int
+		What func(childComplexity int) int
+	}
+
+	MeetingPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	MeetingPermissions struct {
+		Moves         func(childComplexity int) int
+		RecordOutcome func(childComplexity int) int
+		SetPeople     func(childComplexity int) int
+		SetPlace      func(childComplexity int) int
+	}
+
+	MeetingSide struct {
+		Member   func(childComplexity int) int
+		Outcome  func(childComplexity int) int
+		People   func(childComplexity int) int
+		TimeZone func(childComplexity int) int
+	}
+
+	MeetingTally struct {
+		Agreed   func(childComplexity int) int
+		Held     func(childComplexity int) int
+		Missed   func(childComplexity int) int
+		Outcomes func(childComplexity int) int
+		Pending  func(childComplexity int) int
+	}
+
+	MeetingTime struct {
+		At     func(childComplexity int) int
+		EndsAt func(childComplexity int) int
+		From   func(childComplexity int) int
+		To     func(childComplexity int) int
 	}
 
 	MemberPermissions struct {
@@ -518,12 +606,15 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		AcceptInvitation    func(childComplexity int, input marketplace.AcceptInvitationInput) int
+		AcceptMeeting       func(childComplexity int, input marketplace.AcceptMeetingInput) int
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
+		CancelMeeting       func(childComplexity int, input marketplace.CancelMeetingInput) int
 		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
 		ConfirmEmail        func(childComplexity int, input LinkInput) int
 		ConfirmFactor       func(childComplexity int, input CodeInput) int
+		CounterMeeting      func(childComplexity int, input marketplace.CounterMeetingInput) int
 		CreateCity          func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateCompany       func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateInstitution   func(childComplexity int, input marketplace.CreateMemberInput) int
@@ -531,6 +622,7 @@ type ComplexityRoot struct {
 		CreateSolution      func(childComplexity int, input marketplace.CreateSolutionInput) int
 		CreateTopic         func(childComplexity int, input marketplace.CreateTopicInput) int
 		CreateWebhook       func(childComplexity int, input marketplace.CreateWebhookInput) int
+		DeclineMeeting      func(childComplexity int, input marketplace.DeclineMeetingInput) int
 		DeleteProposal      func(childComplexity int, input DeleteInput) int
 		DeleteSavedSearch   func(childComplexity int, input DeleteInput) int
 		DeleteSolution      func(childComplexity int, input DeleteInput) int
@@ -560,12 +652,15 @@ type ComplexityRoot struct {
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
 		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
 		PingWebhook         func(childComplexity int, input IDInput) int
+		RecordOutcome       func(childComplexity int, input marketplace.RecordOutcomeInput) int
 		RemoveFactor        func(childComplexity int, input marketplace.RemoveFactorInput) int
 		RemoveIdentity      func(childComplexity int, input marketplace.RemoveIdentityInput) int
 		RemoveMessage       func(childComplexity int, input marketplace.RemoveMessageInput) int
 		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
 		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
+		RequestMeeting      func(childComplexity int, input marketplace.RequestMeetingInput) int
 		RequestReset        func(childComplexity int, input EmailInput) int
+		RescheduleMeeting   func(childComplexity int, input marketplace.RescheduleMeetingInput) int
 		ResendDelivery      func(childComplexity int, input IDInput) int
 		ResendInvitation    func(childComplexity int, input IDInput) int
 		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
@@ -574,6 +669,8 @@ type ComplexityRoot struct {
 		RevokeToken         func(childComplexity int, input IDInput) int
 		RotateWebhookSecret func(childComplexity int, input IDInput) int
 		SaveSearch          func(childComplexity int, input marketplace.SaveSearchInput) int
+		SetMeetingPeople    func(childComplexity int, input marketplace.SetMeetingPeopleInput) int
+		SetMeetingPlace     func(childComplexity int, input marketplace.SetMeetingPlaceInput) int
 		SetRole             func(childComplexity int, input marketplace.SetRoleInput) int
 		SetStage            func(childComplexity int, input marketplace.SetStageInput) int
 		SetUpFactor         func(childComplexity int, input PasswordInput) int
@@ -677,6 +774,11 @@ type ComplexityRoot struct {
 		StartCursor     func(childComplexity int) int
 	}
 
+	Participant struct {
+		Name func(childComplexity int) int
+		User func(childComplexity int) int
+	}
+
 	Partner struct {
 		Countries func(childComplexity int) int
 		Regions   func(childComplexity int) int
@@ -722,6 +824,7 @@ type ComplexityRoot struct {
 		IsOpen           func(childComplexity int) int
 		IsSample         func(childComplexity int) int
 		Languages        func(childComplexity int) int
+		MeetingTally     func(childComplexity int) int
 		Partners         func(childComplexity int) int
 		Problem          func(childComplexity int, languages []marketplace.Language) int
 		ProcurementRoute func(childComplexity int) int
@@ -780,6 +883,8 @@ type ComplexityRoot struct {
 		Institution     func(childComplexity int, by By) int
 		Institutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Invitation      func(childComplexity int, link string) int
+		Meeting         func(childComplexity int, id marketplace.ID) int
+		Meetings        func(childComplexity int, of marketplace.ID, as *marketplace.ID, statuses []marketplace.MeetingStatus, from *time.Time, until *time.Time, latestFirst bool, first *int, after *string, last *int, before *string) int
 		Messages        func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Network         func(childComplexity int) int
 		Node            func(childComplexity int, id marketplace.ID) int
@@ -1013,6 +1118,12 @@ type ComplexityRoot struct {
 	Suggestion struct {
 		Node func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	TallyOutcome struct {
+		ByCity    func(childComplexity int) int
+		ByPartner func(childComplexity int) int
+		What      func(childComplexity int) int
 	}
 
 	Team struct {
@@ -2768,6 +2879,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InvitationPayload.Result(childComplexity), true
 
+	case "LocalTime.offset":
+		if e.ComplexityRoot.LocalTime.Offset == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LocalTime.Offset(childComplexity), true
+	case "LocalTime.time":
+		if e.ComplexityRoot.LocalTime.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LocalTime.Time(childComplexity), true
+	case "LocalTime.timeZone":
+		if e.ComplexityRoot.LocalTime.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LocalTime.TimeZone(childComplexity), true
+
 	case "LocalizedText.isOriginal":
 		if e.ComplexityRoot.LocalizedText.IsOriginal == nil {
 			break
@@ -2822,6 +2952,319 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Media.URL(childComplexity), true
+
+	case "Meeting.about":
+		if e.ComplexityRoot.Meeting.About == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.About(childComplexity), true
+	case "Meeting.answeredAt":
+		if e.ComplexityRoot.Meeting.AnsweredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.AnsweredAt(childComplexity), true
+	case "Meeting.createdAt":
+		if e.ComplexityRoot.Meeting.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.CreatedAt(childComplexity), true
+	case "Meeting.expiresAt":
+		if e.ComplexityRoot.Meeting.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ExpiresAt(childComplexity), true
+	case "Meeting.format":
+		if e.ComplexityRoot.Meeting.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Format(childComplexity), true
+	case "Meeting.from":
+		if e.ComplexityRoot.Meeting.FromSide == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.FromSide(childComplexity), true
+	case "Meeting.id":
+		if e.ComplexityRoot.Meeting.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ID(childComplexity), true
+	case "Meeting.isSample":
+		if e.ComplexityRoot.Meeting.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.IsSample(childComplexity), true
+	case "Meeting.link":
+		if e.ComplexityRoot.Meeting.LinkOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.LinkOrNil(childComplexity), true
+	case "Meeting.message":
+		if e.ComplexityRoot.Meeting.Message == nil {
+			break
+		}
+
+		args, err := ec.field_Meeting_message_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Meeting.Message(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Meeting.minutes":
+		if e.ComplexityRoot.Meeting.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Minutes(childComplexity), true
+	case "Meeting.place":
+		if e.ComplexityRoot.Meeting.Place == nil {
+			break
+		}
+
+		args, err := ec.field_Meeting_place_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Meeting.Place(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Meeting.proposedBy":
+		if e.ComplexityRoot.Meeting.ProposedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ProposedBy(childComplexity), true
+	case "Meeting.times":
+		if e.ComplexityRoot.Meeting.ProposedTimes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ProposedTimes(childComplexity), true
+	case "Meeting.reason":
+		if e.ComplexityRoot.Meeting.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Reason(childComplexity), true
+	case "Meeting.status":
+		if e.ComplexityRoot.Meeting.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Status(childComplexity), true
+	case "Meeting.time":
+		if e.ComplexityRoot.Meeting.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Time(childComplexity), true
+	case "Meeting.to":
+		if e.ComplexityRoot.Meeting.ToSide == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ToSide(childComplexity), true
+	case "Meeting.updatedAt":
+		if e.ComplexityRoot.Meeting.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.UpdatedAt(childComplexity), true
+	case "Meeting.version":
+		if e.ComplexityRoot.Meeting.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Version(childComplexity), true
+	case "Meeting.viewerCan":
+		if e.ComplexityRoot.Meeting.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ViewerCan(childComplexity), true
+
+	case "MeetingConnection.edges":
+		if e.ComplexityRoot.MeetingConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingConnection.Edges(childComplexity), true
+	case "MeetingConnection.nodes":
+		if e.ComplexityRoot.MeetingConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingConnection.Nodes(childComplexity), true
+	case "MeetingConnection.pageInfo":
+		if e.ComplexityRoot.MeetingConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingConnection.PageInfo(childComplexity), true
+
+	case "MeetingEdge.cursor":
+		if e.ComplexityRoot.MeetingEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingEdge.Cursor(childComplexity), true
+	case "MeetingEdge.node":
+		if e.ComplexityRoot.MeetingEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingEdge.Node(childComplexity), true
+
+	case "MeetingOutcome.at":
+		if e.ComplexityRoot.MeetingOutcome.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.At(childComplexity), true
+	case "MeetingOutcome.by":
+		if e.ComplexityRoot.MeetingOutcome.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.By(childComplexity), true
+	case "MeetingOutcome.note":
+		if e.ComplexityRoot.MeetingOutcome.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.Note(childComplexity), true
+	case "MeetingOutcome.what":
+		if e.ComplexityRoot.MeetingOutcome.What == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.What(childComplexity), true
+
+	case "MeetingPayload.errors":
+		if e.ComplexityRoot.MeetingPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPayload.Errors(childComplexity), true
+	case "MeetingPayload.meeting":
+		if e.ComplexityRoot.MeetingPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPayload.Result(childComplexity), true
+
+	case "MeetingPermissions.moves":
+		if e.ComplexityRoot.MeetingPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Moves(childComplexity), true
+	case "MeetingPermissions.recordOutcome":
+		if e.ComplexityRoot.MeetingPermissions.RecordOutcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.RecordOutcome(childComplexity), true
+	case "MeetingPermissions.setPeople":
+		if e.ComplexityRoot.MeetingPermissions.SetPeople == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.SetPeople(childComplexity), true
+	case "MeetingPermissions.setPlace":
+		if e.ComplexityRoot.MeetingPermissions.SetPlace == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.SetPlace(childComplexity), true
+
+	case "MeetingSide.member":
+		if e.ComplexityRoot.MeetingSide.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.Member(childComplexity), true
+	case "MeetingSide.outcome":
+		if e.ComplexityRoot.MeetingSide.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.Outcome(childComplexity), true
+	case "MeetingSide.people":
+		if e.ComplexityRoot.MeetingSide.People == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.People(childComplexity), true
+	case "MeetingSide.timeZone":
+		if e.ComplexityRoot.MeetingSide.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.TimeZone(childComplexity), true
+
+	case "MeetingTally.agreed":
+		if e.ComplexityRoot.MeetingTally.Agreed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Agreed(childComplexity), true
+	case "MeetingTally.held":
+		if e.ComplexityRoot.MeetingTally.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Held(childComplexity), true
+	case "MeetingTally.missed":
+		if e.ComplexityRoot.MeetingTally.Missed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Missed(childComplexity), true
+	case "MeetingTally.outcomes":
+		if e.ComplexityRoot.MeetingTally.Outcomes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Outcomes(childComplexity), true
+	case "MeetingTally.pending":
+		if e.ComplexityRoot.MeetingTally.Pending == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Pending(childComplexity), true
+
+	case "MeetingTime.at":
+		if e.ComplexityRoot.MeetingTime.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.At(childComplexity), true
+	case "MeetingTime.endsAt":
+		if e.ComplexityRoot.MeetingTime.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.EndsAt(childComplexity), true
+	case "MeetingTime.from":
+		if e.ComplexityRoot.MeetingTime.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.From(childComplexity), true
+	case "MeetingTime.to":
+		if e.ComplexityRoot.MeetingTime.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.To(childComplexity), true
 
 	case "MemberPermissions.addContent":
 		if e.ComplexityRoot.MemberPermissions.AddContent == nil {
@@ -3083,6 +3526,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AcceptInvitation(childComplexity, args["input"].(marketplace.AcceptInvitationInput)), true
+	case "Mutation.acceptMeeting":
+		if e.ComplexityRoot.Mutation.AcceptMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_acceptMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AcceptMeeting(childComplexity, args["input"].(marketplace.AcceptMeetingInput)), true
 	case "Mutation.addFollowUp":
 		if e.ComplexityRoot.Mutation.AddFollowUp == nil {
 			break
@@ -3105,6 +3559,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddToken(childComplexity, args["input"].(marketplace.AddTokenInput)), true
+	case "Mutation.cancelMeeting":
+		if e.ComplexityRoot.Mutation.CancelMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelMeeting(childComplexity, args["input"].(marketplace.CancelMeetingInput)), true
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
 			break
@@ -3149,6 +3614,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ConfirmFactor(childComplexity, args["input"].(CodeInput)), true
+	case "Mutation.counterMeeting":
+		if e.ComplexityRoot.Mutation.CounterMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_counterMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CounterMeeting(childComplexity, args["input"].(marketplace.CounterMeetingInput)), true
 	case "Mutation.createCity":
 		if e.ComplexityRoot.Mutation.CreateCity == nil {
 			break
@@ -3226,6 +3702,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateWebhook(childComplexity, args["input"].(marketplace.CreateWebhookInput)), true
+	case "Mutation.declineMeeting":
+		if e.ComplexityRoot.Mutation.DeclineMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_declineMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeclineMeeting(childComplexity, args["input"].(marketplace.DeclineMeetingInput)), true
 	case "Mutation.deleteProposal":
 		if e.ComplexityRoot.Mutation.DeleteProposal == nil {
 			break
@@ -3535,6 +4022,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PingWebhook(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.recordOutcome":
+		if e.ComplexityRoot.Mutation.RecordOutcome == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_recordOutcome_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RecordOutcome(childComplexity, args["input"].(marketplace.RecordOutcomeInput)), true
 	case "Mutation.removeFactor":
 		if e.ComplexityRoot.Mutation.RemoveFactor == nil {
 			break
@@ -3590,6 +4088,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestEmail(childComplexity, args["input"].(marketplace.RequestEmailInput)), true
+	case "Mutation.requestMeeting":
+		if e.ComplexityRoot.Mutation.RequestMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestMeeting(childComplexity, args["input"].(marketplace.RequestMeetingInput)), true
 	case "Mutation.requestReset":
 		if e.ComplexityRoot.Mutation.RequestReset == nil {
 			break
@@ -3601,6 +4110,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestReset(childComplexity, args["input"].(EmailInput)), true
+	case "Mutation.rescheduleMeeting":
+		if e.ComplexityRoot.Mutation.RescheduleMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rescheduleMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RescheduleMeeting(childComplexity, args["input"].(marketplace.RescheduleMeetingInput)), true
 	case "Mutation.resendDelivery":
 		if e.ComplexityRoot.Mutation.ResendDelivery == nil {
 			break
@@ -3689,6 +4209,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveSearch(childComplexity, args["input"].(marketplace.SaveSearchInput)), true
+	case "Mutation.setMeetingPeople":
+		if e.ComplexityRoot.Mutation.SetMeetingPeople == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setMeetingPeople_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetMeetingPeople(childComplexity, args["input"].(marketplace.SetMeetingPeopleInput)), true
+	case "Mutation.setMeetingPlace":
+		if e.ComplexityRoot.Mutation.SetMeetingPlace == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setMeetingPlace_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetMeetingPlace(childComplexity, args["input"].(marketplace.SetMeetingPlaceInput)), true
 	case "Mutation.setRole":
 		if e.ComplexityRoot.Mutation.SetRole == nil {
 			break
@@ -4137,6 +4679,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "Participant.name":
+		if e.ComplexityRoot.Participant.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Participant.Name(childComplexity), true
+	case "Participant.user":
+		if e.ComplexityRoot.Participant.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Participant.User(childComplexity), true
+
 	case "Partner.countries":
 		if e.ComplexityRoot.Partner.Countries == nil {
 			break
@@ -4326,6 +4881,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.Languages(childComplexity), true
+	case "Proposal.meetingTally":
+		if e.ComplexityRoot.Proposal.MeetingTally == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.MeetingTally(childComplexity), true
 	case "Proposal.partners":
 		if e.ComplexityRoot.Proposal.Partners == nil {
 			break
@@ -4655,6 +5216,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Invitation(childComplexity, args["link"].(string)), true
+	case "Query.meeting":
+		if e.ComplexityRoot.Query.Meeting == nil {
+			break
+		}
+
+		args, err := ec.field_Query_meeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Meeting(childComplexity, args["id"].(marketplace.ID)), true
+	case "Query.meetings":
+		if e.ComplexityRoot.Query.Meetings == nil {
+			break
+		}
+
+		args, err := ec.field_Query_meetings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Meetings(childComplexity, args["of"].(marketplace.ID), args["as"].(*marketplace.ID), args["statuses"].([]marketplace.MeetingStatus), args["from"].(*time.Time), args["until"].(*time.Time), args["latestFirst"].(bool), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.messages":
 		if e.ComplexityRoot.Query.Messages == nil {
 			break
@@ -5754,6 +6337,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Suggestion.Text(childComplexity, args["languages"].([]marketplace.Language)), true
 
+	case "TallyOutcome.byCity":
+		if e.ComplexityRoot.TallyOutcome.ByCity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TallyOutcome.ByCity(childComplexity), true
+	case "TallyOutcome.byPartner":
+		if e.ComplexityRoot.TallyOutcome.ByPartner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TallyOutcome.ByPartner(childComplexity), true
+	case "TallyOutcome.what":
+		if e.ComplexityRoot.TallyOutcome.What == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TallyOutcome.What(childComplexity), true
+
 	case "Team.invitations":
 		if e.ComplexityRoot.Team.Invitations == nil {
 			break
@@ -6441,16 +7043,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AcceptInvitationInput", ec.unmarshalInputAcceptInvitationInput),
+			graphql.NewInputUnmarshaler("AcceptMeetingInput", ec.unmarshalInputAcceptMeetingInput),
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
+			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("CityContentInput", ec.unmarshalInputCityContentInput),
 			graphql.NewInputUnmarshaler("CodeInput", ec.unmarshalInputCodeInput),
 			graphql.NewInputUnmarshaler("CompanyContentInput", ec.unmarshalInputCompanyContentInput),
 			graphql.NewInputUnmarshaler("ConfirmDeploymentInput", ec.unmarshalInputConfirmDeploymentInput),
 			graphql.NewInputUnmarshaler("CoordinatesInput", ec.unmarshalInputCoordinatesInput),
+			graphql.NewInputUnmarshaler("CounterMeetingInput", ec.unmarshalInputCounterMeetingInput),
 			graphql.NewInputUnmarshaler("CreateCityInput", ec.unmarshalInputCreateCityInput),
 			graphql.NewInputUnmarshaler("CreateCompanyInput", ec.unmarshalInputCreateCompanyInput),
 			graphql.NewInputUnmarshaler("CreateInstitutionInput", ec.unmarshalInputCreateInstitutionInput),
@@ -6458,6 +7063,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
 			graphql.NewInputUnmarshaler("CreateTopicInput", ec.unmarshalInputCreateTopicInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
+			graphql.NewInputUnmarshaler("DeclineMeetingInput", ec.unmarshalInputDeclineMeetingInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
 			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
@@ -6482,6 +7088,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
 			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
+			graphql.NewInputUnmarshaler("MeetingContentInput", ec.unmarshalInputMeetingContentInput),
+			graphql.NewInputUnmarshaler("MeetingPlaceInput", ec.unmarshalInputMeetingPlaceInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
@@ -6492,16 +7100,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
 			graphql.NewInputUnmarshaler("PreferenceInput", ec.unmarshalInputPreferenceInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
+			graphql.NewInputUnmarshaler("RecordOutcomeInput", ec.unmarshalInputRecordOutcomeInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
 			graphql.NewInputUnmarshaler("RemoveMessageInput", ec.unmarshalInputRemoveMessageInput),
 			graphql.NewInputUnmarshaler("ReportMessageInput", ec.unmarshalInputReportMessageInput),
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
+			graphql.NewInputUnmarshaler("RequestMeetingInput", ec.unmarshalInputRequestMeetingInput),
+			graphql.NewInputUnmarshaler("RescheduleMeetingInput", ec.unmarshalInputRescheduleMeetingInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("ResolveReportInput", ec.unmarshalInputResolveReportInput),
 			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
 			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
+			graphql.NewInputUnmarshaler("SetMeetingPeopleInput", ec.unmarshalInputSetMeetingPeopleInput),
+			graphql.NewInputUnmarshaler("SetMeetingPlaceInput", ec.unmarshalInputSetMeetingPlaceInput),
 			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
 			graphql.NewInputUnmarshaler("SetStageInput", ec.unmarshalInputSetStageInput),
 			graphql.NewInputUnmarshaler("SettingsContentInput", ec.unmarshalInputSettingsContentInput),
@@ -6606,7 +7219,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -6621,6 +7234,7 @@ var sources = []*ast.Source{
 	{Name: "schema/account.graphqls", Input: sourceData("schema/account.graphqls"), BuiltIn: false},
 	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
+	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
 	{Name: "schema/notification.graphqls", Input: sourceData("schema/notification.graphqls"), BuiltIn: false},
@@ -7389,6 +8003,18 @@ func (ec *executionContext) childFields_InvitationPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type InvitationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_LocalTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "time":
+		return ec.fieldContext_LocalTime_time(ctx, field)
+	case "offset":
+		return ec.fieldContext_LocalTime_offset(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_LocalTime_timeZone(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LocalTime", field.Name)
+}
+
 func (ec *executionContext) childFields_LocalizedText(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -7415,6 +8041,158 @@ func (ec *executionContext) childFields_Media(ctx context.Context, field graphql
 		return ec.fieldContext_Media_title(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Media", field.Name)
+}
+
+func (ec *executionContext) childFields_Meeting(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Meeting_id(ctx, field)
+	case "from":
+		return ec.fieldContext_Meeting_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Meeting_to(ctx, field)
+	case "about":
+		return ec.fieldContext_Meeting_about(ctx, field)
+	case "status":
+		return ec.fieldContext_Meeting_status(ctx, field)
+	case "message":
+		return ec.fieldContext_Meeting_message(ctx, field)
+	case "minutes":
+		return ec.fieldContext_Meeting_minutes(ctx, field)
+	case "format":
+		return ec.fieldContext_Meeting_format(ctx, field)
+	case "link":
+		return ec.fieldContext_Meeting_link(ctx, field)
+	case "place":
+		return ec.fieldContext_Meeting_place(ctx, field)
+	case "time":
+		return ec.fieldContext_Meeting_time(ctx, field)
+	case "times":
+		return ec.fieldContext_Meeting_times(ctx, field)
+	case "proposedBy":
+		return ec.fieldContext_Meeting_proposedBy(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Meeting_expiresAt(ctx, field)
+	case "answeredAt":
+		return ec.fieldContext_Meeting_answeredAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_Meeting_reason(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Meeting_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Meeting_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Meeting_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Meeting_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Meeting_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Meeting", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_MeetingConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_MeetingConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_MeetingConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_MeetingEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_MeetingEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_MeetingOutcome_what(ctx, field)
+	case "note":
+		return ec.fieldContext_MeetingOutcome_note(ctx, field)
+	case "by":
+		return ec.fieldContext_MeetingOutcome_by(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingOutcome_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingOutcome", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "meeting":
+		return ec.fieldContext_MeetingPayload_meeting(ctx, field)
+	case "errors":
+		return ec.fieldContext_MeetingPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "moves":
+		return ec.fieldContext_MeetingPermissions_moves(ctx, field)
+	case "setPeople":
+		return ec.fieldContext_MeetingPermissions_setPeople(ctx, field)
+	case "setPlace":
+		return ec.fieldContext_MeetingPermissions_setPlace(ctx, field)
+	case "recordOutcome":
+		return ec.fieldContext_MeetingPermissions_recordOutcome(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_MeetingSide_member(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_MeetingSide_timeZone(ctx, field)
+	case "people":
+		return ec.fieldContext_MeetingSide_people(ctx, field)
+	case "outcome":
+		return ec.fieldContext_MeetingSide_outcome(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingSide", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingTally(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pending":
+		return ec.fieldContext_MeetingTally_pending(ctx, field)
+	case "agreed":
+		return ec.fieldContext_MeetingTally_agreed(ctx, field)
+	case "held":
+		return ec.fieldContext_MeetingTally_held(ctx, field)
+	case "missed":
+		return ec.fieldContext_MeetingTally_missed(ctx, field)
+	case "outcomes":
+		return ec.fieldContext_MeetingTally_outcomes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingTally", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_MeetingTime_at(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_MeetingTime_endsAt(ctx, field)
+	case "from":
+		return ec.fieldContext_MeetingTime_from(ctx, field)
+	case "to":
+		return ec.fieldContext_MeetingTime_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingTime", field.Name)
 }
 
 func (ec *executionContext) childFields_MemberPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7737,6 +8515,16 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_Participant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Participant_name(ctx, field)
+	case "user":
+		return ec.fieldContext_Participant_user(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Participant", field.Name)
+}
+
 func (ec *executionContext) childFields_Partner(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "type":
@@ -7855,6 +8643,8 @@ func (ec *executionContext) childFields_Proposal(ctx context.Context, field grap
 		return ec.fieldContext_Proposal_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Proposal_version(ctx, field)
+	case "meetingTally":
+		return ec.fieldContext_Proposal_meetingTally(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Proposal", field.Name)
 }
@@ -8331,6 +9121,18 @@ func (ec *executionContext) childFields_Suggestion(ctx context.Context, field gr
 		return ec.fieldContext_Suggestion_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Suggestion", field.Name)
+}
+
+func (ec *executionContext) childFields_TallyOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_TallyOutcome_what(ctx, field)
+	case "byCity":
+		return ec.fieldContext_TallyOutcome_byCity(ctx, field)
+	case "byPartner":
+		return ec.fieldContext_TallyOutcome_byPartner(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TallyOutcome", field.Name)
 }
 
 func (ec *executionContext) childFields_Team(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

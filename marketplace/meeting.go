@@ -209,7 +209,13 @@ func (x *Meeting) texts() []NamedText {
 }
 
 func (x *Meeting) refs() []ID {
-	return slices.Concat([]ID{x.From, x.To, x.About, x.Case}, x.FromPeople, x.ToPeople)
+	refs := slices.Concat([]ID{x.From, x.To, x.About, x.Case}, x.FromPeople, x.ToPeople)
+	for _, o := range []*Outcome{x.FromOutcome, x.ToOutcome} {
+		if o != nil {
+			refs = append(refs, o.By)
+		}
+	}
+	return refs
 }
 
 // IsNode marks meetings as something with an id of its own.
