@@ -17,6 +17,11 @@ type Demand struct {
 	Event        *Event
 	Participants []Demander // in the order in which they registered
 	Pairs        []DemandPair
+
+	// refused are all pairs that must not meet, whether asked for or not, and
+	// barred those of them that were asked for: neither is shown to anybody.
+	refused map[pair]bool
+	barred  []DemandPair
 }
 
 // A Demander is a participant.
@@ -62,7 +67,7 @@ func (m *Market) demand(ctx context.Context, event ID) (*Demand, error) {
 		number[r.Member] = i
 	}
 	pairs := map[[2]int]*DemandPair{}
-	pair := func(a, b int) *DemandPair {
+	asked := func(a, b int) *DemandPair {
 		key := [2]int{min(a, b), max(a, b)}
 		if pairs[key] == nil {
 			pairs[key] = &DemandPair{A: key[0], B: key[1]}
@@ -86,7 +91,7 @@ func (m *Market) demand(ctx context.Context, event ID) (*Demand, error) {
 			case e.allows(w.Member, x.With) && (e.LanguageRule != LanguagesRequire || e.canTalk(approved[a], approved[b])):
 				ranks[x.Level]++
 				wish := &DemandWish{x.Level, ranks[x.Level]}
-				if p := pair(a, b); p.A == a {
+				if p := asked(a, b); p.A == a {
 					p.WishA = wish
 				} else {
 					p.WishB = wish
@@ -110,15 +115,23 @@ func (m *Market) demand(ctx context.Context, event ID) (*Demand, error) {
 		if x.Level == PairBlocked {
 			refused[[2]int{min(a, b), max(a, b)}] = true
 		} else {
-			pair(a, b).Pairing = x
+			asked(a, b).Pairing = x
 		}
 	}
 	for key, p := range pairs {
 		if !refused[key] {
 			d.Pairs = append(d.Pairs, *p)
+		} else {
+			d.barred = append(d.barred, *p)
 		}
 	}
-	slices.SortFunc(d.Pairs, func(x, y DemandPair) int { return cmp.Or(cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B)) })
+	d.refused = make(map[pair]bool, len(refused))
+	for key := range refused {
+		d.refused[pairOf(approved[key[0]].Member, approved[key[1]].Member)] = true
+	}
+	for _, list := range [][]DemandPair{d.Pairs, d.barred} {
+		slices.SortFunc(list, func(x, y DemandPair) int { return cmp.Or(cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B)) })
+	}
 	return d, nil
 }
 

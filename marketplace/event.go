@@ -101,11 +101,16 @@ var eventMoves = moves[EventMove, EventPhase]{
 	{EventRetract, MayArrangeEvent, []EventPhase{EventRegistration}, EventDraft},
 	{EventOpenWishes, MayArrangeEvent, []EventPhase{EventRegistration, EventDrafting}, EventWishes},
 	{EventStartDrafting, MayArrangeEvent, []EventPhase{EventRegistration, EventWishes}, EventDrafting},
-	{EventPublish, MayArrangeEvent, []EventPhase{EventDrafting}, EventPublished},
 	{EventRevise, MayArrangeEvent, []EventPhase{EventPublished}, EventDrafting},
 	{EventStart, MayArrangeEvent, []EventPhase{EventPublished}, EventLive},
 	{EventClose, MayArrangeEvent, []EventPhase{EventRegistration, EventWishes, EventDrafting, EventPublished, EventLive}, EventClosed},
 	{EventReopen, MayArrangeEvent, []EventPhase{EventClosed}, EventLive},
+}
+
+// eventTurns are the steps that follow from something else: the publication
+// of a timetable.
+var eventTurns = moves[EventMove, EventPhase]{
+	{EventPublish, MayKeepEvents, []EventPhase{EventDrafting}, EventPublished},
 }
 
 // A PhaseDate says when a phase begins and, of those in which members do
@@ -199,6 +204,7 @@ const (
 	maxTables        = 300
 	maxParticipants  = 1000 // so that one read of the store finds them all
 	maxSlotMinutes   = 240
+	blockMinutes     = int(meetingBlock / time.Minute) // slots begin and end with blocks, by which time is claimed
 )
 
 func (*Event) kind() Kind    { return KindEvent }
@@ -238,6 +244,12 @@ func (e *Event) validate(p *problems) {
 	}
 	if e.PauseMinutes < 0 || e.PauseMinutes > maxSlotMinutes {
 		p.addf("pauseMinutes", "OUT_OF_RANGE", "must be 0 to %d", maxSlotMinutes)
+	}
+	if e.SlotMinutes%blockMinutes != 0 {
+		p.addf("slotMinutes", "INVALID", "must be a multiple of %d", blockMinutes)
+	}
+	if e.PauseMinutes%blockMinutes != 0 {
+		p.addf("pauseMinutes", "INVALID", "must be a multiple of %d", blockMinutes)
 	}
 	checkMeetings(p, &e.Minimum, &e.Maximum)
 	checkOne(p, "languageRule", e.LanguageRule, LanguageRules)

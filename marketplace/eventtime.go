@@ -110,6 +110,9 @@ func (e *Event) checkTimes(p *problems) {
 			if !ok1 {
 				p.add(at+".start", "INVALID", "must be a time such as 09:00")
 			}
+			if ok1 && start%blockMinutes != 0 {
+				p.addf(at+".start", "INVALID", "must be a multiple of %d minutes", blockMinutes)
+			}
 			if !ok2 {
 				p.add(at+".end", "INVALID", "must be a time such as 17:00; 24:00 is the next midnight")
 			}

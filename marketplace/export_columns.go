@@ -139,7 +139,7 @@ var (
 	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
 	ownMeeting     = slices.Concat(
-		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "participants", "reason",
+		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "event", "table", "participants", "guests", "reason",
 			"expiresAt", "answeredAt", "acceptedAt"),
 		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
 		plainColumns("createdAt", "updatedAt"), []column{version},
@@ -233,6 +233,10 @@ var notPossessed = map[Kind]string{
 	KindSettings:     "belongs to the network, and is public",
 	KindEvent:        "belongs to the network, and is public",
 	KindPairing:      "belongs to the secretariat",
+	KindRun:          "belongs to the secretariat",
+	KindTimetable:    "belongs to the secretariat",
+	KindDraft:        "belongs to the secretariat",
+	KindPublication:  "belongs to the secretariat; what it makes are meetings",
 	kindPosition:     "the program's own",
 	kindImportPart:   "the program's own; what came of it is in the solutions",
 }

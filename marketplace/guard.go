@@ -25,6 +25,7 @@ type Market struct {
 	post     chan struct{} // tells the worker's chore that there is something to send
 	mail     chan struct{} // tells the worker's chore that a letter is due
 	hub      hub
+	runs     runNews
 	standing standing
 	uploads  uploadPlaces
 	now      func() time.Time
@@ -73,7 +74,7 @@ func New(store Store, finder Finder, o Options) *Market {
 		panic(err)
 	}
 	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
-		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: time.Now, wait: SettleTime}
+		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, runs: runNews{wake: make(chan struct{}, 1)}, now: time.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}

@@ -155,6 +155,11 @@ func (m *Market) notificationMail(ctx context.Context, u *User, n *Notification)
 	if n.Kind == NotifyAccount && n.Event != "user.SUSPEND" && n.Event != "user.RESTORE" {
 		text.After = []string{b.phrases["account.warning"]}
 	}
+	if n.Event == timetableEvent {
+		if err := m.tellTimetable(ctx, u, n, &text); err != nil {
+			return Mail{}, err
+		}
+	}
 	if n.Kind == NotifyMeeting {
 		if err := m.tellMeeting(ctx, b, u, n, &text); err != nil {
 			return Mail{}, err

@@ -144,6 +144,9 @@ func (m *Market) Sentence(ctx context.Context, n *Notification, wished []Languag
 				return "", err
 			}
 		}
+		if n.Event == timetableEvent {
+			fillTimetable(fill, n.Note)
+		}
 		if fill["title"], err = m.titleFor(ctx, subject, languages); err != nil {
 			return "", err
 		}

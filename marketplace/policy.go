@@ -133,7 +133,9 @@ var (
 	MayWish                 = Permission{verb: "say whom this member wishes to meet", who: editors}
 	MayReadWishes           = Permission{verb: "see what participants wish", who: staff, reads: true} // but never whom they never want to meet
 	MayPair                 = Permission{verb: "pair participants of events", who: officers}
-	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin} // the program itself
+	MayMakeTimetable        = Permission{verb: "make the timetable of events", who: officers}
+	MayKeepTimetables       = Permission{verb: "note what became of timetables", who: networkAdmin} // the program itself
+	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin}  // the program itself
 
 	MayUpload = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
 
@@ -156,7 +158,7 @@ var permissions = []Permission{
 	MayImportSolutions, MayReadImports, MayExportMember,
 	MayRequestMeeting, MayRequestForMembers, MayAnswerMeeting, MayWithdrawMeeting, MayArrangeMeeting, MayRecordOutcome, MayKeepMeetings,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
-	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayKeepEvents,
+	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayMakeTimetable, MayKeepTimetables, MayKeepEvents,
 	MayUpload,
 	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }
