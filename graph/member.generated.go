@@ -6335,6 +6335,30 @@ func (ec *executionContext) marshalNInstitutionType2ᚕcitymarketᚋmarketplace�
 	return ret
 }
 
+func (ec *executionContext) marshalNMember2citymarketᚋmarketplaceᚐMember(ctx context.Context, sel ast.SelectionSet, v marketplace.Member) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Member!")
+		return graphql.Null
+	}
+	return ec._Member(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNMember2ᚕcitymarketᚋmarketplaceᚐMemberᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.Member) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMember2citymarketᚋmarketplaceᚐMember(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNMemberPermissions2ᚖcitymarketᚋmarketplaceᚐMemberPermissions(ctx context.Context, sel ast.SelectionSet, v *marketplace.MemberPermissions) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "MemberPermissions!")

@@ -340,3 +340,6 @@ func (m *Market) metBefore(ctx context.Context, member ID) (map[ID]bool, error) 
 		return met, err
 	})
 }
+
+// NoteOrNil is the note; nil where there is none.
+func (x *ListedWish) NoteOrNil() *string { return maybe(x.Note) }
