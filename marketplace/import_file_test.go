@@ -140,6 +140,7 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
 		KindTeam: "createdAt updatedAt spent", KindMessage: "key",
 		KindUpload: "updatedAt member thumbnails contents dueAt isLeaving",
+		KindRegistration: "seat",
 	}
 	for _, p := range possessions {
 		told := " slug marks isDeleted isSample " + left[p.kind] + " "
