@@ -81,6 +81,22 @@ func newWebhook(w *marketplace.Webhook, secret string, err error) (*NewWebhook, 
 	return n, nil
 }
 
+// A NewCalendarFeed is the feed of a user with its address, which is shown once.
+type NewCalendarFeed struct {
+	CalendarFeed *marketplace.CalendarFeed
+	URL          string
+	Errors       []marketplace.UserError
+}
+
+// newCalendarFeed is payload for the command that makes an address.
+func newCalendarFeed(f *marketplace.CalendarFeed, url string, err error) (*NewCalendarFeed, error) {
+	p, err := payload(f, err)
+	if err != nil {
+		return nil, err
+	}
+	return &NewCalendarFeed{CalendarFeed: p.Result, URL: url, Errors: p.Errors}, nil
+}
+
 // Names of the payloads in the API.
 type (
 	SolutionPayload     = Payload[*marketplace.Solution]
@@ -96,16 +112,18 @@ type (
 	InvitationPayload   = Payload[*marketplace.Ticket]
 	FactorPayload       = Payload[*marketplace.NewFactor]
 	RecoveryPayload     = Payload[[]string]
+	AvailabilityPayload = Payload[*marketplace.Availability]
 	SavedSearchPayload  = Payload[*marketplace.SavedSearch]
 	WebhookPayload      = Payload[*marketplace.Webhook]
 	DeliveryPayload     = Payload[*marketplace.Delivery]
 	OfferPayload        = Payload[*marketplace.Offer]
 	MessagePayload      = Payload[*marketplace.Message]
-	ReportPayload       = Payload[*marketplace.Report]
 	EventPayload        = Payload[*marketplace.Event]
 	RegistrationPayload = Payload[*marketplace.Registration]
 	WishListPayload     = Payload[*marketplace.WishList]
 	PairingPayload      = Payload[*marketplace.Pairing]
+	MeetingPayload      = Payload[*marketplace.Meeting]
+	ReportPayload       = Payload[*marketplace.Report]
 	DonePayload         = Payload[bool]
 	DeletePayload       = Payload[*marketplace.ID]
 	UnreadPayload       = Payload[*marketplace.Unread]

@@ -33,6 +33,8 @@ type ProposalResolver interface {
 	IsOpen(ctx context.Context, obj *marketplace.Proposal) (bool, error)
 
 	ViewerCan(ctx context.Context, obj *marketplace.Proposal) (*marketplace.ProposalPermissions, error)
+
+	MeetingTally(ctx context.Context, obj *marketplace.Proposal) (*marketplace.MeetingTally, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1124,6 +1126,38 @@ func (ec *executionContext) _Proposal_version(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Proposal_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Proposal", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Proposal_meetingTally(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_meetingTally(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Proposal().MeetingTally(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.MeetingTally) graphql.Marshaler {
+			return ec.marshalOMeetingTally2ᚖcitymarketᚋmarketplaceᚐMeetingTally(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_meetingTally(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Proposal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MeetingTally(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ProposalConnection_edges(ctx context.Context, field graphql.CollectedField, obj *marketplace.Results[*marketplace.Proposal]) (ret graphql.Marshaler) {
@@ -2504,6 +2538,12 @@ func (ec *executionContext) _Proposal(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "meetingTally":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Proposal_meetingTally(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

@@ -9,6 +9,7 @@ import (
 	"embed"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	gqlparser "github.com/vektah/gqlparser/v2"
@@ -25,6 +26,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	AuditEntry() AuditEntryResolver
 	City() CityResolver
+	CommonTimeSide() CommonTimeSideResolver
 	Company() CompanyResolver
 	Complaint() ComplaintResolver
 	Country() CountryResolver
@@ -39,6 +41,10 @@ type ResolverRoot interface {
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
 	Media() MediaResolver
+	Meeting() MeetingResolver
+	MeetingOutcome() MeetingOutcomeResolver
+	MeetingSide() MeetingSideResolver
+	MeetingTime() MeetingTimeResolver
 	Membership() MembershipResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
@@ -46,6 +52,7 @@ type ResolverRoot interface {
 	NotificationConnection() NotificationConnectionResolver
 	Offer() OfferResolver
 	Pairing() PairingResolver
+	Participant() ParticipantResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
 	Pitch() PitchResolver
@@ -61,6 +68,7 @@ type ResolverRoot interface {
 	Thread() ThreadResolver
 	Topic() TopicResolver
 	Upload() UploadResolver
+	User() UserResolver
 	Viewer() ViewerResolver
 	Webhook() WebhookResolver
 	Wish() WishResolver
@@ -107,8 +115,37 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Availability struct {
+		BufferAfter   func(childComplexity int) int
+		BufferBefore  func(childComplexity int) int
+		CanEdit       func(childComplexity int) int
+		Exceptions    func(childComplexity int) int
+		Hours         func(childComplexity int) int
+		IsZoneAssumed func(childComplexity int) int
+		MaxMeetings   func(childComplexity int) int
+		NoticeHours   func(childComplexity int) int
+		TimeZone      func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	AvailabilityPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	CalendarFeed struct {
+		MadeAt func(childComplexity int) int
+	}
+
+	CalendarFeedPayload struct {
+		CalendarFeed func(childComplexity int) int
+		Errors       func(childComplexity int) int
+		URL          func(childComplexity int) int
+	}
+
 	City struct {
 		Abbreviation   func(childComplexity int) int
+		Availability   func(childComplexity int) int
 		Coordinates    func(childComplexity int) int
 		Country        func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
@@ -159,8 +196,25 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	CommonTime struct {
+		At             func(childComplexity int) int
+		IsOutsideHours func(childComplexity int) int
+		Minutes        func(childComplexity int) int
+		Sides          func(childComplexity int) int
+	}
+
+	CommonTimeSide struct {
+		Burden         func(childComplexity int) int
+		IsOutsideHours func(childComplexity int) int
+		IsZoneAssumed  func(childComplexity int) int
+		LocalTime      func(childComplexity int) int
+		Member         func(childComplexity int) int
+		TimeZone       func(childComplexity int) int
+	}
+
 	Company struct {
 		Abbreviation    func(childComplexity int) int
+		Availability    func(childComplexity int) int
 		ContactPolicy   func(childComplexity int) int
 		CountriesServed func(childComplexity int) int
 		Country         func(childComplexity int) int
@@ -233,6 +287,11 @@ type ComplexityRoot struct {
 		Code   func(childComplexity int) int
 		Name   func(childComplexity int, languages []marketplace.Language) int
 		Region func(childComplexity int) int
+	}
+
+	DayHours struct {
+		Day   func(childComplexity int) int
+		Spans func(childComplexity int) int
 	}
 
 	Delegate struct {
@@ -439,6 +498,17 @@ type ComplexityRoot struct {
 		Text     func(childComplexity int) int
 	}
 
+	HourSpan struct {
+		From  func(childComplexity int) int
+		Until func(childComplexity int) int
+	}
+
+	HoursException struct {
+		First func(childComplexity int) int
+		Last  func(childComplexity int) int
+		Spans func(childComplexity int) int
+	}
+
 	Identity struct {
 		Email   func(childComplexity int) int
 		Issuer  func(childComplexity int) int
@@ -483,6 +553,7 @@ type ComplexityRoot struct {
 
 	Institution struct {
 		Abbreviation func(childComplexity int) int
+		Availability func(childComplexity int) int
 		Country      func(childComplexity int) int
 		CreatedAt    func(childComplexity int) int
 		FormerNames  func(childComplexity int) int
@@ -555,6 +626,12 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	LocalTime struct {
+		Offset   func(childComplexity int) int
+		Time     func(childComplexity int) int
+		TimeZone func(childComplexity int) int
+	}
+
 	LocalizedText struct {
 		IsOriginal   func(childComplexity int) int
 		Language     func(childComplexity int) int
@@ -569,9 +646,86 @@ type ComplexityRoot struct {
 		URL   func(childComplexity int) int
 	}
 
+	Meeting struct {
+		About         func(childComplexity int) int
+		AnsweredAt    func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		ExpiresAt     func(childComplexity int) int
+		Format        func(childComplexity int) int
+		FromSide      func(childComplexity int) int
+		ID            func(childComplexity int) int
+		IsSample      func(childComplexity int) int
+		LinkOrNil     func(childComplexity int) int
+		Message       func(childComplexity int, languages []marketplace.Language) int
+		Minutes       func(childComplexity int) int
+		Place         func(childComplexity int, languages []marketplace.Language) int
+		ProposedBy    func(childComplexity int) int
+		ProposedTimes func(childComplexity int) int
+		Reason        func(childComplexity int) int
+		Status        func(childComplexity int) int
+		Time          func(childComplexity int) int
+		ToSide        func(childComplexity int) int
+		UpdatedAt     func(childComplexity int) int
+		Version       func(childComplexity int) int
+		ViewerCan     func(childComplexity int) int
+	}
+
+	MeetingConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	MeetingEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	MeetingOutcome struct {
+		At   func(childComplexity int) int
+		By   func(childComplexity int) int
+		Note func(childComplexity int) int
+		What func(childComplexity int) int
+	}
+
+	MeetingPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	MeetingPermissions struct {
+		Moves         func(childComplexity int) int
+		RecordOutcome func(childComplexity int) int
+		SetPeople     func(childComplexity int) int
+		SetPlace      func(childComplexity int) int
+	}
+
 	MeetingRule struct {
 		From func(childComplexity int) int
 		To   func(childComplexity int) int
+	}
+
+	MeetingSide struct {
+		ClockMovedMinutes func(childComplexity int) int
+		Member            func(childComplexity int) int
+		Outcome           func(childComplexity int) int
+		People            func(childComplexity int) int
+		TimeZone          func(childComplexity int) int
+	}
+
+	MeetingTally struct {
+		Agreed   func(childComplexity int) int
+		Held     func(childComplexity int) int
+		Missed   func(childComplexity int) int
+		Outcomes func(childComplexity int) int
+		Pending  func(childComplexity int) int
+	}
+
+	MeetingTime struct {
+		At     func(childComplexity int) int
+		EndsAt func(childComplexity int) int
+		From   func(childComplexity int) int
+		To     func(childComplexity int) int
 	}
 
 	MemberPermissions struct {
@@ -643,13 +797,16 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		AcceptInvitation    func(childComplexity int, input marketplace.AcceptInvitationInput) int
+		AcceptMeeting       func(childComplexity int, input marketplace.AcceptMeetingInput) int
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
+		CancelMeeting       func(childComplexity int, input marketplace.CancelMeetingInput) int
 		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
 		ConfirmEmail        func(childComplexity int, input LinkInput) int
 		ConfirmFactor       func(childComplexity int, input CodeInput) int
 		CopyEvent           func(childComplexity int, input marketplace.CopyEventInput) int
+		CounterMeeting      func(childComplexity int, input marketplace.CounterMeetingInput) int
 		CreateCity          func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateCompany       func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateEvent         func(childComplexity int, input marketplace.CreateEventInput) int
@@ -658,6 +815,7 @@ type ComplexityRoot struct {
 		CreateSolution      func(childComplexity int, input marketplace.CreateSolutionInput) int
 		CreateTopic         func(childComplexity int, input marketplace.CreateTopicInput) int
 		CreateWebhook       func(childComplexity int, input marketplace.CreateWebhookInput) int
+		DeclineMeeting      func(childComplexity int, input marketplace.DeclineMeetingInput) int
 		DeleteEvent         func(childComplexity int, input DeleteInput) int
 		DeleteProposal      func(childComplexity int, input DeleteInput) int
 		DeleteSavedSearch   func(childComplexity int, input DeleteInput) int
@@ -682,6 +840,7 @@ type ComplexityRoot struct {
 		EndOtherSessions    func(childComplexity int) int
 		EndSession          func(childComplexity int, input IDInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
+		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
 		MarkRead            func(childComplexity int, input marketplace.MarkReadInput) int
@@ -692,6 +851,7 @@ type ComplexityRoot struct {
 		MoveRegistration    func(childComplexity int, input marketplace.MoveRegistrationInput) int
 		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
 		PingWebhook         func(childComplexity int, input IDInput) int
+		RecordOutcome       func(childComplexity int, input marketplace.RecordOutcomeInput) int
 		Register            func(childComplexity int, input marketplace.RegisterInput) int
 		RemoveFactor        func(childComplexity int, input marketplace.RemoveFactorInput) int
 		RemoveIdentity      func(childComplexity int, input marketplace.RemoveIdentityInput) int
@@ -700,15 +860,21 @@ type ComplexityRoot struct {
 		RemoveWish          func(childComplexity int, input marketplace.RemoveWishInput) int
 		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
 		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
+		RequestMeeting      func(childComplexity int, input marketplace.RequestMeetingInput) int
 		RequestReset        func(childComplexity int, input EmailInput) int
+		RescheduleMeeting   func(childComplexity int, input marketplace.RescheduleMeetingInput) int
 		ResendDelivery      func(childComplexity int, input IDInput) int
 		ResendInvitation    func(childComplexity int, input IDInput) int
 		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
 		ResolveReport       func(childComplexity int, input marketplace.ResolveReportInput) int
+		RevokeCalendarFeed  func(childComplexity int) int
 		RevokeInvitation    func(childComplexity int, input IDInput) int
 		RevokeToken         func(childComplexity int, input IDInput) int
 		RotateWebhookSecret func(childComplexity int, input IDInput) int
 		SaveSearch          func(childComplexity int, input marketplace.SaveSearchInput) int
+		SetAvailability     func(childComplexity int, input marketplace.SetAvailabilityInput) int
+		SetMeetingPeople    func(childComplexity int, input marketplace.SetMeetingPeopleInput) int
+		SetMeetingPlace     func(childComplexity int, input marketplace.SetMeetingPlaceInput) int
 		SetPairing          func(childComplexity int, input marketplace.SetPairingInput) int
 		SetRole             func(childComplexity int, input marketplace.SetRoleInput) int
 		SetStage            func(childComplexity int, input marketplace.SetStageInput) int
@@ -845,6 +1011,11 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	Participant struct {
+		Name func(childComplexity int) int
+		User func(childComplexity int) int
+	}
+
 	Partner struct {
 		Countries func(childComplexity int) int
 		Regions   func(childComplexity int) int
@@ -904,6 +1075,7 @@ type ComplexityRoot struct {
 		IsOpen           func(childComplexity int) int
 		IsSample         func(childComplexity int) int
 		Languages        func(childComplexity int) int
+		MeetingTally     func(childComplexity int) int
 		Partners         func(childComplexity int) int
 		Problem          func(childComplexity int, languages []marketplace.Language) int
 		ProcurementRoute func(childComplexity int) int
@@ -955,6 +1127,7 @@ type ComplexityRoot struct {
 		AuditLog        func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Cities          func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		City            func(childComplexity int, by By) int
+		CommonTimes     func(childComplexity int, with marketplace.ID, forArg *marketplace.ID, people []marketplace.ID, meeting *marketplace.ID, minutes int, from *time.Time, until *time.Time, first int) int
 		Companies       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company         func(childComplexity int, by By) int
 		Event           func(childComplexity int, by By) int
@@ -964,6 +1137,8 @@ type ComplexityRoot struct {
 		Institution     func(childComplexity int, by By) int
 		Institutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Invitation      func(childComplexity int, link string) int
+		Meeting         func(childComplexity int, id marketplace.ID) int
+		Meetings        func(childComplexity int, of marketplace.ID, as *marketplace.ID, statuses []marketplace.MeetingStatus, from *time.Time, until *time.Time, latestFirst bool, first *int, after *string, last *int, before *string) int
 		Messages        func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Network         func(childComplexity int) int
 		Node            func(childComplexity int, id marketplace.ID) int
@@ -1249,6 +1424,12 @@ type ComplexityRoot struct {
 		Text func(childComplexity int, languages []marketplace.Language) int
 	}
 
+	TallyOutcome struct {
+		ByCity    func(childComplexity int) int
+		ByPartner func(childComplexity int) int
+		What      func(childComplexity int) int
+	}
+
 	Team struct {
 		Invitations func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Member      func(childComplexity int) int
@@ -1356,6 +1537,7 @@ type ComplexityRoot struct {
 	}
 
 	User struct {
+		Availability       func(childComplexity int) int
 		CreatedAt          func(childComplexity int) int
 		Email              func(childComplexity int) int
 		HasPassword        func(childComplexity int) int
@@ -1390,6 +1572,8 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
+		Availability  func(childComplexity int) int
+		CalendarFeed  func(childComplexity int) int
 		IsSignedIn    func(childComplexity int) int
 		Languages     func(childComplexity int) int
 		Memberships   func(childComplexity int) int
@@ -1599,12 +1783,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AuditEntryEdge.Node(childComplexity), true
 
+	case "Availability.bufferAfter":
+		if e.ComplexityRoot.Availability.BufferAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.BufferAfter(childComplexity), true
+	case "Availability.bufferBefore":
+		if e.ComplexityRoot.Availability.BufferBefore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.BufferBefore(childComplexity), true
+	case "Availability.canEdit":
+		if e.ComplexityRoot.Availability.CanEdit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.CanEdit(childComplexity), true
+	case "Availability.exceptions":
+		if e.ComplexityRoot.Availability.Exceptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Exceptions(childComplexity), true
+	case "Availability.hours":
+		if e.ComplexityRoot.Availability.Hours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Hours(childComplexity), true
+	case "Availability.isZoneAssumed":
+		if e.ComplexityRoot.Availability.IsZoneAssumed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.IsZoneAssumed(childComplexity), true
+	case "Availability.maxMeetings":
+		if e.ComplexityRoot.Availability.MaxMeetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.MaxMeetings(childComplexity), true
+	case "Availability.noticeHours":
+		if e.ComplexityRoot.Availability.NoticeHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.NoticeHours(childComplexity), true
+	case "Availability.timeZone":
+		if e.ComplexityRoot.Availability.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.TimeZone(childComplexity), true
+	case "Availability.version":
+		if e.ComplexityRoot.Availability.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Version(childComplexity), true
+
+	case "AvailabilityPayload.errors":
+		if e.ComplexityRoot.AvailabilityPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AvailabilityPayload.Errors(childComplexity), true
+	case "AvailabilityPayload.availability":
+		if e.ComplexityRoot.AvailabilityPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AvailabilityPayload.Result(childComplexity), true
+
+	case "CalendarFeed.madeAt":
+		if e.ComplexityRoot.CalendarFeed.MadeAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.MadeAt(childComplexity), true
+
+	case "CalendarFeedPayload.calendarFeed":
+		if e.ComplexityRoot.CalendarFeedPayload.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.CalendarFeed(childComplexity), true
+	case "CalendarFeedPayload.errors":
+		if e.ComplexityRoot.CalendarFeedPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.Errors(childComplexity), true
+	case "CalendarFeedPayload.url":
+		if e.ComplexityRoot.CalendarFeedPayload.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.URL(childComplexity), true
+
 	case "City.abbreviation":
 		if e.ComplexityRoot.City.Abbreviation == nil {
 			break
 		}
 
 		return e.ComplexityRoot.City.Abbreviation(childComplexity), true
+	case "City.availability":
+		if e.ComplexityRoot.City.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.City.Availability(childComplexity), true
 	case "City.coordinates":
 		if e.ComplexityRoot.City.Coordinates == nil {
 			break
@@ -1863,12 +2153,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CityPayload.Result(childComplexity), true
 
+	case "CommonTime.at":
+		if e.ComplexityRoot.CommonTime.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.At(childComplexity), true
+	case "CommonTime.isOutsideHours":
+		if e.ComplexityRoot.CommonTime.IsOutsideHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.IsOutsideHours(childComplexity), true
+	case "CommonTime.minutes":
+		if e.ComplexityRoot.CommonTime.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.Minutes(childComplexity), true
+	case "CommonTime.sides":
+		if e.ComplexityRoot.CommonTime.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.Sides(childComplexity), true
+
+	case "CommonTimeSide.burden":
+		if e.ComplexityRoot.CommonTimeSide.Burden == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.Burden(childComplexity), true
+	case "CommonTimeSide.isOutsideHours":
+		if e.ComplexityRoot.CommonTimeSide.IsOutsideHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.IsOutsideHours(childComplexity), true
+	case "CommonTimeSide.isZoneAssumed":
+		if e.ComplexityRoot.CommonTimeSide.IsZoneAssumed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.IsZoneAssumed(childComplexity), true
+	case "CommonTimeSide.localTime":
+		if e.ComplexityRoot.CommonTimeSide.LocalTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.LocalTime(childComplexity), true
+	case "CommonTimeSide.member":
+		if e.ComplexityRoot.CommonTimeSide.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.Member(childComplexity), true
+	case "CommonTimeSide.timeZone":
+		if e.ComplexityRoot.CommonTimeSide.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.TimeZone(childComplexity), true
+
 	case "Company.abbreviation":
 		if e.ComplexityRoot.Company.Abbreviation == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Company.Abbreviation(childComplexity), true
+	case "Company.availability":
+		if e.ComplexityRoot.Company.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.Availability(childComplexity), true
 	case "Company.contactPolicy":
 		if e.ComplexityRoot.Company.ContactPolicy == nil {
 			break
@@ -2207,6 +2565,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Country.Region(childComplexity), true
+
+	case "DayHours.day":
+		if e.ComplexityRoot.DayHours.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DayHours.Day(childComplexity), true
+	case "DayHours.spans":
+		if e.ComplexityRoot.DayHours.Spans == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DayHours.Spans(childComplexity), true
 
 	case "Delegate.busy":
 		if e.ComplexityRoot.Delegate.Busy == nil {
@@ -3052,6 +3423,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Highlight.Text(childComplexity), true
 
+	case "HourSpan.from":
+		if e.ComplexityRoot.HourSpan.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourSpan.From(childComplexity), true
+	case "HourSpan.until":
+		if e.ComplexityRoot.HourSpan.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourSpan.Until(childComplexity), true
+
+	case "HoursException.first":
+		if e.ComplexityRoot.HoursException.First == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.First(childComplexity), true
+	case "HoursException.last":
+		if e.ComplexityRoot.HoursException.Last == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.Last(childComplexity), true
+	case "HoursException.spans":
+		if e.ComplexityRoot.HoursException.Spans == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.Spans(childComplexity), true
+
 	case "Identity.email":
 		if e.ComplexityRoot.Identity.Email == nil {
 			break
@@ -3225,6 +3628,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Institution.Abbreviation(childComplexity), true
+	case "Institution.availability":
+		if e.ComplexityRoot.Institution.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Institution.Availability(childComplexity), true
 	case "Institution.country":
 		if e.ComplexityRoot.Institution.Country == nil {
 			break
@@ -3542,6 +3951,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InvitationPayload.Result(childComplexity), true
 
+	case "LocalTime.offset":
+		if e.ComplexityRoot.LocalTime.Offset == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LocalTime.Offset(childComplexity), true
+	case "LocalTime.time":
+		if e.ComplexityRoot.LocalTime.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LocalTime.Time(childComplexity), true
+	case "LocalTime.timeZone":
+		if e.ComplexityRoot.LocalTime.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LocalTime.TimeZone(childComplexity), true
+
 	case "LocalizedText.isOriginal":
 		if e.ComplexityRoot.LocalizedText.IsOriginal == nil {
 			break
@@ -3597,6 +4025,238 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Media.URL(childComplexity), true
 
+	case "Meeting.about":
+		if e.ComplexityRoot.Meeting.About == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.About(childComplexity), true
+	case "Meeting.answeredAt":
+		if e.ComplexityRoot.Meeting.AnsweredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.AnsweredAt(childComplexity), true
+	case "Meeting.createdAt":
+		if e.ComplexityRoot.Meeting.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.CreatedAt(childComplexity), true
+	case "Meeting.expiresAt":
+		if e.ComplexityRoot.Meeting.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ExpiresAt(childComplexity), true
+	case "Meeting.format":
+		if e.ComplexityRoot.Meeting.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Format(childComplexity), true
+	case "Meeting.from":
+		if e.ComplexityRoot.Meeting.FromSide == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.FromSide(childComplexity), true
+	case "Meeting.id":
+		if e.ComplexityRoot.Meeting.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ID(childComplexity), true
+	case "Meeting.isSample":
+		if e.ComplexityRoot.Meeting.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.IsSample(childComplexity), true
+	case "Meeting.link":
+		if e.ComplexityRoot.Meeting.LinkOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.LinkOrNil(childComplexity), true
+	case "Meeting.message":
+		if e.ComplexityRoot.Meeting.Message == nil {
+			break
+		}
+
+		args, err := ec.field_Meeting_message_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Meeting.Message(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Meeting.minutes":
+		if e.ComplexityRoot.Meeting.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Minutes(childComplexity), true
+	case "Meeting.place":
+		if e.ComplexityRoot.Meeting.Place == nil {
+			break
+		}
+
+		args, err := ec.field_Meeting_place_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Meeting.Place(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Meeting.proposedBy":
+		if e.ComplexityRoot.Meeting.ProposedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ProposedBy(childComplexity), true
+	case "Meeting.times":
+		if e.ComplexityRoot.Meeting.ProposedTimes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ProposedTimes(childComplexity), true
+	case "Meeting.reason":
+		if e.ComplexityRoot.Meeting.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Reason(childComplexity), true
+	case "Meeting.status":
+		if e.ComplexityRoot.Meeting.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Status(childComplexity), true
+	case "Meeting.time":
+		if e.ComplexityRoot.Meeting.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Time(childComplexity), true
+	case "Meeting.to":
+		if e.ComplexityRoot.Meeting.ToSide == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ToSide(childComplexity), true
+	case "Meeting.updatedAt":
+		if e.ComplexityRoot.Meeting.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.UpdatedAt(childComplexity), true
+	case "Meeting.version":
+		if e.ComplexityRoot.Meeting.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Version(childComplexity), true
+	case "Meeting.viewerCan":
+		if e.ComplexityRoot.Meeting.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.ViewerCan(childComplexity), true
+
+	case "MeetingConnection.edges":
+		if e.ComplexityRoot.MeetingConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingConnection.Edges(childComplexity), true
+	case "MeetingConnection.nodes":
+		if e.ComplexityRoot.MeetingConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingConnection.Nodes(childComplexity), true
+	case "MeetingConnection.pageInfo":
+		if e.ComplexityRoot.MeetingConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingConnection.PageInfo(childComplexity), true
+
+	case "MeetingEdge.cursor":
+		if e.ComplexityRoot.MeetingEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingEdge.Cursor(childComplexity), true
+	case "MeetingEdge.node":
+		if e.ComplexityRoot.MeetingEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingEdge.Node(childComplexity), true
+
+	case "MeetingOutcome.at":
+		if e.ComplexityRoot.MeetingOutcome.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.At(childComplexity), true
+	case "MeetingOutcome.by":
+		if e.ComplexityRoot.MeetingOutcome.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.By(childComplexity), true
+	case "MeetingOutcome.note":
+		if e.ComplexityRoot.MeetingOutcome.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.Note(childComplexity), true
+	case "MeetingOutcome.what":
+		if e.ComplexityRoot.MeetingOutcome.What == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingOutcome.What(childComplexity), true
+
+	case "MeetingPayload.errors":
+		if e.ComplexityRoot.MeetingPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPayload.Errors(childComplexity), true
+	case "MeetingPayload.meeting":
+		if e.ComplexityRoot.MeetingPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPayload.Result(childComplexity), true
+
+	case "MeetingPermissions.moves":
+		if e.ComplexityRoot.MeetingPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Moves(childComplexity), true
+	case "MeetingPermissions.recordOutcome":
+		if e.ComplexityRoot.MeetingPermissions.RecordOutcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.RecordOutcome(childComplexity), true
+	case "MeetingPermissions.setPeople":
+		if e.ComplexityRoot.MeetingPermissions.SetPeople == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.SetPeople(childComplexity), true
+	case "MeetingPermissions.setPlace":
+		if e.ComplexityRoot.MeetingPermissions.SetPlace == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.SetPlace(childComplexity), true
+
 	case "MeetingRule.from":
 		if e.ComplexityRoot.MeetingRule.From == nil {
 			break
@@ -3609,6 +4269,93 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingRule.To(childComplexity), true
+
+	case "MeetingSide.clockMovedMinutes":
+		if e.ComplexityRoot.MeetingSide.ClockMovedMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.ClockMovedMinutes(childComplexity), true
+	case "MeetingSide.member":
+		if e.ComplexityRoot.MeetingSide.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.Member(childComplexity), true
+	case "MeetingSide.outcome":
+		if e.ComplexityRoot.MeetingSide.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.Outcome(childComplexity), true
+	case "MeetingSide.people":
+		if e.ComplexityRoot.MeetingSide.People == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.People(childComplexity), true
+	case "MeetingSide.timeZone":
+		if e.ComplexityRoot.MeetingSide.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.TimeZone(childComplexity), true
+
+	case "MeetingTally.agreed":
+		if e.ComplexityRoot.MeetingTally.Agreed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Agreed(childComplexity), true
+	case "MeetingTally.held":
+		if e.ComplexityRoot.MeetingTally.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Held(childComplexity), true
+	case "MeetingTally.missed":
+		if e.ComplexityRoot.MeetingTally.Missed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Missed(childComplexity), true
+	case "MeetingTally.outcomes":
+		if e.ComplexityRoot.MeetingTally.Outcomes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Outcomes(childComplexity), true
+	case "MeetingTally.pending":
+		if e.ComplexityRoot.MeetingTally.Pending == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTally.Pending(childComplexity), true
+
+	case "MeetingTime.at":
+		if e.ComplexityRoot.MeetingTime.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.At(childComplexity), true
+	case "MeetingTime.endsAt":
+		if e.ComplexityRoot.MeetingTime.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.EndsAt(childComplexity), true
+	case "MeetingTime.from":
+		if e.ComplexityRoot.MeetingTime.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.From(childComplexity), true
+	case "MeetingTime.to":
+		if e.ComplexityRoot.MeetingTime.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingTime.To(childComplexity), true
 
 	case "MemberPermissions.addContent":
 		if e.ComplexityRoot.MemberPermissions.AddContent == nil {
@@ -3870,6 +4617,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AcceptInvitation(childComplexity, args["input"].(marketplace.AcceptInvitationInput)), true
+	case "Mutation.acceptMeeting":
+		if e.ComplexityRoot.Mutation.AcceptMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_acceptMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AcceptMeeting(childComplexity, args["input"].(marketplace.AcceptMeetingInput)), true
 	case "Mutation.addFollowUp":
 		if e.ComplexityRoot.Mutation.AddFollowUp == nil {
 			break
@@ -3892,6 +4650,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddToken(childComplexity, args["input"].(marketplace.AddTokenInput)), true
+	case "Mutation.cancelMeeting":
+		if e.ComplexityRoot.Mutation.CancelMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelMeeting(childComplexity, args["input"].(marketplace.CancelMeetingInput)), true
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
 			break
@@ -3947,6 +4716,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CopyEvent(childComplexity, args["input"].(marketplace.CopyEventInput)), true
+	case "Mutation.counterMeeting":
+		if e.ComplexityRoot.Mutation.CounterMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_counterMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CounterMeeting(childComplexity, args["input"].(marketplace.CounterMeetingInput)), true
 	case "Mutation.createCity":
 		if e.ComplexityRoot.Mutation.CreateCity == nil {
 			break
@@ -4035,6 +4815,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateWebhook(childComplexity, args["input"].(marketplace.CreateWebhookInput)), true
+	case "Mutation.declineMeeting":
+		if e.ComplexityRoot.Mutation.DeclineMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_declineMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeclineMeeting(childComplexity, args["input"].(marketplace.DeclineMeetingInput)), true
 	case "Mutation.deleteEvent":
 		if e.ComplexityRoot.Mutation.DeleteEvent == nil {
 			break
@@ -4294,6 +5085,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.makeCalendarFeed":
+		if e.ComplexityRoot.Mutation.MakeCalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.MakeCalendarFeed(childComplexity), true
 	case "Mutation.makeOffer":
 		if e.ComplexityRoot.Mutation.MakeOffer == nil {
 			break
@@ -4399,6 +5196,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PingWebhook(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.recordOutcome":
+		if e.ComplexityRoot.Mutation.RecordOutcome == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_recordOutcome_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RecordOutcome(childComplexity, args["input"].(marketplace.RecordOutcomeInput)), true
 	case "Mutation.register":
 		if e.ComplexityRoot.Mutation.Register == nil {
 			break
@@ -4487,6 +5295,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestEmail(childComplexity, args["input"].(marketplace.RequestEmailInput)), true
+	case "Mutation.requestMeeting":
+		if e.ComplexityRoot.Mutation.RequestMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestMeeting(childComplexity, args["input"].(marketplace.RequestMeetingInput)), true
 	case "Mutation.requestReset":
 		if e.ComplexityRoot.Mutation.RequestReset == nil {
 			break
@@ -4498,6 +5317,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestReset(childComplexity, args["input"].(EmailInput)), true
+	case "Mutation.rescheduleMeeting":
+		if e.ComplexityRoot.Mutation.RescheduleMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rescheduleMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RescheduleMeeting(childComplexity, args["input"].(marketplace.RescheduleMeetingInput)), true
 	case "Mutation.resendDelivery":
 		if e.ComplexityRoot.Mutation.ResendDelivery == nil {
 			break
@@ -4542,6 +5372,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResolveReport(childComplexity, args["input"].(marketplace.ResolveReportInput)), true
+	case "Mutation.revokeCalendarFeed":
+		if e.ComplexityRoot.Mutation.RevokeCalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeCalendarFeed(childComplexity), true
 	case "Mutation.revokeInvitation":
 		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
 			break
@@ -4586,6 +5422,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveSearch(childComplexity, args["input"].(marketplace.SaveSearchInput)), true
+	case "Mutation.setAvailability":
+		if e.ComplexityRoot.Mutation.SetAvailability == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setAvailability_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetAvailability(childComplexity, args["input"].(marketplace.SetAvailabilityInput)), true
+	case "Mutation.setMeetingPeople":
+		if e.ComplexityRoot.Mutation.SetMeetingPeople == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setMeetingPeople_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetMeetingPeople(childComplexity, args["input"].(marketplace.SetMeetingPeopleInput)), true
+	case "Mutation.setMeetingPlace":
+		if e.ComplexityRoot.Mutation.SetMeetingPlace == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setMeetingPlace_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetMeetingPlace(childComplexity, args["input"].(marketplace.SetMeetingPlaceInput)), true
 	case "Mutation.setPairing":
 		if e.ComplexityRoot.Mutation.SetPairing == nil {
 			break
@@ -5179,6 +6048,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PairingPayload.Result(childComplexity), true
 
+	case "Participant.name":
+		if e.ComplexityRoot.Participant.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Participant.Name(childComplexity), true
+	case "Participant.user":
+		if e.ComplexityRoot.Participant.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Participant.User(childComplexity), true
+
 	case "Partner.countries":
 		if e.ComplexityRoot.Partner.Countries == nil {
 			break
@@ -5428,6 +6310,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.Languages(childComplexity), true
+	case "Proposal.meetingTally":
+		if e.ComplexityRoot.Proposal.MeetingTally == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Proposal.MeetingTally(childComplexity), true
 	case "Proposal.partners":
 		if e.ComplexityRoot.Proposal.Partners == nil {
 			break
@@ -5679,6 +6567,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.City(childComplexity, args["by"].(By)), true
+	case "Query.commonTimes":
+		if e.ComplexityRoot.Query.CommonTimes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_commonTimes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CommonTimes(childComplexity, args["with"].(marketplace.ID), args["for"].(*marketplace.ID), args["people"].([]marketplace.ID), args["meeting"].(*marketplace.ID), args["minutes"].(int), args["from"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
 	case "Query.companies":
 		if e.ComplexityRoot.Query.Companies == nil {
 			break
@@ -5779,6 +6678,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Invitation(childComplexity, args["link"].(string)), true
+	case "Query.meeting":
+		if e.ComplexityRoot.Query.Meeting == nil {
+			break
+		}
+
+		args, err := ec.field_Query_meeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Meeting(childComplexity, args["id"].(marketplace.ID)), true
+	case "Query.meetings":
+		if e.ComplexityRoot.Query.Meetings == nil {
+			break
+		}
+
+		args, err := ec.field_Query_meetings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Meetings(childComplexity, args["of"].(marketplace.ID), args["as"].(*marketplace.ID), args["statuses"].([]marketplace.MeetingStatus), args["from"].(*time.Time), args["until"].(*time.Time), args["latestFirst"].(bool), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.messages":
 		if e.ComplexityRoot.Query.Messages == nil {
 			break
@@ -7113,6 +8034,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Suggestion.Text(childComplexity, args["languages"].([]marketplace.Language)), true
 
+	case "TallyOutcome.byCity":
+		if e.ComplexityRoot.TallyOutcome.ByCity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TallyOutcome.ByCity(childComplexity), true
+	case "TallyOutcome.byPartner":
+		if e.ComplexityRoot.TallyOutcome.ByPartner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TallyOutcome.ByPartner(childComplexity), true
+	case "TallyOutcome.what":
+		if e.ComplexityRoot.TallyOutcome.What == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TallyOutcome.What(childComplexity), true
+
 	case "Team.invitations":
 		if e.ComplexityRoot.Team.Invitations == nil {
 			break
@@ -7497,6 +8437,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Upload.Width(childComplexity), true
 
+	case "User.availability":
+		if e.ComplexityRoot.User.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Availability(childComplexity), true
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
 			break
@@ -7633,6 +8579,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Path(childComplexity), true
 
+	case "Viewer.availability":
+		if e.ComplexityRoot.Viewer.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Availability(childComplexity), true
+	case "Viewer.calendarFeed":
+		if e.ComplexityRoot.Viewer.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.CalendarFeed(childComplexity), true
 	case "Viewer.isSignedIn":
 		if e.ComplexityRoot.Viewer.IsSignedIn == nil {
 			break
@@ -7937,10 +8895,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AcceptInvitationInput", ec.unmarshalInputAcceptInvitationInput),
+			graphql.NewInputUnmarshaler("AcceptMeetingInput", ec.unmarshalInputAcceptMeetingInput),
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
+			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
+			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("CityContentInput", ec.unmarshalInputCityContentInput),
 			graphql.NewInputUnmarshaler("CodeInput", ec.unmarshalInputCodeInput),
@@ -7948,6 +8909,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ConfirmDeploymentInput", ec.unmarshalInputConfirmDeploymentInput),
 			graphql.NewInputUnmarshaler("CoordinatesInput", ec.unmarshalInputCoordinatesInput),
 			graphql.NewInputUnmarshaler("CopyEventInput", ec.unmarshalInputCopyEventInput),
+			graphql.NewInputUnmarshaler("CounterMeetingInput", ec.unmarshalInputCounterMeetingInput),
 			graphql.NewInputUnmarshaler("CreateCityInput", ec.unmarshalInputCreateCityInput),
 			graphql.NewInputUnmarshaler("CreateCompanyInput", ec.unmarshalInputCreateCompanyInput),
 			graphql.NewInputUnmarshaler("CreateEventInput", ec.unmarshalInputCreateEventInput),
@@ -7956,6 +8918,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
 			graphql.NewInputUnmarshaler("CreateTopicInput", ec.unmarshalInputCreateTopicInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
+			graphql.NewInputUnmarshaler("DayHoursInput", ec.unmarshalInputDayHoursInput),
+			graphql.NewInputUnmarshaler("DeclineMeetingInput", ec.unmarshalInputDeclineMeetingInput),
 			graphql.NewInputUnmarshaler("DelegateInput", ec.unmarshalInputDelegateInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
@@ -7980,6 +8944,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EventSessionInput", ec.unmarshalInputEventSessionInput),
 			graphql.NewInputUnmarshaler("EventTableInput", ec.unmarshalInputEventTableInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
+			graphql.NewInputUnmarshaler("HourSpanInput", ec.unmarshalInputHourSpanInput),
+			graphql.NewInputUnmarshaler("HoursExceptionInput", ec.unmarshalInputHoursExceptionInput),
 			graphql.NewInputUnmarshaler("IdInput", ec.unmarshalInputIdInput),
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
@@ -7987,6 +8953,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
 			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
+			graphql.NewInputUnmarshaler("MeetingContentInput", ec.unmarshalInputMeetingContentInput),
+			graphql.NewInputUnmarshaler("MeetingPlaceInput", ec.unmarshalInputMeetingPlaceInput),
 			graphql.NewInputUnmarshaler("MeetingRuleInput", ec.unmarshalInputMeetingRuleInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
 			graphql.NewInputUnmarshaler("MoveEventInput", ec.unmarshalInputMoveEventInput),
@@ -8002,6 +8970,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
 			graphql.NewInputUnmarshaler("PreferenceInput", ec.unmarshalInputPreferenceInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
+			graphql.NewInputUnmarshaler("RecordOutcomeInput", ec.unmarshalInputRecordOutcomeInput),
 			graphql.NewInputUnmarshaler("RegisterInput", ec.unmarshalInputRegisterInput),
 			graphql.NewInputUnmarshaler("RegistrationContentInput", ec.unmarshalInputRegistrationContentInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
@@ -8010,11 +8979,16 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RemoveWishInput", ec.unmarshalInputRemoveWishInput),
 			graphql.NewInputUnmarshaler("ReportMessageInput", ec.unmarshalInputReportMessageInput),
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
+			graphql.NewInputUnmarshaler("RequestMeetingInput", ec.unmarshalInputRequestMeetingInput),
+			graphql.NewInputUnmarshaler("RescheduleMeetingInput", ec.unmarshalInputRescheduleMeetingInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("ResolveReportInput", ec.unmarshalInputResolveReportInput),
 			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
 			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
+			graphql.NewInputUnmarshaler("SetAvailabilityInput", ec.unmarshalInputSetAvailabilityInput),
+			graphql.NewInputUnmarshaler("SetMeetingPeopleInput", ec.unmarshalInputSetMeetingPeopleInput),
+			graphql.NewInputUnmarshaler("SetMeetingPlaceInput", ec.unmarshalInputSetMeetingPlaceInput),
 			graphql.NewInputUnmarshaler("SetPairingInput", ec.unmarshalInputSetPairingInput),
 			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
 			graphql.NewInputUnmarshaler("SetStageInput", ec.unmarshalInputSetStageInput),
@@ -8124,7 +9098,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -8138,8 +9112,11 @@ func sourceData(filename string) string {
 var sources = []*ast.Source{
 	{Name: "schema/account.graphqls", Input: sourceData("schema/account.graphqls"), BuiltIn: false},
 	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
+	{Name: "schema/availability.graphqls", Input: sourceData("schema/availability.graphqls"), BuiltIn: false},
+	{Name: "schema/calendar.graphqls", Input: sourceData("schema/calendar.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/event.graphqls", Input: sourceData("schema/event.graphqls"), BuiltIn: false},
+	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
 	{Name: "schema/notification.graphqls", Input: sourceData("schema/notification.graphqls"), BuiltIn: false},
@@ -8233,6 +9210,62 @@ func (ec *executionContext) childFields_AuditEntryEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Availability(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "timeZone":
+		return ec.fieldContext_Availability_timeZone(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_Availability_isZoneAssumed(ctx, field)
+	case "hours":
+		return ec.fieldContext_Availability_hours(ctx, field)
+	case "exceptions":
+		return ec.fieldContext_Availability_exceptions(ctx, field)
+	case "noticeHours":
+		return ec.fieldContext_Availability_noticeHours(ctx, field)
+	case "bufferBefore":
+		return ec.fieldContext_Availability_bufferBefore(ctx, field)
+	case "bufferAfter":
+		return ec.fieldContext_Availability_bufferAfter(ctx, field)
+	case "maxMeetings":
+		return ec.fieldContext_Availability_maxMeetings(ctx, field)
+	case "canEdit":
+		return ec.fieldContext_Availability_canEdit(ctx, field)
+	case "version":
+		return ec.fieldContext_Availability_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Availability", field.Name)
+}
+
+func (ec *executionContext) childFields_AvailabilityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "availability":
+		return ec.fieldContext_AvailabilityPayload_availability(ctx, field)
+	case "errors":
+		return ec.fieldContext_AvailabilityPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AvailabilityPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarFeed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "madeAt":
+		return ec.fieldContext_CalendarFeed_madeAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarFeed", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarFeedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "calendarFeed":
+		return ec.fieldContext_CalendarFeedPayload_calendarFeed(ctx, field)
+	case "url":
+		return ec.fieldContext_CalendarFeedPayload_url(ctx, field)
+	case "errors":
+		return ec.fieldContext_CalendarFeedPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarFeedPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_City(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8273,6 +9306,8 @@ func (ec *executionContext) childFields_City(ctx context.Context, field graphql.
 		return ec.fieldContext_City_version(ctx, field)
 	case "team":
 		return ec.fieldContext_City_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_City_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_City_viewerCan(ctx, field)
 	case "level":
@@ -8337,6 +9372,38 @@ func (ec *executionContext) childFields_CityPayload(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type CityPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CommonTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CommonTime_at(ctx, field)
+	case "minutes":
+		return ec.fieldContext_CommonTime_minutes(ctx, field)
+	case "isOutsideHours":
+		return ec.fieldContext_CommonTime_isOutsideHours(ctx, field)
+	case "sides":
+		return ec.fieldContext_CommonTime_sides(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommonTime", field.Name)
+}
+
+func (ec *executionContext) childFields_CommonTimeSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_CommonTimeSide_member(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_CommonTimeSide_timeZone(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
+	case "localTime":
+		return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
+	case "isOutsideHours":
+		return ec.fieldContext_CommonTimeSide_isOutsideHours(ctx, field)
+	case "burden":
+		return ec.fieldContext_CommonTimeSide_burden(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommonTimeSide", field.Name)
+}
+
 func (ec *executionContext) childFields_Company(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8377,6 +9444,8 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_version(ctx, field)
 	case "team":
 		return ec.fieldContext_Company_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_Company_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_Company_viewerCan(ctx, field)
 	case "size":
@@ -8487,6 +9556,16 @@ func (ec *executionContext) childFields_Country(ctx context.Context, field graph
 		return ec.fieldContext_Country_region(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Country", field.Name)
+}
+
+func (ec *executionContext) childFields_DayHours(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_DayHours_day(ctx, field)
+	case "spans":
+		return ec.fieldContext_DayHours_spans(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DayHours", field.Name)
 }
 
 func (ec *executionContext) childFields_Delegate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8897,6 +9976,28 @@ func (ec *executionContext) childFields_Highlight(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type Highlight", field.Name)
 }
 
+func (ec *executionContext) childFields_HourSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_HourSpan_from(ctx, field)
+	case "until":
+		return ec.fieldContext_HourSpan_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HourSpan", field.Name)
+}
+
+func (ec *executionContext) childFields_HoursException(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "first":
+		return ec.fieldContext_HoursException_first(ctx, field)
+	case "last":
+		return ec.fieldContext_HoursException_last(ctx, field)
+	case "spans":
+		return ec.fieldContext_HoursException_spans(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HoursException", field.Name)
+}
+
 func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "issuer":
@@ -9021,6 +10122,8 @@ func (ec *executionContext) childFields_Institution(ctx context.Context, field g
 		return ec.fieldContext_Institution_version(ctx, field)
 	case "team":
 		return ec.fieldContext_Institution_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_Institution_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_Institution_viewerCan(ctx, field)
 	case "type":
@@ -9129,6 +10232,18 @@ func (ec *executionContext) childFields_InvitationPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type InvitationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_LocalTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "time":
+		return ec.fieldContext_LocalTime_time(ctx, field)
+	case "offset":
+		return ec.fieldContext_LocalTime_offset(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_LocalTime_timeZone(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LocalTime", field.Name)
+}
+
 func (ec *executionContext) childFields_LocalizedText(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -9157,6 +10272,114 @@ func (ec *executionContext) childFields_Media(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Media", field.Name)
 }
 
+func (ec *executionContext) childFields_Meeting(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Meeting_id(ctx, field)
+	case "from":
+		return ec.fieldContext_Meeting_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Meeting_to(ctx, field)
+	case "about":
+		return ec.fieldContext_Meeting_about(ctx, field)
+	case "status":
+		return ec.fieldContext_Meeting_status(ctx, field)
+	case "message":
+		return ec.fieldContext_Meeting_message(ctx, field)
+	case "minutes":
+		return ec.fieldContext_Meeting_minutes(ctx, field)
+	case "format":
+		return ec.fieldContext_Meeting_format(ctx, field)
+	case "link":
+		return ec.fieldContext_Meeting_link(ctx, field)
+	case "place":
+		return ec.fieldContext_Meeting_place(ctx, field)
+	case "time":
+		return ec.fieldContext_Meeting_time(ctx, field)
+	case "times":
+		return ec.fieldContext_Meeting_times(ctx, field)
+	case "proposedBy":
+		return ec.fieldContext_Meeting_proposedBy(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Meeting_expiresAt(ctx, field)
+	case "answeredAt":
+		return ec.fieldContext_Meeting_answeredAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_Meeting_reason(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Meeting_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Meeting_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Meeting_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Meeting_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Meeting_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Meeting", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_MeetingConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_MeetingConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_MeetingConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_MeetingEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_MeetingEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_MeetingOutcome_what(ctx, field)
+	case "note":
+		return ec.fieldContext_MeetingOutcome_note(ctx, field)
+	case "by":
+		return ec.fieldContext_MeetingOutcome_by(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingOutcome_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingOutcome", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "meeting":
+		return ec.fieldContext_MeetingPayload_meeting(ctx, field)
+	case "errors":
+		return ec.fieldContext_MeetingPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "moves":
+		return ec.fieldContext_MeetingPermissions_moves(ctx, field)
+	case "setPeople":
+		return ec.fieldContext_MeetingPermissions_setPeople(ctx, field)
+	case "setPlace":
+		return ec.fieldContext_MeetingPermissions_setPlace(ctx, field)
+	case "recordOutcome":
+		return ec.fieldContext_MeetingPermissions_recordOutcome(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingPermissions", field.Name)
+}
+
 func (ec *executionContext) childFields_MeetingRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
@@ -9165,6 +10388,52 @@ func (ec *executionContext) childFields_MeetingRule(ctx context.Context, field g
 		return ec.fieldContext_MeetingRule_to(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingRule", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_MeetingSide_member(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_MeetingSide_timeZone(ctx, field)
+	case "clockMovedMinutes":
+		return ec.fieldContext_MeetingSide_clockMovedMinutes(ctx, field)
+	case "people":
+		return ec.fieldContext_MeetingSide_people(ctx, field)
+	case "outcome":
+		return ec.fieldContext_MeetingSide_outcome(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingSide", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingTally(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pending":
+		return ec.fieldContext_MeetingTally_pending(ctx, field)
+	case "agreed":
+		return ec.fieldContext_MeetingTally_agreed(ctx, field)
+	case "held":
+		return ec.fieldContext_MeetingTally_held(ctx, field)
+	case "missed":
+		return ec.fieldContext_MeetingTally_missed(ctx, field)
+	case "outcomes":
+		return ec.fieldContext_MeetingTally_outcomes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingTally", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_MeetingTime_at(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_MeetingTime_endsAt(ctx, field)
+	case "from":
+		return ec.fieldContext_MeetingTime_from(ctx, field)
+	case "to":
+		return ec.fieldContext_MeetingTime_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingTime", field.Name)
 }
 
 func (ec *executionContext) childFields_MemberPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9547,6 +10816,16 @@ func (ec *executionContext) childFields_PairingPayload(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type PairingPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Participant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Participant_name(ctx, field)
+	case "user":
+		return ec.fieldContext_Participant_user(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Participant", field.Name)
+}
+
 func (ec *executionContext) childFields_Partner(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "type":
@@ -9693,6 +10972,8 @@ func (ec *executionContext) childFields_Proposal(ctx context.Context, field grap
 		return ec.fieldContext_Proposal_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Proposal_version(ctx, field)
+	case "meetingTally":
+		return ec.fieldContext_Proposal_meetingTally(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Proposal", field.Name)
 }
@@ -10265,6 +11546,18 @@ func (ec *executionContext) childFields_Suggestion(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Suggestion", field.Name)
 }
 
+func (ec *executionContext) childFields_TallyOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_TallyOutcome_what(ctx, field)
+	case "byCity":
+		return ec.fieldContext_TallyOutcome_byCity(ctx, field)
+	case "byPartner":
+		return ec.fieldContext_TallyOutcome_byPartner(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TallyOutcome", field.Name)
+}
+
 func (ec *executionContext) childFields_Team(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "member":
@@ -10505,6 +11798,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_User_version(ctx, field)
+	case "availability":
+		return ec.fieldContext_User_availability(ctx, field)
 	case "preferences":
 		return ec.fieldContext_User_preferences(ctx, field)
 	}
@@ -10561,6 +11856,10 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_sessions(ctx, field)
 	case "tokens":
 		return ec.fieldContext_Viewer_tokens(ctx, field)
+	case "availability":
+		return ec.fieldContext_Viewer_availability(ctx, field)
+	case "calendarFeed":
+		return ec.fieldContext_Viewer_calendarFeed(ctx, field)
 	case "notifications":
 		return ec.fieldContext_Viewer_notifications(ctx, field)
 	case "savedSearches":

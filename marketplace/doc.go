@@ -28,7 +28,8 @@
 //     all members, or those between its city and one company. Report: what
 //     readers complain of.
 //   - Match: a pair with a score and its reasons. Meeting: two members, a
-//     time, an outcome.
+//     time, an outcome. Side: one of the two; Counter: other times in answer;
+//     Participant: who takes part; Tally: how many there were, and what came of them.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
 //     Timetable.
 //   - Upload: a picture or document that was sent for a solution, a proposal,

@@ -83,6 +83,8 @@ type UserError struct {
 // An InvalidError lists everything that is wrong with an input.
 type InvalidError struct {
 	Errors []UserError
+
+	claim string // that another document holds, where that is what is wrong
 }
 
 func (e *InvalidError) Error() string {

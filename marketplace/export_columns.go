@@ -132,21 +132,41 @@ var (
 		plainColumns("id", "slug", "name", "otherNames", "formerNames", "abbreviation", "country", "region", "languages", "profile", "logo", "website", "joinedYear", "printed"),
 		[]column{version}, plainColumns("createdAt", "updatedAt"), []column{isSample},
 	)
-	ownCity         = slices.Concat(ownProfile, plainColumns("level", "timeZone", "coordinates", "population", "within", "identification"))
-	ownCompany      = slices.Concat(ownProfile, plainColumns("size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"))
-	ownInstitution  = slices.Concat(ownProfile, plainColumns("type"))
-	ownInvitation   = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
-	ownOffer        = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
-	ownMessage      = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
-	ownImport       = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
-	ownUpload       = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	ownRegistration = plainColumns("id", "event", "member", "status", "requestedAt", "delegates", "minimum", "maximum", "wantsInterpreter", "pitch", "languages", "reason", "decidedAt", "createdAt", "updatedAt")
-	ownWishList     = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
-	auditColumns    = []column{
+	ownCity        = slices.Concat(ownProfile, plainColumns("level", "timeZone", "coordinates", "population", "within", "identification"))
+	ownCompany     = slices.Concat(ownProfile, plainColumns("size", "staff", "founded", "regionsServed", "countriesServed", "contactPolicy"))
+	ownInstitution = slices.Concat(ownProfile, plainColumns("type"))
+	ownInvitation  = plainColumns("id", "email", "role", "state", "languages", "by", "sentAt", "expiresAt", "createdAt")
+	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
+	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
+	ownMeeting     = slices.Concat(
+		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "participants", "reason",
+			"expiresAt", "answeredAt", "acceptedAt"),
+		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
+		plainColumns("createdAt", "updatedAt"), []column{version},
+	)
+	ownImport    = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload    = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	ownHours     = plainColumns("of", "timeZone", "hours", "exceptions", "noticeHours", "bufferBefore", "bufferAfter", "maxMeetings", "updatedAt")
+	auditColumns = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
 )
+
+// outcomeColumn is what a side says came of a meeting, with what it has noted
+// where the reader may see that.
+func outcomeColumn(name string, side func(*Meeting) ID) column {
+	return column{name: name, get: func(ctx context.Context, doc entity) any {
+		x := doc.(*Meeting)
+		o := x.Side(side(x)).Outcome()
+		if o == nil {
+			return nil
+		}
+		shown := *o.outcome
+		shown.Note = text(o.Note(ctx))
+		return shown
+	}}
+}
 
 // A possession is a kind of thing that belongs to a member, and how what
 // belongs to one is found: by its id, or by a query that an index answers.
@@ -187,10 +207,12 @@ var possessions = []possession{
 	listed(KindProposal, "city", Eq, "createdAt", itself, ownProposal),
 	{kind: KindOffer, query: offersOf, columns: ownOffer},              // that it made, or that were made to it
 	listed(KindMessage, "member", Eq, "createdAt", itself, ownMessage), // that were written on its behalf
+	{kind: KindMeeting, query: func(member ID) Query { return meetingQuery(concern(member, ""), MeetingFilter{}, false) }, columns: ownMeeting},
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindRegistration, "member", Eq, "createdAt", itself, ownRegistration),
 	listed(KindWishList, "member", Eq, "createdAt", itself, ownWishList), // for its own people alone
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 
@@ -200,11 +222,13 @@ var notPossessed = map[Kind]string{
 	KindSession:      "belongs to a person, and is a secret's hash",
 	KindToken:        "belongs to a person, and is a secret's hash",
 	KindThread:       "follows from the messages",
+	KindCalendarFeed: "belongs to a person, and is a secret's hash",
 	KindSavedSearch:  "belongs to a person",
 	KindNotification: "belongs to a person",
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",
 	KindDelivery:     "follows from the audit log",
 	kindRound:        "the program's own",
+	KindMeetingTally: "follows from the meetings",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
 	KindSettings:     "belongs to the network, and is public",

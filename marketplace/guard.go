@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/mail"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,13 @@ type Options struct {
 	Loopback bool
 	// Mailer sends letters. Without one they wait.
 	Mailer Mailer
+	// Calendar writes calendars. Without it there are none.
+	Calendar Calendar
+	// Organizer is who calendar programs take for the one who invites to
+	// meetings: the sender of letters.
+	Organizer mail.Address
+	// Now is the clock; nil: that of the machine.
+	Now func() time.Time
 	// Demo lets the users of the sample data sign in.
 	Demo bool
 	// Providers are those by whose accounts users can sign in.
@@ -72,8 +80,11 @@ func New(store Store, finder Finder, o Options) *Market {
 	if err != nil {
 		panic(err)
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
-		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: time.Now, wait: SettleTime}
+		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: o.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}
@@ -428,7 +439,7 @@ func (m *Market) put(ctx context.Context, doc entity) error {
 	}
 	if taken := (*TakenError)(nil); errors.As(err, &taken) {
 		path, value, _ := strings.Cut(taken.Claim, ":")
-		return invalid(path, "TAKEN", fmt.Sprintf("%q is taken already", value))
+		return &InvalidError{claim: taken.Claim, Errors: []UserError{{Path: path, Code: "TAKEN", Message: fmt.Sprintf("%q is taken already", value)}}}
 	}
 	if err != nil {
 		return err

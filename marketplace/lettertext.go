@@ -155,12 +155,19 @@ func (m *Market) notificationMail(ctx context.Context, u *User, n *Notification)
 	if n.Kind == NotifyAccount && n.Event != "user.SUSPEND" && n.Event != "user.RESTORE" {
 		text.After = []string{b.phrases["account.warning"]}
 	}
+	var files []Attachment
+	if n.Kind == NotifyMeeting {
+		if files, err = m.tellMeeting(ctx, b, u, n, &text); err != nil {
+			return Mail{}, err
+		}
+	}
 	text.Footer, text.FooterLink = b.phrases["footer.kind"], m.unsubscribeLink(u.ID, n.Kind)
 	out, err := text.mail()
 	address := n.Address
 	if address == "" {
 		address = u.Email
 	}
+	out.Attachments = files
 	out.ID, out.To = string(n.ID), addressOf(u.Name, address)
 	return out, err
 }

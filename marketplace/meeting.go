@@ -45,6 +45,9 @@ type Meeting struct {
 	At         *time.Time `json:"at,omitempty"`
 	FromPeople []ID       `json:"fromPeople,omitempty"` // users who take part
 	ToPeople   []ID       `json:"toPeople,omitempty"`
+	// Participants are the same people with their names, since the other side
+	// is not able to see users.
+	Participants []Participant `json:"participants,omitempty"`
 
 	ExpiresAt  *time.Time `json:"expiresAt,omitempty"`  // of what waits for an answer
 	AnsweredAt *time.Time `json:"answeredAt,omitempty"` // when the side that was asked first answered
@@ -52,6 +55,11 @@ type Meeting struct {
 	Reason     *string    `json:"reason,omitempty"`     // said with the latest step; both sides read it
 	// Sequence grows with whatever calendars have to learn.
 	Sequence int `json:"sequence,omitempty"`
+
+	// What the clocks of the sides showed at the agreed moment by the rules of
+	// time zones as they were then.
+	FromClock *AgreedClock `json:"fromClock,omitempty"`
+	ToClock   *AgreedClock `json:"toClock,omitempty"`
 
 	FromOutcome *Outcome `json:"fromOutcome,omitempty"`
 	ToOutcome   *Outcome `json:"toOutcome,omitempty"`
@@ -63,6 +71,14 @@ type Meeting struct {
 	Pending  int        `json:"pending,omitempty"`  // which of the requests that may wait between its members; from 1
 	Reminded int        `json:"reminded,omitempty"` // how many of its reminders have passed
 	DueAt    *time.Time `json:"dueAt,omitempty"`    // when something is to be done next
+}
+
+// A Participant is somebody who takes part in a meeting, as it was when they
+// were named.
+type Participant struct {
+	User     ID     `json:"user"`
+	Name     string `json:"name"`
+	TimeZone string `json:"timeZone,omitempty"` // IANA name; empty where they named none
 }
 
 // KindMeeting is the kind of Meeting.
@@ -198,7 +214,13 @@ func (x *Meeting) texts() []NamedText {
 }
 
 func (x *Meeting) refs() []ID {
-	return slices.Concat([]ID{x.From, x.To, x.About, x.Case}, x.FromPeople, x.ToPeople)
+	refs := slices.Concat([]ID{x.From, x.To, x.About, x.Case}, x.FromPeople, x.ToPeople)
+	for _, o := range []*Outcome{x.FromOutcome, x.ToOutcome} {
+		if o != nil {
+			refs = append(refs, o.By)
+		}
+	}
+	return refs
 }
 
 // IsNode marks meetings as something with an id of its own.

@@ -31,6 +31,18 @@ func (list moves[N, S]) named(name N) (move[N, S], error) {
 	return list[i], nil
 }
 
+// from returns the step of that name from a state, where a life has several
+// of the same name; one that cannot be taken where there is none.
+func (list moves[N, S]) from(name N, now S) (move[N, S], error) {
+	first, err := list.named(name)
+	for _, m := range list {
+		if m.name == name && slices.Contains(m.from, now) {
+			return m, nil
+		}
+	}
+	return first, err
+}
+
 // open are the steps that the context's actor may take now.
 func (list moves[N, S]) open(ctx context.Context, doc entity, now S) []N {
 	out := []N{}

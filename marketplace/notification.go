@@ -56,6 +56,7 @@ const (
 	NotifyTeam       NotificationKind = "TEAM"       // who comes into a team, leaves it or has another role
 	NotifyEvent      NotificationKind = "EVENT"      // registrations for events, and what can be done at them
 	NotifyMatch      NotificationKind = "MATCH"      // what a saved search has found that is new
+	NotifyMeeting    NotificationKind = "MEETING"    // meetings of the user and of their members, reminders, and the question what came of one
 	NotifyWebhook    NotificationKind = "WEBHOOK"    // webhooks of the user's members that no longer work
 )
 
@@ -85,6 +86,7 @@ var notificationKinds = []Preference{
 	{NotifyTeam, ChannelEmail},
 	{NotifyEvent, ChannelEmail},
 	{NotifyMatch, ChannelEmail}, // the search itself says how often
+	{NotifyMeeting, ChannelEmail},
 	{NotifyWebhook, ChannelEmail},
 }
 

@@ -139,6 +139,11 @@ func (m *Market) Sentence(ctx context.Context, n *Notification, wished []Languag
 	case err != nil:
 		return "", err
 	default:
+		if x, ok := subject.(*Meeting); ok {
+			if fill["time"], err = m.meetingTime(ctx, x, n.User); err != nil {
+				return "", err
+			}
+		}
 		if fill["title"], err = m.titleFor(ctx, subject, languages); err != nil {
 			return "", err
 		}
@@ -174,6 +179,8 @@ func (m *Market) titleFor(ctx context.Context, doc entity, languages []Language)
 		return m.nameOf(ctx, doc.Event, languages)
 	case *Pairing:
 		return m.nameOf(ctx, doc.Event, languages)
+	case *Meeting:
+		return m.nameOf(ctx, doc.About, languages)
 	}
 	if texts := doc.texts(); len(texts) > 0 {
 		if t := texts[0].Text.In(languages); t != nil {

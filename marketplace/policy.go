@@ -117,7 +117,7 @@ var (
 
 	MayRequestMeeting    = Permission{verb: "ask for a meeting on behalf of this member", who: editors, of: asking}
 	MayRequestForMembers = Permission{verb: "ask for a meeting of other members", who: officers}
-	MayAnswerMeeting     = Permission{verb: "answer what this meeting's other side has proposed", who: editors, of: answering}
+	MayAnswerMeeting     = Permission{verb: "answer what is proposed for this meeting", who: editors, of: answering}
 	MayWithdrawMeeting   = Permission{verb: "withdraw this request for a meeting", who: editors, of: proposing}
 	MayArrangeMeeting    = Permission{verb: "change this meeting", who: editors}
 	MayRecordOutcome     = Permission{verb: "say what came of this meeting", who: editors | self, of: attending}

@@ -58,6 +58,8 @@ func TestAudiences(t *testing.T) {
 	show("message between two", &Message{City: "city_its-own", Company: "company_its-own", Member: "city_its-own"})
 	show("thread of all", &Thread{City: "city_its-own"})
 	show("thread of two", &Thread{City: "city_its-own", Company: "company_its-own"})
+	show("meeting", &Meeting{From: "city_that-asks", To: "company_that-is-asked"})
+	show("tally of meetings", &MeetingTally{City: "city_its-own"})
 	show("report", &Report{})
 	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())

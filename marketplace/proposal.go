@@ -119,7 +119,7 @@ func (r *Proposal) parties() []ID  { return []ID{r.City} }
 func (*Proposal) claims() []string { return nil }
 
 func (r *Proposal) refs() []ID {
-	return append(append([]ID{r.City}, r.Topics...), uploadsIn(r)...)
+	return append(append([]ID{r.City, tallyID(r.ID)}, r.Topics...), uploadsIn(r)...)
 }
 
 func (r *Proposal) files() []attachment { return filesOf("attachments", r.Attachments) }

@@ -14,6 +14,10 @@ func memberKindOf(id ID) MemberKind { return MemberKind(strings.ToUpper(string(i
 
 var registrationContent = []string{"delegates", "minimum", "maximum", "wantsInterpreter", "pitch"}
 
+// ownRegistration are the columns of a member's registrations in its export.
+var ownRegistration = plainColumns("id", "event", "member", "status", "requestedAt", "delegates", "minimum", "maximum", "wantsInterpreter", "pitch", "languages",
+	"reason", "decidedAt", "createdAt", "updatedAt")
+
 // RegisterInput is what Register takes.
 type RegisterInput struct {
 	Event   ID

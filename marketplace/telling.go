@@ -45,6 +45,22 @@ var rules = map[string][]rule{
 	"offer.DECLINE":   {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
 	"offer.TAKE":      {{kind: NotifyOffer, who: peopleOf(KindCompany)}},
 
+	// Those whose calendars change are told, too, when they have done it themselves.
+	"meeting.REQUEST":        {{kind: NotifyMeeting, who: meetingPeople(askedSide)}, {kind: NotifyMeeting, who: meetingPeople(sideOfRequest), as: "meeting.REQUEST_FOR_YOU"}},
+	"meeting.COUNTER":        {{kind: NotifyMeeting, who: meetingPeople(otherSide)}},
+	"meeting.ACCEPT":         {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}},
+	"meeting.DECLINE":        {{kind: NotifyMeeting, who: meetingPeople(otherSide)}},
+	"meeting.KEEP":           {{kind: NotifyMeeting, who: meetingPeople(otherSide)}},
+	"meeting.RESCHEDULE":     {{kind: NotifyMeeting, who: meetingPeople(otherSide)}},
+	"meeting.CANCEL":         {{kind: NotifyMeeting, who: meetingPeople(concernedSides), self: true}},
+	"meeting.EXPIRE":         {{kind: NotifyMeeting, who: meetingPeople(bothSides)}},
+	"meeting.LAPSE":          {{kind: NotifyMeeting, who: meetingPeople(bothSides)}},
+	"meeting.SET_PEOPLE":     {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}, {kind: NotifyMeeting, who: substituted, as: "meeting.LEAVE", self: true, open: true}},
+	"meeting.SET_PLACE":      {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}},
+	"meeting.REMIND":         {{kind: NotifyMeeting, who: meetingPeople(bothSides)}},
+	"meeting.ASK":            {{kind: NotifyMeeting, who: meetingPeople(silentSides)}},
+	"meeting.RECORD_OUTCOME": {{kind: NotifyMeeting, who: saidOnce}},
+
 	"message.ADD":   {{kind: NotifyMessage, who: addressees}},
 	"report.REPORT": {{kind: NotifyReport, who: officersOf}},
 

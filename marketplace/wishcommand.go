@@ -7,6 +7,10 @@ import (
 	"slices"
 )
 
+// ownWishList are the columns of a member's wishes in its export, which its
+// own people alone get.
+var ownWishList = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
+
 // SetWishesInput is what SetWishes takes.
 type SetWishesInput struct {
 	Event   ID
