@@ -260,7 +260,7 @@ func (x *Meeting) claims() []string {
 		claims = append(claims, timeClaims("user:"+string(user), *x.At, x.Minutes)...)
 	}
 	for _, g := range x.Guests {
-		claims = append(claims, timeClaims("person:"+string(x.Event)+"/"+hashed(g.Person)[:26], *x.At, x.Minutes)...)
+		claims = append(claims, timeClaims("person:"+hashed(g.Person)[:26], *x.At, x.Minutes)...)
 	}
 	if x.Table != "" {
 		claims = append(claims, timeClaims("table:"+string(x.Event)+"/"+hashed(x.Table)[:26], *x.At, x.Minutes)...)

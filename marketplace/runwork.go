@@ -91,7 +91,7 @@ func (m *Market) workOn(ctx context.Context, r *Run) error {
 func (m *Market) finish(ctx context.Context, r *Run, a *assembly, list []Placement, hasMet map[pair]bool, result *timetable.Result, version int) error {
 	s := newSchedule(a)
 	for _, p := range list {
-		s.put(p)
+		s.admit(p)
 	}
 	short := s.shortage()
 	left := short.unplaced(hasMet)
