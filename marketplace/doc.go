@@ -30,8 +30,13 @@
 //   - Match: a pair with a score and its reasons. Meeting: two members, a
 //     time, an outcome. Side: one of the two; Counter: other times in answer;
 //     Participant: who takes part; Tally: how many there were, and what came of them.
-//   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
-//     Timetable.
+//   - Event: a "Solutions Meet Cities" edition, in one of its Phases; Slot: a
+//     time for a meeting; EventSession: a part of its programme. Registration:
+//     that of a member for an event; Delegate: who comes for it; Pitch: what it
+//     wants the others to know; Participant: a member whose registration is
+//     approved, and holds a Seat. Wish (must, want, never), in the WishList of a
+//     registration; Pairing: what the secretariat says of two participants;
+//     Demand: all of these, which a Timetable answers.
 //   - Upload: a picture or document that was sent for a solution, a proposal,
 //     an offer or a member, its subject; attached where the subject refers to it.
 //     Media: a link or an upload, with a title.
