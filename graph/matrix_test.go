@@ -144,6 +144,13 @@ func (f *fixture) savedSearch() marketplace.ID {
 	return s.ID
 }
 
+// stance is something that Oslo has noted.
+func (f *fixture) stance() map[string]any {
+	_, err := f.market.NoteStance(f.someone("city_oslo"), marketplace.NoteStanceInput{Member: "city_oslo", Subject: "company_acme", Kind: new(marketplace.NotInterested)})
+	f.must(err)
+	return nil
+}
+
 // webhook is one of Acme, which is deleted again when the row is done, since
 // a member may have only some.
 func (f *fixture) webhook() marketplace.ID {
@@ -249,6 +256,7 @@ var mutations = []attempt{
 		f.must(f.market.PlaceInTeam(f.system(), "", u, "OFFICER"))
 		return u
 	})},
+	{what: "noteStance for a city", query: `mutation($id: ID!) { noteStance(input: {member: "city_oslo", subject: $id, kind: NOT_INTERESTED}) { errors { code } } }`, on: solutionIn("PUBLISHED")},
 	{what: "editSettings", query: `mutation { editSettings(input: {content: {reviewsSolutions: true}}) { errors { code } } }`, on: nothing},
 
 	{what: "createCity", query: `mutation { createCity(input: {content: {}}) { errors { code } } }`, on: nothing},
@@ -420,6 +428,12 @@ var reads = []attempt{
 	{what: "how somebody else is told", query: `query($id: ID!) { node(id: $id) { ... on User { preferences { channel } } } }`, on: id((*fixture).user), seen: `"channel"`},
 	{what: "reports of messages", query: `{ reports { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "imports of a company", query: `{ imports(company: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "matches of a proposal", query: `query($id: ID!) { proposal(by: {id: $id}) { matches { nodes { id } } } }`, on: proposalIn("PUBLISHED"), seen: `"matches":{`},
+	{what: "matches of a company", query: `{ company(by: {slug: "acme"}) { matches { nodes { id } } } }`, on: nothing, seen: `"matches":{`},
+	{what: "matches of a text", query: `{ matchText(text: "noise") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "matches of a text for a city", query: `{ matchText(text: "noise", of: "city_oslo") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "what a city has noted", query: `{ stances(member: "city_oslo") { nodes { kind } } }`, on: (*fixture).stance, seen: `"NOT_INTERESTED"`},
+	{what: "what a city has noted, by node", query: `{ node(id: "stances_city-oslo") { id } }`, on: (*fixture).stance, seen: `"node":{"id"`},
 	{what: "a saved search by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).savedSearch), seen: `"node":{"id"`},
 	{what: "a webhook by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).webhook), seen: `"node":{"id"`},
 	{what: "the webhooks of a company", query: `{ webhooks(member: "company_acme") { id } }`, on: id((*fixture).webhook), seen: `"webhook_`},

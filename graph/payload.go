@@ -124,6 +124,7 @@ type (
 	PairingPayload      = Payload[*marketplace.Pairing]
 	MeetingPayload      = Payload[*marketplace.Meeting]
 	ReportPayload       = Payload[*marketplace.Report]
+	StancePayload       = Payload[*marketplace.Stance]
 	DonePayload         = Payload[bool]
 	DeletePayload       = Payload[*marketplace.ID]
 	UnreadPayload       = Payload[*marketplace.Unread]

@@ -27,16 +27,19 @@
 //   - Message: a part of the discussion of a proposal. Thread: its messages to
 //     all members, or those between its city and one company. Report: what
 //     readers complain of.
-//   - Match: a pair with a score and its reasons. Meeting: two members, a
-//     time, an outcome. Side: one of the two; Counter: other times in answer;
-//     Participant: who takes part; Tally: how many there were, and what came of them.
+//   - Match: a pair with a score and its reasons, of which each Criterion gives
+//     one. Stance: what a member has noted of a match for itself. Conduct: how
+//     a member answers what it is asked.
+//   - Meeting: two members, a time, an outcome. Side: one of the two; Counter:
+//     other times in answer; Participant: who takes part; Tally: how many there
+//     were, and what came of them.
 //   - Event: a "Solutions Meet Cities" edition, in one of its Phases; Slot: a
 //     time for a meeting; EventSession: a part of its programme. Registration:
-//     that of a member for an event; Delegate: who comes for it; Pitch: what it
-//     wants the others to know; Participant: a member whose registration is
-//     approved, and holds a Seat. Wish (must, want, never), in the WishList of a
-//     registration; Pairing: what the secretariat says of two participants;
-//     Demand: all of these, which a Timetable answers.
+//     that of a member for an event, which takes part, and holds a Seat, once it
+//     is approved; Delegate: who comes for it; Pitch: what it wants the others
+//     to know. Wish (must, want, never), in the WishList of a registration;
+//     Pairing: what the secretariat says of two of them; Demand: all of these,
+//     which a Timetable answers.
 //   - Upload: a picture or document that was sent for a solution, a proposal,
 //     an offer or a member, its subject; attached where the subject refers to it.
 //     Media: a link or an upload, with a title.

@@ -186,7 +186,9 @@ func TestTimesOfEventsThatCannotBe(t *testing.T) {
 		{"a day that is none", func(e *Event) { e.Days[0].Date = "2026-02-30" }, "days[0].date"},
 		{"a second after midnight", func(e *Event) { e.Days[0].End = "24:01" }, "days[0].end"},
 		{"a date of a draft", func(e *Event) { e.Dates = []PhaseDate{{Phase: EventDraft}} }, "dates[0].phase"},
-		{"an end of drafting", func(e *Event) { e.Dates = []PhaseDate{{Phase: EventDrafting, Until: new(WallTime("2026-01-01T00:00"))}} }, "dates[0].until"},
+		{"an end of drafting", func(e *Event) {
+			e.Dates = []PhaseDate{{Phase: EventDrafting, Until: new(WallTime("2026-01-01T00:00"))}}
+		}, "dates[0].until"},
 		{"wishes before registration", func(e *Event) {
 			e.Dates = []PhaseDate{{Phase: EventRegistration, From: new(WallTime("2026-01-02T00:00"))}, {Phase: EventWishes, From: new(WallTime("2026-01-01T00:00"))}}
 		}, "dates[1].from"},
@@ -219,7 +221,9 @@ func twoDays(start, end string) []EventDay {
 func TestEventsMoveOnTheirDates(t *testing.T) {
 	t.Parallel()
 	n := newNewsroom(t)
-	at := func(hours int) *WallTime { return new(WallTime(newsDay.Add(time.Duration(hours) * time.Hour).Format(wallFormat))) }
+	at := func(hours int) *WallTime {
+		return new(WallTime(newsDay.Add(time.Duration(hours) * time.Hour).Format(wallFormat)))
+	}
 	e := newEvent()
 	e.Slug, e.Name, e.TimeZone, e.MovesOnTime = "moves", en("Moves"), "UTC", true
 	e.Days = []EventDay{{Date: Date(newsDay.AddDate(0, 0, 10).Format(time.DateOnly)), Start: "09:00", End: "10:00"}}

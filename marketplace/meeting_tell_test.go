@@ -113,7 +113,7 @@ func TestLettersOfMeetings(t *testing.T) {
 	n.must(second(n.EditUser(n.as("eve"), EditUserInput{Content: Patch{"timeZone": "Asia/Kathmandu"}})))
 	x := n.ask(48, 72)
 	n.must(n.CatchUp(context.Background()))
-	for _, mail := range first(n.box.take()) {
+	for _, mail := range firstMail(n.box.take()) {
 		want := []string{"2026-03-04 12:00 (UTC+00:00)", "https://meet.example/1", "Show us the wall.", "Who takes part: Odd"}
 		if mail.To.Name == "Eve" {
 			want[0] = "2026-03-04 17:45 (UTC+05:45)"
@@ -132,14 +132,14 @@ func TestLettersOfMeetings(t *testing.T) {
 	}
 }
 
-func first[A, B any](a A, _ B) A { return a }
+func firstMail[A, B any](a A, _ B) A { return a }
 
 // outcomeLinks are the links in the letters that were sent, by the first name of
 // their readers.
 func (n *newsroom) outcomeLinks() map[string]url.Values {
 	n.t.Helper()
 	links := map[string]url.Values{}
-	for _, mail := range first(n.box.take()) {
+	for _, mail := range firstMail(n.box.take()) {
 		for line := range strings.Lines(mail.Text) {
 			if u, err := url.Parse(strings.TrimSpace(line)); err == nil && u.Path == "/outcome" {
 				links[mail.To.Name] = u.Query()

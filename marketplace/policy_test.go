@@ -69,6 +69,8 @@ func TestAudiences(t *testing.T) {
 	}
 	show("wishes", &WishList{Member: "company_its-own"})
 	show("pairing", &Pairing{A: "city_its-own", B: "company_its-own"})
+	show("stances", &Stances{Member: "company_its-own"})
+	show("conduct", &conduct{Member: "company_its-own"})
 	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }

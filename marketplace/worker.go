@@ -58,7 +58,7 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying, seating}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, conducting, tallying, seating}
 	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, keeping}
 }
 
