@@ -76,7 +76,6 @@ type ResolverRoot interface {
 	Webhook() WebhookResolver
 	Wish() WishResolver
 	WishList() WishListResolver
-	WishSuggestion() WishSuggestionResolver
 }
 
 type DirectiveRoot struct {
@@ -1703,9 +1702,8 @@ type ComplexityRoot struct {
 
 	WishSuggestion struct {
 		HasMet       func(childComplexity int) int
+		Match        func(childComplexity int) int
 		Registration func(childComplexity int) int
-		Things       func(childComplexity int) int
-		Topics       func(childComplexity int) int
 	}
 }
 
@@ -9207,24 +9205,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.WishSuggestion.HasMet(childComplexity), true
+	case "WishSuggestion.match":
+		if e.ComplexityRoot.WishSuggestion.Match == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.Match(childComplexity), true
 	case "WishSuggestion.registration":
 		if e.ComplexityRoot.WishSuggestion.Registration == nil {
 			break
 		}
 
 		return e.ComplexityRoot.WishSuggestion.Registration(childComplexity), true
-	case "WishSuggestion.things":
-		if e.ComplexityRoot.WishSuggestion.Things == nil {
-			break
-		}
-
-		return e.ComplexityRoot.WishSuggestion.Things(childComplexity), true
-	case "WishSuggestion.topics":
-		if e.ComplexityRoot.WishSuggestion.Topics == nil {
-			break
-		}
-
-		return e.ComplexityRoot.WishSuggestion.Topics(childComplexity), true
 
 	}
 	return 0, false
@@ -12436,10 +12428,8 @@ func (ec *executionContext) childFields_WishSuggestion(ctx context.Context, fiel
 	switch field.Name {
 	case "registration":
 		return ec.fieldContext_WishSuggestion_registration(ctx, field)
-	case "topics":
-		return ec.fieldContext_WishSuggestion_topics(ctx, field)
-	case "things":
-		return ec.fieldContext_WishSuggestion_things(ctx, field)
+	case "match":
+		return ec.fieldContext_WishSuggestion_match(ctx, field)
 	case "hasMet":
 		return ec.fieldContext_WishSuggestion_hasMet(ctx, field)
 	}
