@@ -18,11 +18,9 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type MatchEdgeResolver interface {
+	Reasons(ctx context.Context, obj *marketplace.Match, languages []marketplace.Language) ([]*marketplace.MatchReason, error)
 	Through(ctx context.Context, obj *marketplace.Match) (marketplace.SearchResult, error)
 	Own(ctx context.Context, obj *marketplace.Match) (marketplace.SearchResult, error)
-}
-type MatchReasonResolver interface {
-	Sentence(ctx context.Context, obj *marketplace.MatchReason, languages []marketplace.Language) (string, error)
 }
 type StanceResolver interface {
 	Subject(ctx context.Context, obj *marketplace.Stance) (marketplace.SearchResult, error)
@@ -34,7 +32,7 @@ type StanceResolver interface {
 
 // region    ***************************** args.gotpl *****************************
 
-func (ec *executionContext) field_MatchReason_sentence_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+func (ec *executionContext) field_MatchEdge_reasons_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "languages",
@@ -212,7 +210,8 @@ func (ec *executionContext) _MatchEdge_reasons(ctx context.Context, field graphq
 			return ec.fieldContext_MatchEdge_reasons(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Reasons(), nil
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.MatchEdge().Reasons(ctx, obj, fc.Args["languages"].([]marketplace.Language))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.MatchReason) graphql.Marshaler {
@@ -222,15 +221,26 @@ func (ec *executionContext) _MatchEdge_reasons(ctx context.Context, field graphq
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_MatchEdge_reasons(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_MatchEdge_reasons(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "MatchEdge",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: false,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_MatchReason(ctx, field)
 		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_MatchEdge_reasons_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -446,8 +456,7 @@ func (ec *executionContext) _MatchReason_sentence(ctx context.Context, field gra
 			return ec.fieldContext_MatchReason_sentence(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.MatchReason().Sentence(ctx, obj, fc.Args["languages"].([]marketplace.Language))
+			return obj.Sentence()
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -457,28 +466,8 @@ func (ec *executionContext) _MatchReason_sentence(ctx context.Context, field gra
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_MatchReason_sentence(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "MatchReason",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return nil, errors.New("field of type String does not have child fields")
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_MatchReason_sentence_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
-	}
-	return fc, nil
+func (ec *executionContext) fieldContext_MatchReason_sentence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MatchReason", field, true, false, "String")
 }
 
 func (ec *executionContext) _MatchWeight_criterion(ctx context.Context, field graphql.CollectedField, obj *marketplace.MatchWeight) (ret graphql.Marshaler) {
@@ -1088,10 +1077,11 @@ func (ec *executionContext) _MatchEdge(ctx context.Context, sel ast.SelectionSet
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reasons":
-			out.Values[i] = ec._MatchEdge_reasons(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MatchEdge_reasons(ctx, field, obj)
+				})
 		case "through":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,
@@ -1145,29 +1135,28 @@ func (ec *executionContext) _MatchReason(ctx context.Context, sel ast.SelectionS
 		case "criterion":
 			out.Values[i] = ec._MatchReason_criterion(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "part":
 			out.Values[i] = ec._MatchReason_part(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "weight":
 			out.Values[i] = ec._MatchReason_weight(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "value":
 			out.Values[i] = ec._MatchReason_value(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "sentence":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._MatchReason_sentence(ctx, field, obj)
-				})
+			out.Values[i] = ec._MatchReason_sentence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

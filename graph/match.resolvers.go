@@ -18,16 +18,16 @@ func (r *companyResolver) Matches(ctx context.Context, obj *marketplace.Company,
 	return permitted(r.Market.MatchesOf(ctx, obj.ID, matchListing(first, after, includeContacted)))
 }
 
+func (r *matchEdgeResolver) Reasons(ctx context.Context, obj *marketplace.Match, languages []marketplace.Language) ([]*marketplace.MatchReason, error) {
+	return obj.Reasons(ctx, languages), nil
+}
+
 func (r *matchEdgeResolver) Through(ctx context.Context, obj *marketplace.Match) (marketplace.SearchResult, error) {
 	return optional(r.Market.Through(ctx, obj))
 }
 
 func (r *matchEdgeResolver) Own(ctx context.Context, obj *marketplace.Match) (marketplace.SearchResult, error) {
 	return optional(r.Market.OwnOf(ctx, obj))
-}
-
-func (r *matchReasonResolver) Sentence(ctx context.Context, obj *marketplace.MatchReason, languages []marketplace.Language) (string, error) {
-	return r.Market.ReasonSentence(ctx, obj, languages)
 }
 
 func (r *mutationResolver) NoteStance(ctx context.Context, input marketplace.NoteStanceInput) (*Payload[*marketplace.Stance], error) {
@@ -60,12 +60,9 @@ func (r *stanceResolver) By(ctx context.Context, obj *marketplace.Stance) (*mark
 
 func (r *Resolver) MatchEdge() MatchEdgeResolver { return &matchEdgeResolver{r} }
 
-func (r *Resolver) MatchReason() MatchReasonResolver { return &matchReasonResolver{r} }
-
 func (r *Resolver) Stance() StanceResolver { return &stanceResolver{r} }
 
 type (
-	matchEdgeResolver   struct{ *Resolver }
-	matchReasonResolver struct{ *Resolver }
-	stanceResolver      struct{ *Resolver }
+	matchEdgeResolver struct{ *Resolver }
+	stanceResolver    struct{ *Resolver }
 )

@@ -79,6 +79,13 @@ func (f *fixture) userCalled(name string) marketplace.ID {
 	return u.ID
 }
 
+// colleague is somebody of Acme.
+func (f *fixture) colleague() marketplace.ID {
+	u := f.user()
+	f.must(f.market.PlaceInTeam(f.system(), "company_acme", u, "VIEWER"))
+	return u
+}
+
 // someone is an owner of a member who has not used up any of what is limited.
 func (f *fixture) someone(member marketplace.ID) context.Context {
 	name := fmt.Sprintf("owner-%d-of-%s", f.n/8, strings.ReplaceAll(string(member), "_", "-"))
@@ -352,6 +359,12 @@ var mutations = []attempt{
 		return page.Edges[0].Node.ID
 	})},
 
+	{what: "setAvailability of a member", query: `mutation { setAvailability(input: {of: "company_acme", content: {bufferAfter: 0}}) { errors { code } } }`, on: nothing},
+	{what: "setAvailability of oneself", query: `mutation { setAvailability(input: {content: {bufferAfter: 0}}) { errors { code } } }`, on: nothing},
+	{what: "setAvailability of a colleague", query: `mutation($id: ID!) { setAvailability(input: {of: $id, content: {bufferAfter: 0}}) { errors { code } } }`, on: id((*fixture).colleague)},
+	{what: "makeCalendarFeed", query: `mutation { makeCalendarFeed { errors { code } } }`, on: nothing},
+	{what: "revokeCalendarFeed", query: `mutation { revokeCalendarFeed { errors { code } } }`, on: nothing},
+
 	{what: "markRead", query: `mutation($at: DateTime!) { markRead(input: {until: $at}) { errors { code } } }`, on: func(*fixture) map[string]any {
 		return map[string]any{"at": time.Now().UTC().Format(time.RFC3339)}
 	}},
@@ -412,6 +425,15 @@ var reads = []attempt{
 		f.must(err)
 		return u
 	}), seen: `@example.org`},
+	{what: "when a company can meet", query: `{ company(by: {id: "company_acme"}) { availability { hours { day } } } }`, on: nothing, seen: `"hours"`},
+	{what: "when a colleague can meet", query: `query($id: ID!) { node(id: $id) { ... on User { availability { bufferAfter } } } }`, on: id((*fixture).colleague), seen: `"bufferAfter"`},
+	{what: "common times of a company", query: `{ commonTimes(with: "city_oslo", for: "company_acme", people: []) { at } }`, on: nothing, seen: `"at"`},
+	{what: "common times of a city, with oneself", query: `{ commonTimes(with: "company_acme", for: "city_oslo") { at } }`, on: nothing, seen: `"at"`},
+	{what: "a calendar's address by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id(func(f *fixture) marketplace.ID {
+		feed, _, err := f.market.MakeCalendarFeed(f.someone("city_lima"))
+		f.must(err)
+		return feed.ID
+	}), seen: `"node":{"id"`},
 	{what: "all users", query: `{ users { nodes { email } } }`, on: nothing, seen: `@example.org`},
 	{what: "the whole audit log", query: `{ auditLog { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "the audit log of a company", query: `{ auditLog(of: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},

@@ -41,7 +41,6 @@ type ResolverRoot interface {
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
 	MatchEdge() MatchEdgeResolver
-	MatchReason() MatchReasonResolver
 	Media() MediaResolver
 	Meeting() MeetingResolver
 	MeetingOutcome() MeetingOutcomeResolver
@@ -212,7 +211,6 @@ type ComplexityRoot struct {
 		IsZoneAssumed  func(childComplexity int) int
 		LocalTime      func(childComplexity int) int
 		Member         func(childComplexity int) int
-		TimeZone       func(childComplexity int) int
 	}
 
 	Company struct {
@@ -653,7 +651,7 @@ type ComplexityRoot struct {
 		Cursor  func(childComplexity int) int
 		Node    func(childComplexity int) int
 		Own     func(childComplexity int) int
-		Reasons func(childComplexity int) int
+		Reasons func(childComplexity int, languages []marketplace.Language) int
 		Score   func(childComplexity int) int
 		Stance  func(childComplexity int) int
 		Through func(childComplexity int) int
@@ -662,7 +660,7 @@ type ComplexityRoot struct {
 	MatchReason struct {
 		Criterion func(childComplexity int) int
 		Part      func(childComplexity int) int
-		Sentence  func(childComplexity int, languages []marketplace.Language) int
+		Sentence  func(childComplexity int) int
 		Value     func(childComplexity int) int
 		Weight    func(childComplexity int) int
 	}
@@ -2282,12 +2280,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CommonTimeSide.Member(childComplexity), true
-	case "CommonTimeSide.timeZone":
-		if e.ComplexityRoot.CommonTimeSide.TimeZone == nil {
-			break
-		}
-
-		return e.ComplexityRoot.CommonTimeSide.TimeZone(childComplexity), true
 
 	case "Company.abbreviation":
 		if e.ComplexityRoot.Company.Abbreviation == nil {
@@ -4122,7 +4114,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			break
 		}
 
-		return e.ComplexityRoot.MatchEdge.Reasons(childComplexity), true
+		args, err := ec.field_MatchEdge_reasons_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.MatchEdge.Reasons(childComplexity, args["languages"].([]marketplace.Language)), true
 	case "MatchEdge.score":
 		if e.ComplexityRoot.MatchEdge.Score == nil {
 			break
@@ -4159,12 +4156,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			break
 		}
 
-		args, err := ec.field_MatchReason_sentence_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.MatchReason.Sentence(childComplexity, args["languages"].([]marketplace.Language)), true
+		return e.ComplexityRoot.MatchReason.Sentence(childComplexity), true
 	case "MatchReason.value":
 		if e.ComplexityRoot.MatchReason.Value == nil {
 			break
@@ -9728,12 +9720,10 @@ func (ec *executionContext) childFields_CommonTimeSide(ctx context.Context, fiel
 	switch field.Name {
 	case "member":
 		return ec.fieldContext_CommonTimeSide_member(ctx, field)
-	case "timeZone":
-		return ec.fieldContext_CommonTimeSide_timeZone(ctx, field)
-	case "isZoneAssumed":
-		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
 	case "localTime":
 		return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
 	case "isOutsideHours":
 		return ec.fieldContext_CommonTimeSide_isOutsideHours(ctx, field)
 	case "burden":

@@ -7361,10 +7361,10 @@ func (ec *executionContext) _Query_commonTimes(ctx context.Context, field graphq
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.CommonTime) graphql.Marshaler {
-			return ec.marshalNCommonTime2ᚕᚖcitymarketᚋmarketplaceᚐCommonTimeᚄ(ctx, selections, v)
+			return ec.marshalOCommonTime2ᚕᚖcitymarketᚋmarketplaceᚐCommonTimeᚄ(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Query_commonTimes(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -10754,7 +10754,7 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				})
 		case "commonTimes":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
-				true, true,
+				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_commonTimes(ctx, field)
 				})

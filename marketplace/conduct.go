@@ -2,9 +2,9 @@ package marketplace
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -50,8 +50,8 @@ func conductID(member ID) ID {
 	return ID(string(kindConduct) + "_" + strings.ReplaceAll(string(member), "_", "-"))
 }
 
-// An asked is something that a member was asked.
-type asked struct {
+// An enquiry is something that a member was asked.
+type enquiry struct {
 	sent     time.Time
 	answered *time.Time // nil: it was not
 	waits    bool       // it still can be
@@ -59,7 +59,7 @@ type asked struct {
 }
 
 // note adds a request.
-func (c *conduct) note(r asked) {
+func (c *conduct) note(r enquiry) {
 	switch {
 	case r.answered != nil:
 		c.Answered++
@@ -116,11 +116,13 @@ func (c *conduct) load(now time.Time) float64 {
 }
 
 // conducting writes a member's conduct anew when something that it was asked changes.
-var conducting = follower{name: "conduct", kinds: []Kind{KindOffer}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
+var conducting = follower{name: "conduct", kinds: []Kind{KindOffer, KindMeeting}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	var asked []ID
 	switch doc := doc.(type) {
 	case *Offer:
 		asked = []ID{doc.City, doc.Company}
+	case *Meeting:
+		asked = []ID{doc.To, doc.From}
 	}
 	for _, member := range asked {
 		if err := m.noteConduct(ctx, member); err != nil {
@@ -136,6 +138,9 @@ func (m *Market) noteConduct(ctx context.Context, member ID) error {
 	if err := m.conductInOffers(ctx, fresh); err != nil {
 		return err
 	}
+	if err := m.conductInMeetings(ctx, fresh); err != nil {
+		return err
+	}
 	_, err := updateOrCreate(ctx, m, MayKeepConduct, fresh.ID, 0, func() *conduct { return &conduct{Member: member} }, func(c *conduct) error {
 		if c.rev > 0 && c.same(fresh) {
 			return errUnchanged
@@ -145,6 +150,7 @@ func (m *Market) noteConduct(ctx context.Context, member ID) error {
 		c.Meta = meta
 		return nil
 	})
+	m.conducts.forget(member)
 	return ignore(err, errUnchanged)
 }
 
@@ -162,7 +168,7 @@ func (m *Market) conductInOffers(ctx context.Context, c *conduct) error {
 	q := Query{Where: []Condition{{Field: string(kind), Op: Eq, Value: c.Member}}, Sort: "createdAt", Descending: true, Limit: maxConduct}
 	return m.fetchAll(ctx, KindOffer, q, func(doc entity, _ string, _ bool) {
 		o := doc.(*Offer)
-		r := asked{sent: o.CreatedAt, waits: o.Status == OfferSubmitted}
+		r := enquiry{sent: o.CreatedAt, waits: o.Status == OfferSubmitted}
 		if o.Status != OfferSubmitted {
 			r.answered = &o.UpdatedAt
 			if o.DecidedAt != nil {
@@ -182,22 +188,74 @@ func (m *Market) conductInOffers(ctx context.Context, c *conduct) error {
 	})
 }
 
-// conductsOf reads the conduct of members with one store operation.
+// conductInMeetings adds the meetings that a member was asked for.
+func (m *Market) conductInMeetings(ctx context.Context, c *conduct) error {
+	q := Query{Where: []Condition{{Field: "to", Op: Eq, Value: c.Member}}, Sort: "createdAt", Descending: true, Limit: maxConduct}
+	return m.fetchAll(ctx, KindMeeting, q, func(doc entity, _ string, _ bool) {
+		x := doc.(*Meeting)
+		if x.IsDeleted || x.Status == MeetingCancelled && x.AnsweredAt == nil {
+			return // it was taken back before an answer
+		}
+		c.note(enquiry{sent: x.CreatedAt, answered: x.AnsweredAt, waits: slices.Contains(pendingMeetings, x.Status), agreed: x.AcceptedAt})
+	})
+}
+
+// conducts remembers for conductFresh how members answer, since every list of
+// matches asks for up to 200 of them, which takes a millisecond. What this
+// process writes itself is known at once.
+type conducts struct {
+	sync.Mutex
+	of map[ID]knownConduct
+}
+
+type knownConduct struct {
+	*conduct // nil: nothing is known of the member
+	at       time.Time
+}
+
+const (
+	conductFresh = 10 * time.Second
+	maxConducts  = 10_000
+)
+
+func (k *conducts) forget(member ID) {
+	k.Lock()
+	defer k.Unlock()
+	delete(k.of, member)
+}
+
+// conductsOf returns the conduct of members, with one store operation at the most.
 func (m *Market) conductsOf(ctx context.Context, members []ID) (map[ID]*conduct, error) {
 	out := make(map[ID]*conduct, len(members))
-	if len(members) == 0 {
-		return out, nil
+	var ids []any
+	var missing []ID
+	k, now := &m.conducts, m.now()
+	k.Lock()
+	for _, member := range members {
+		if c, ok := k.of[member]; ok && now.Sub(c.at).Abs() < conductFresh {
+			out[member] = c.conduct
+		} else {
+			ids, missing = append(ids, string(conductID(member))), append(missing, member)
+		}
 	}
-	ids := make([]any, len(members))
-	for i, member := range members {
-		ids[i] = string(conductID(member))
+	k.Unlock()
+	if len(ids) == 0 {
+		return out, nil
 	}
 	err := m.fetchAll(ctx, kindConduct, byIDs(ids), func(doc entity, _ string, _ bool) {
 		c := doc.(*conduct)
 		out[c.Member] = c
 	})
-	if errors.Is(err, ErrNotFound) {
-		err = nil
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	k.Lock()
+	defer k.Unlock()
+	if k.of == nil || len(k.of)+len(missing) > maxConducts {
+		k.of = make(map[ID]knownConduct, len(missing))
+	}
+	for _, member := range missing {
+		k.of[member] = knownConduct{out[member], now}
+	}
+	return out, nil
 }

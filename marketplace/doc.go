@@ -1,8 +1,8 @@
 // Package marketplace is the domain of Citymarket: what things there are, who
 // may do and see what, and the ports through which they are stored (Store,
 // and Files for uploads), found (Finder), and through which it speaks to the
-// outside (Mailer, Poster). It imports no adapter and no foreign module but
-// golang.org/x.
+// outside (Mailer, Poster, Calendar). It imports no adapter and no foreign
+// module but golang.org/x.
 //
 // # Words
 //
@@ -33,6 +33,11 @@
 //   - Meeting: two members, a time, an outcome. Side: one of the two; Counter:
 //     other times in answer; Participant: who takes part; Tally: how many there
 //     were, and what came of them.
+//   - Availability: when a member or a person can meet. Common time: one at
+//     which both sides can, with the Burden that it is to each.
+//   - Calendar: what calendar programs read; Feed: the address by which they
+//     read a user's meetings. Agreed clock: what clocks showed for a meeting when
+//     it was agreed.
 //   - Event: a "Solutions Meet Cities" edition, in one of its Phases; Slot: a
 //     time for a meeting; EventSession: a part of its programme. Registration:
 //     that of a member for an event, which takes part, and holds a Seat, once it

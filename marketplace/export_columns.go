@@ -212,8 +212,8 @@ var possessions = []possession{
 	listed(KindRegistration, "member", Eq, "createdAt", itself, ownRegistration),
 	listed(KindWishList, "member", Eq, "createdAt", itself, ownWishList), // for its own people alone
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
-	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	{kind: KindStances, id: stancesID, columns: plainColumns("id", "member", "list", "createdAt", "updatedAt")}, // for its owners alone
+	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 

@@ -195,7 +195,7 @@ type Hit struct {
 }
 
 // Values are what an entry has in some fields; a field that it has not is
-// absent.
+// absent. Lists may be shared by several hits and must not be changed.
 type Values struct {
 	Keywords map[Field][]string
 	Numbers  map[Field]float64

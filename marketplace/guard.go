@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,8 +29,11 @@ type Market struct {
 	hub      hub
 	standing standing
 	uploads  uploadPlaces
-	now      func() time.Time
-	wait     time.Duration
+	conducts conducts
+	// clocksDue is when it is next looked whether clocks have moved, in Unix seconds.
+	clocksDue atomic.Int64
+	now       func() time.Time
+	wait      time.Duration
 }
 
 // Options of a marketplace. Without any, it can be read, filled and searched.

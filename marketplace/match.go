@@ -62,17 +62,18 @@ type MatchReason struct {
 	Weight    float64 // 0 to 1; those of a match add up to 1
 	Value     float64 // 0 to 1
 
-	match *Match
+	speaker *speaker
 }
 
 // Reasons say why: one for each criterion that counts, those that add most
-// first. Their parts add up to the score exactly.
-func (e *Match) Reasons() []*MatchReason {
+// first. Their parts add up to the score exactly. Their sentences are for the
+// context's viewer; the wished languages, if any are given, go before theirs.
+func (e *Match) Reasons(ctx context.Context, wished []Language) []*MatchReason {
 	out := make([]*MatchReason, 0, criteria)
-	values := e.pair.judge()
+	values, s := e.pair.judge(), e.list.market.speaker(ctx, e.pair, wished)
 	for i, c := range Criteria {
 		if share := e.list.shares[i]; share > 0 {
-			out = append(out, &MatchReason{Criterion: c, Part: fraction(e.parts[i]), Weight: fraction(share), Value: values[i], match: e})
+			out = append(out, &MatchReason{Criterion: c, Part: fraction(e.parts[i]), Weight: fraction(share), Value: values[i], speaker: s})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b *MatchReason) int { return cmp.Compare(b.Part, a.Part) })

@@ -86,6 +86,7 @@ var KindMeeting = registerRecord("meeting", func() entity { return new(Meeting) 
 	Index{Equal: []string{"status"}, Has: "concerns", Sort: "startsAt"},
 	Index{Equal: []string{"from"}, Sort: "createdAt"},
 	Index{Equal: []string{"to"}, Sort: "createdAt"},
+	Index{Equal: []string{"status"}, Sort: "startsAt"},
 	Index{Sort: "dueAt"})
 
 // A MeetingStatus is a state in the life of a meeting.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/text/language"
@@ -22,11 +23,17 @@ type speaker struct {
 	pair      *pair
 }
 
-// ReasonSentence says a reason in the viewer's language, or in the best of the
-// wished ones. What the viewer may not see is not named.
-func (m *Market) ReasonSentence(ctx context.Context, r *MatchReason, wished []Language) (string, error) {
+// speaker makes one for the context's viewer.
+func (m *Market) speaker(ctx context.Context, p *pair, wished []Language) *speaker {
 	languages := append(slices.Clone(wished), ViewerOf(ctx).Languages...)
-	s := &speaker{phrasesFor(languages), ctx, m, languages, r.match.pair}
+	return &speaker{phrasesFor(languages), ctx, m, languages, p}
+}
+
+// Sentence says a reason in the reader's language. What they may not see is
+// not named. What it reads belongs to the request in which the reasons were
+// asked for.
+func (r *MatchReason) Sentence() (string, error) {
+	s := r.speaker
 	switch r.Criterion {
 	case ByText:
 		return s.graded(r, 0.6, "much", 0.3, "some", "little"), nil
@@ -52,9 +59,18 @@ func (m *Market) ReasonSentence(ctx context.Context, r *MatchReason, wished []La
 	return s.graded(r, 0.5, "free", 0, "busy", "busy"), nil
 }
 
+// phraseNames are how the names of each criterion's phrases begin.
+var phraseNames = func() map[Criterion]string {
+	m := map[Criterion]string{}
+	for _, c := range Criteria {
+		m[c] = "match." + strings.ToLower(string(c)) + "."
+	}
+	return m
+}()
+
 // tell fills in the phrase of a criterion.
 func (s *speaker) tell(c Criterion, word string, fill filling) string {
-	return s.say("match."+strings.ToLower(string(c))+"."+word, fill)
+	return s.say(phraseNames[c]+word, fill)
 }
 
 // graded picks a phrase by the value: the first from so much on, the second, or the last.
@@ -230,7 +246,7 @@ func (s *speaker) region() string {
 		case value > 0:
 			word = "sameRegion"
 		default:
-			word, place = "otherRegion", s.place(first(regions))
+			word, place = "otherRegion", s.place(firstOf(regions))
 		}
 	}
 	return s.tell(ByRegion, word, filling{"place": place})
@@ -252,16 +268,35 @@ func (s *speaker) language() string {
 	return s.tell(ByLanguage, word, filling{"languages": s.some(names)})
 }
 
+// languageNames remembers what languages are called in those of the
+// phrasebooks, since CLDR's tables take some 10 us to look into. Bounded: tags
+// come from strangers.
+var languageNames struct {
+	sync.RWMutex
+	of map[[2]Language]string
+}
+
 // languageName is what a language is called in another one, by Unicode CLDR;
 // its tag where that is not known.
 func languageName(l, in Language) string {
-	tag, err := language.Parse(string(l))
-	if err == nil {
-		if name := display.Languages(language.Make(string(in))).Name(tag); name != "" {
-			return name
-		}
+	key := [2]Language{l, in}
+	languageNames.RLock()
+	name := languageNames.of[key]
+	languageNames.RUnlock()
+	if name != "" {
+		return name
 	}
-	return string(l)
+	name = string(l)
+	if tag, err := language.Parse(name); err == nil {
+		name = cmp.Or(display.Languages(language.Make(string(in))).Name(tag), name)
+	}
+	languageNames.Lock()
+	defer languageNames.Unlock()
+	if len(languageNames.of) >= 1000 || languageNames.of == nil {
+		languageNames.of = make(map[[2]Language]string)
+	}
+	languageNames.of[key] = name
+	return name
 }
 
 func (s *speaker) evidence(r *MatchReason) (string, error) {

@@ -335,8 +335,10 @@ func (t *traits) learnTopics(all []*traits) {
 // rank judges the pairs and sorts the best of each node.
 func (s *seeker) rank() ([]*Match, error) {
 	var members []ID
+	seen := map[ID]bool{"": true}
 	for _, e := range s.pairs {
-		if o := e.pair.other.member; o != "" && !slices.Contains(members, o) {
+		if o := e.pair.other.member; !seen[o] {
+			seen[o] = true
 			members = append(members, o)
 		}
 	}

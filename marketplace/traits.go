@@ -64,13 +64,13 @@ func (m *Market) traitsOf(ctx context.Context, docs ...entity) ([]*traits, error
 		if failed != nil {
 			return nil, failed
 		}
-		out[i] = &traits{Values: Values{Keywords: e.Keywords, Numbers: e.Numbers}, id: doc.meta().ID, member: ID(first(e.Keywords[FieldMember]))}
+		out[i] = &traits{Values: Values{Keywords: e.Keywords, Numbers: e.Numbers}, id: doc.meta().ID, member: ID(firstOf(e.Keywords[FieldMember]))}
 	}
 	return out, nil
 }
 
-// first is the first of some words; empty where there is none.
-func first(list []string) string {
+// firstOf is the first of some words; empty where there is none.
+func firstOf(list []string) string {
 	if len(list) == 0 {
 		return ""
 	}
@@ -78,7 +78,7 @@ func first(list []string) string {
 }
 
 func (t *traits) words(f Field) []string { return t.Keywords[f] }
-func (t *traits) word(f Field) string    { return first(t.Keywords[f]) }
+func (t *traits) word(f Field) string    { return firstOf(t.Keywords[f]) }
 
 func (t *traits) number(f Field) (float64, bool) {
 	x, ok := t.Numbers[f]

@@ -41,9 +41,10 @@ const maxWeight = 100
 // own: freshness, willingness and exposure; so has maturity, which changes
 // little there. nDCG@10 and recall@20 are held by TestMatchesQuality:
 //
-//	text only   .683 .860
-//	rules only  .609 .877
-//	both        .730 .917
+//	            for tuning  held out
+//	text only   .683 .860   .641 .822
+//	rules only  .609 .877   .620 .819
+//	both        .730 .917   .705 .840
 //
 // Without a criterion, nDCG@10 + 0.3 recall@20 is less by: text .13, topics .06,
 // region .02, language .01, procurement .01, evidence .01; without another one,

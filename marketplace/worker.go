@@ -58,8 +58,8 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, conducting, tallying, seating}
-	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, keeping}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying, conducting, seating}
+	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, clocksMoved, keeping}
 }
 
 // Times of the worker.

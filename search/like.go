@@ -318,12 +318,17 @@ func (s *stage) tell(q *marketplace.FinderQuery, docs []uint32, at []int, hits [
 		if err != nil {
 			return err
 		}
+		words := make(map[uint32][]string) // by set: many have the same
 		for k, d := range docs {
-			if places := c.of(c.set(d)); len(places) > 0 {
-				values := make([]string, len(places))
-				for i, t := range places {
-					values[i] = c.terms[t]
+			set := c.set(d)
+			values, ok := words[set]
+			if !ok {
+				for _, t := range c.of(set) {
+					values = append(values, c.terms[t])
 				}
+				words[set] = values
+			}
+			if len(values) > 0 {
 				hits[at[k]].Values.Keywords[f] = values
 			}
 		}
