@@ -77,21 +77,21 @@ type posing struct {
 	*timetable.Problem
 	earlier []timetable.Placement // the draft, for fewest changes
 	past    []Placement           // of slots that have begun: they stay, and are no part of the problem
-	fixed   map[pair]Placement    // what stays, by the solver's own rules
+	fixed   map[duo]Placement     // what stays, by the solver's own rules
 }
 
 // meetingName names a pair for the solver, as "city_oslo company_acme".
-func meetingName(x pair) string { return string(x[0]) + " " + string(x[1]) }
+func meetingName(x duo) string { return string(x[0]) + " " + string(x[1]) }
 
-func namedPair(s string) pair {
+func namedPair(s string) duo {
 	a, b, _ := strings.Cut(s, " ")
-	return pair{ID(a), ID(b)}
+	return duo{ID(a), ID(b)}
 }
 
 // pose puts the problem, with what stays of a draft. What cannot stay, since
 // something has changed that stands against it, is asked for like anything else.
-func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[pair]bool) *posing {
-	x := &posing{Problem: &timetable.Problem{}, fixed: map[pair]Placement{}}
+func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[duo]bool) *posing {
+	x := &posing{Problem: &timetable.Problem{}, fixed: map[duo]Placement{}}
 	checked := newSchedule(a)
 	for _, p := range draft {
 		slot := a.Event.SlotAt(p.Slot)
@@ -108,9 +108,9 @@ func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[pair]bool) *
 			x.earlier = append(x.earlier, timetable.Placement{Meeting: meetingName(p.pair()), Slot: strconv.Itoa(slot), Table: p.Table})
 		}
 	}
-	gone := map[pair]bool{}
+	gone := map[duo]bool{}
 	had := make([]int, len(a.Participants)) // meetings that are no part of the problem
-	count := func(m pair) {
+	count := func(m duo) {
 		gone[m] = true
 		for _, id := range m {
 			if i, ok := a.number[id]; ok {
@@ -224,8 +224,8 @@ func (a *assembly) away(free []bool, sends func(slot int) bool) []string {
 	return out
 }
 
-func (a *assembly) poseMeetings(x *posing, gone map[pair]bool, had []int, hasMet map[pair]bool, with map[int]string) {
-	add := func(m pair, t timetable.Meeting) {
+func (a *assembly) poseMeetings(x *posing, gone map[duo]bool, had []int, hasMet map[duo]bool, with map[int]string) {
+	add := func(m duo, t timetable.Meeting) {
 		t.ID, t.A, t.B = meetingName(m), string(m[0]), string(m[1])
 		for _, id := range m {
 			if staff := with[a.number[id]]; staff != "" && !slices.Contains(t.With, staff) {
@@ -238,7 +238,7 @@ func (a *assembly) poseMeetings(x *posing, gone map[pair]bool, had []int, hasMet
 		t.Rank, t.Slots, t.Table = timetable.Booked, []string{strconv.Itoa(a.Event.SlotAt(p.Slot))}, p.Table
 		return t
 	}
-	seen := map[pair]bool{}
+	seen := map[duo]bool{}
 	for _, p := range a.Pairs {
 		m := a.pairOf(p)
 		if seen[m] = true; gone[m] {
@@ -290,7 +290,7 @@ func (a *assembly) canLock(p DemandPair) bool {
 	return a.common(p.A, p.B) > 0
 }
 
-func sortedPlacements(list map[pair]Placement) []Placement {
+func sortedPlacements(list map[duo]Placement) []Placement {
 	out := make([]Placement, 0, len(list))
 	for _, p := range list {
 		out = append(out, p)
@@ -311,7 +311,7 @@ func sortedKeys[V any](of map[string]V) []string {
 // answer is the timetable that the solver has found, with what was no part of
 // the problem. What is locked is what was fixed, and what the secretariat has locked.
 func (x *posing) answer(a *assembly, found []timetable.Placement, draft []Placement) []Placement {
-	locked := map[pair]bool{}
+	locked := map[duo]bool{}
 	for _, p := range draft {
 		locked[p.pair()] = p.IsLocked
 	}

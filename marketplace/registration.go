@@ -1,7 +1,6 @@
 package marketplace
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -112,7 +111,9 @@ func registrationID(event, member ID) ID {
 
 func (*Registration) kind() Kind      { return KindRegistration }
 func (r *Registration) parties() []ID { return []ID{r.Member} }
-func (r *Registration) refs() []ID    { return append([]ID{r.Event, r.Member}, uploadsIn(r)...) }
+func (r *Registration) refs() []ID {
+	return append([]ID{r.Event, r.Member, wishListID(r.ID)}, uploadsIn(r)...)
+}
 
 // IsNode marks registrations as something with an id of its own.
 func (*Registration) IsNode() {}
@@ -206,11 +207,6 @@ func (d *Delegate) Person() string {
 		return normalEmail(d.Email)
 	}
 	return strings.ToLower(strings.Join(strings.Fields(d.Name), " "))
-}
-
-// delegateOf is where a person stands among the delegates; -1 where they do not.
-func (r *Registration) delegateOf(person string) int {
-	return slices.IndexFunc(r.Delegates, func(d Delegate) bool { return d.Person() == person })
 }
 
 // EmailOrNil is the address; nil where nothing is said.
