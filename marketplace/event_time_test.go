@@ -247,8 +247,16 @@ func TestEventsMoveOnTheirDates(t *testing.T) {
 			t.Fatalf("after %v it is %s, not %s", c.at, got, c.want)
 		}
 	}
-	// By hand it goes on at any time, and a step back ends that it moves by itself.
-	_, err := n.MoveEvent(n.as("off"), MoveEventInput{ID: e.ID, Move: EventPublish})
+	// Only the publication of a timetable brings it further. A step back ends that it moves by itself.
+	if _, err := n.MoveEvent(n.as("off"), MoveEventInput{ID: e.ID, Move: EventPublish}); complains(err) != "move INVALID" {
+		t.Errorf("published without a timetable: %v", err)
+	}
+	r, err := n.StartRun(n.as("off"), StartRunInput{Event: e.ID, Mode: RunNew})
+	n.must(err)
+	n.must(n.CatchUp(t.Context()))
+	_, err = n.UseRun(n.as("off"), UseRunInput{Run: r.ID})
+	n.must(err)
+	_, err = n.PublishTimetable(n.as("off"), PublishTimetableInput{Event: e.ID})
 	n.must(err)
 	if got := phase(11*24*time.Hour + time.Minute); got != EventClosed {
 		t.Errorf("it is over, and %s", got)

@@ -185,7 +185,8 @@ func (a *assembly) poseParticipants(x *posing, had []int) (with map[int]string) 
 		}
 		staff = append(staff, who)
 	}
-	for i, p := range a.Participants {
+	for _, i := range a.byMember() {
+		p := a.Participants[i]
 		r := p.Registration
 		who := timetable.Participant{ID: string(r.Member), Min: max(p.Minimum-had[i], 0), Max: max(p.Maximum-had[i], 0)}
 		sent := make([]int, len(a.Event.Slots)) // to sessions
@@ -210,6 +211,17 @@ func (a *assembly) poseParticipants(x *posing, had []int) (with map[int]string) 
 	}
 	x.Participants = append(x.Participants, staff...)
 	return with
+}
+
+// byMember are the participants in the order of their members' ids, so that the
+// same problem is posed whoever registered first.
+func (a *assembly) byMember() []int {
+	order := make([]int, len(a.Participants))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(a.member(i), a.member(j)) })
+	return order
 }
 
 // away are the slots in which somebody cannot meet; sends says whether they are
@@ -239,7 +251,8 @@ func (a *assembly) poseMeetings(x *posing, gone map[duo]bool, had []int, hasMet 
 		return t
 	}
 	seen := map[duo]bool{}
-	for _, p := range a.Pairs {
+	sorted := slices.SortedFunc(slices.Values(a.Pairs), func(p, q DemandPair) int { m, n := a.pairOf(p), a.pairOf(q); return slices.Compare(m[:], n[:]) })
+	for _, p := range sorted {
 		m := a.pairOf(p)
 		if seen[m] = true; gone[m] {
 			continue
