@@ -1578,6 +1578,13 @@ func (ec *executionContext) marshalOMatchConnection2ᚖcitymarketᚋmarketplace�
 	return ec._MatchConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOMatchEdge2ᚖcitymarketᚋmarketplaceᚐMatch(ctx context.Context, sel ast.SelectionSet, v *marketplace.Match) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._MatchEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOMatchWeightInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
 	if v == nil {
 		return nil, nil

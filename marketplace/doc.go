@@ -44,8 +44,17 @@
 //     asker. Tally: how many candidates a case has.
 //   - Statistics: what became of meetings, counted; Figures: those of one month,
 //     region or topic.
-//   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
-//     Timetable.
+//   - Event: a "Solutions Meet Cities" edition, in one of its Phases; Slot: a
+//     time for a meeting; EventSession: a part of its programme. Registration:
+//     that of a member for an event, which takes part, and holds a Seat, once it
+//     is approved; Delegate: who comes for it; Pitch: what it wants the others
+//     to know. Wish (must, want, never), in the WishList of a registration;
+//     Pairing: what the secretariat says of two of them; Demand: all of these,
+//     which a Timetable answers.
+//   - Run: the making of a Timetable, which is a list of Placements: who meets
+//     whom, in which slot, at which table. Draft: the timetable that is worked
+//     on; Conflict: what stands against a placement. Publication: a timetable
+//     that holds, whose placements become meetings; Gap: one that could not.
 //   - Upload: a picture or document that was sent for a solution, a proposal,
 //     an offer or a member, its subject; attached where the subject refers to it.
 //     Media: a link or an upload, with a title.

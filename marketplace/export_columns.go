@@ -139,7 +139,7 @@ var (
 	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
 	ownMeeting     = slices.Concat(
-		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "participants", "reason",
+		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "event", "table", "participants", "guests", "reason",
 			"expiresAt", "answeredAt", "acceptedAt"),
 		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
 		plainColumns("createdAt", "updatedAt"), []column{version},
@@ -211,6 +211,8 @@ var possessions = []possession{
 	listed(KindImport, "companies", Has, "createdAt", itself, ownImport),
 	listed(KindCase, "asker", Eq, "createdAt", itself, ownCase),
 	{kind: KindCandidacy, query: candidaciesOf, columns: ownCandidacy}, // in which it was contacted
+	listed(KindRegistration, "member", Eq, "createdAt", itself, ownRegistration),
+	listed(KindWishList, "member", Eq, "createdAt", itself, ownWishList), // for its own people alone
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
 	{kind: KindStances, id: stancesID, columns: plainColumns("id", "member", "list", "createdAt", "updatedAt")}, // for its owners alone
 	{kind: KindAvailability, id: availabilityID, columns: ownHours},
@@ -236,6 +238,12 @@ var notPossessed = map[Kind]string{
 	KindTopic:        "belongs to the network, and is public",
 	kindConduct:      "the program's own",
 	KindSettings:     "belongs to the network, and is public",
+	KindEvent:        "belongs to the network, and is public",
+	KindPairing:      "belongs to the secretariat",
+	KindRun:          "belongs to the secretariat",
+	KindTimetable:    "belongs to the secretariat",
+	KindDraft:        "belongs to the secretariat",
+	KindPublication:  "belongs to the secretariat; what it makes are meetings",
 	kindPosition:     "the program's own",
 	kindImportPart:   "the program's own; what came of it is in the solutions",
 }

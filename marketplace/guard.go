@@ -27,6 +27,7 @@ type Market struct {
 	post     chan struct{} // tells the worker's chore that there is something to send
 	mail     chan struct{} // tells the worker's chore that a letter is due
 	hub      hub
+	runs     runNews
 	standing standing
 	uploads  uploadPlaces
 	conducts conducts
@@ -89,7 +90,7 @@ func New(store Store, finder Finder, o Options) *Market {
 		o.Now = time.Now
 	}
 	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
-		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), counting: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, now: o.Now, wait: SettleTime}
+		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), counting: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, runs: runNews{wake: make(chan struct{}, 1)}, now: o.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}

@@ -163,6 +163,11 @@ func (m *Market) notificationMail(ctx context.Context, u *User, n *Notification)
 		text.After = []string{b.phrases["account.warning"]}
 	}
 	var files []Attachment
+	if n.Event == timetableEvent {
+		if err := m.tellTimetable(ctx, u, n, &text); err != nil {
+			return Mail{}, err
+		}
+	}
 	if n.Kind == NotifyMeeting {
 		if files, err = m.tellMeeting(ctx, b, u, n, &text); err != nil {
 			return Mail{}, err

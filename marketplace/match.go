@@ -216,20 +216,11 @@ func (m *Market) matches(ctx context.Context, of []ID, l MatchListing, seek func
 	if err != nil {
 		return nil, err
 	}
-	if err := m.limit(ctx, limitMatches, string(actorOf(ctx).User)); err != nil {
-		return nil, err
-	}
-	settings, err := m.Settings(ctx)
+	s, err := m.seekerFor(ctx, of)
 	if err != nil {
 		return nil, err
 	}
-	noted, err := m.regardOf(ctx, of)
-	if err != nil {
-		return nil, err
-	}
-	own := onTeam(ctx, of...)
-	s := &seeker{ctx: ctx, market: m, of: of, noted: noted, now: m.clock(), best: map[ID]*Match{},
-		list: &Matches{market: m, shares: shares(weightsOf(settings.MatchWeights))}}
+	own, noted := onTeam(ctx, of...), s.noted
 	if err := seek(s); err != nil {
 		return nil, err
 	}
@@ -244,6 +235,23 @@ func (m *Market) matches(ctx context.Context, of []ID, l MatchListing, seek func
 		ranked = slices.DeleteFunc(ranked, func(e *Match) bool { return e.stance(noted) == InContact })
 	}
 	return s.list, s.page(ranked, after, slice.Size, own)
+}
+
+// seekerFor begins to look for matches for members.
+func (m *Market) seekerFor(ctx context.Context, of []ID) (*seeker, error) {
+	if err := m.limit(ctx, limitMatches, string(actorOf(ctx).User)); err != nil {
+		return nil, err
+	}
+	settings, err := m.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	noted, err := m.regardOf(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	return &seeker{ctx: ctx, market: m, of: of, noted: noted, now: m.clock(), best: map[ID]*Match{},
+		list: &Matches{market: m, shares: shares(weightsOf(settings.MatchWeights))}}, nil
 }
 
 func (e *Match) stance(noted regard) StanceKind { return noted.of(e.subject, e.pair.other.member) }

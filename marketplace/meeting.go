@@ -60,6 +60,15 @@ type Meeting struct {
 	// time zones as they were then.
 	FromClock *AgreedClock `json:"fromClock,omitempty"`
 	ToClock   *AgreedClock `json:"toClock,omitempty"`
+	// Event is the event in whose timetable it stands, and Table where it
+	// takes place there; empty: at no table. Guests are delegates without an
+	// account, who take part as well.
+	Event  ID      `json:"event,omitempty"`
+	Table  string  `json:"table,omitempty"`
+	Guests []Guest `json:"guests,omitempty"`
+	// Timetabled is what the latest publication made of it; nil where it was
+	// not made by one.
+	Timetabled *Timetabled `json:"timetabled,omitempty"`
 
 	FromOutcome *Outcome `json:"fromOutcome,omitempty"`
 	ToOutcome   *Outcome `json:"toOutcome,omitempty"`
@@ -81,6 +90,14 @@ type Participant struct {
 	TimeZone string `json:"timeZone,omitempty"` // IANA name; empty where they named none
 }
 
+// A Guest is a delegate without an account who takes part in a meeting at an
+// event, for one of its sides.
+type Guest struct {
+	Side   ID     `json:"side"`
+	Person string `json:"person"` // see personKey
+	Name   string `json:"name"`
+}
+
 // KindMeeting is the kind of Meeting.
 var KindMeeting = registerRecord("meeting", func() entity { return new(Meeting) },
 	Index{Equal: []string{"status"}, Has: "concerns", Sort: "startsAt"},
@@ -88,6 +105,7 @@ var KindMeeting = registerRecord("meeting", func() entity { return new(Meeting) 
 	Index{Equal: []string{"to"}, Sort: "createdAt"},
 	Index{Equal: []string{"status"}, Sort: "startsAt"},
 	Index{Sort: "createdAt"},
+	Index{Equal: []string{"event"}, Sort: "startsAt"},
 	Index{Sort: "dueAt"})
 
 // A MeetingStatus is a state in the life of a meeting.
@@ -194,10 +212,11 @@ var OutcomeKinds = []OutcomeKind{OutcomeNotHeld, OutcomeInformative, OutcomePoss
 
 // Limits of meetings.
 const (
-	meetingBlock       = 15 * time.Minute // by which time is claimed
+	claimBlock         = 5 * time.Minute  // by which time is claimed
+	meetingBlock       = 15 * time.Minute // of times that people propose
 	maxMeetingMinutes  = 120
 	maxMeetingTimes    = 5
-	maxMeetingPeople   = 6 // of a side: 12 people and 8 blocks are 96 claims
+	maxMeetingPeople   = 6 // of a side: 12 people and 24 blocks are 288 claims
 	maxMeetingsAhead   = 366 * 24 * time.Hour
 	maxPendingMeetings = 5                   // requests of one member that wait for another one
 	meetingNotice      = time.Hour           // before a meeting begins, in which it can no longer be agreed
@@ -239,25 +258,52 @@ func (x *Meeting) claims() []string {
 	}
 	var claims []string
 	for _, user := range x.people() {
-		claims = append(claims, personClaims(user, *x.At, x.Minutes)...)
+		claims = append(claims, timeClaims("user:"+string(user), *x.At, x.Minutes)...)
 	}
-	return claims
+	for _, g := range x.Guests {
+		claims = append(claims, timeClaims("person:"+hashed(g.Person)[:26], *x.At, x.Minutes)...)
+	}
+	if x.Table != "" {
+		claims = append(claims, timeClaims("table:"+string(x.Event)+"/"+hashed(x.Table)[:26], *x.At, x.Minutes)...)
+	}
+	slices.Sort(claims)
+	return slices.Compact(claims)
 }
 
-// personClaims are the claims on a person's time from a start on, one for
-// each block that is touched: "user:user_ada@2026-03-02T08:30:00Z". Whatever
-// takes people's time at fixed hours is a Meeting, so that it is claimed here.
-func personClaims(user ID, start time.Time, minutes int) []string {
+// timeClaims are the claims on somebody's time, or that of a table, from a
+// start on, one for each block that is touched:
+// "user:user_ada@2026-03-02T08:30:00Z". Whatever takes people's time at fixed
+// hours is a Meeting, so that it is claimed here.
+func timeClaims(of string, start time.Time, minutes int) []string {
 	var claims []string
 	end := start.Add(time.Duration(minutes) * time.Minute)
-	for t := start.UTC().Truncate(meetingBlock); t.Before(end); t = t.Add(meetingBlock) {
-		claims = append(claims, "user:"+string(user)+"@"+t.Format(time.RFC3339))
+	for t := start.UTC().Truncate(claimBlock); t.Before(end); t = t.Add(claimBlock) {
+		claims = append(claims, of+"@"+t.Format(time.RFC3339))
 	}
 	return claims
 }
 
 // isBooked says whether it takes the time of its people.
-func (x *Meeting) isBooked() bool { return x.At != nil && slices.Contains(bookedMeetings, x.Status) }
+func (x *Meeting) isBooked() bool {
+	return x.At != nil && slices.Contains(bookedMeetings, x.Status) && !x.isLifted()
+}
+
+// personKeys are the words by which its people are known at events.
+func (x *Meeting) personKeys() []string {
+	var keys []string
+	for _, id := range x.people() {
+		keys = append(keys, string(id))
+	}
+	for _, g := range x.Guests {
+		keys = append(keys, g.Person)
+	}
+	return keys
+}
+
+// hasPeople says whether somebody takes part for a side.
+func (x *Meeting) hasPeople(side ID) bool {
+	return len(*x.peopleOf(side)) > 0 || slices.ContainsFunc(x.Guests, func(g Guest) bool { return g.Side == side })
+}
 
 // people are those of both sides, each once.
 func (x *Meeting) people() []ID { return sides(slices.Concat(x.FromPeople, x.ToPeople)...) }
@@ -310,24 +356,29 @@ func (x *Meeting) validate(p *problems) {
 	}
 	checkOne(p, "status", x.Status, MeetingStatuses)
 	x.Message.check(p, "message", maxMeetingMessage, true)
-	if x.Minutes < 15 || x.Minutes > maxMeetingMinutes || x.Minutes%15 != 0 {
+	if x.Event == "" && (x.Minutes < 15 || x.Minutes > maxMeetingMinutes || x.Minutes%15 != 0) {
 		p.addf("minutes", "OUT_OF_RANGE", "must be a multiple of 15 from 15 to %d", maxMeetingMinutes)
 	}
 	checkOne(p, "format", x.Format, MeetingFormats)
 	checkURL(p, "link", x.Link, false)
 	x.Place.check(p, "place", 500, false)
-	checkSet(p, "times", x.Times, maxMeetingTimes, isBlock, "must be a quarter of an hour, as 2027-03-02T08:30:00Z")
+	checkSet(p, "times", x.Times, maxMeetingTimes, func(t time.Time) bool { return x.Event != "" || isBlock(t) },
+		"must be a quarter of an hour, as 2027-03-02T08:30:00Z")
 	if len(x.Times) == 0 {
 		p.add("times", "REQUIRED", "must name at least one time")
 	}
 	for _, f := range []struct {
 		path string
+		side ID
 		list []ID
-	}{{"fromPeople", x.FromPeople}, {"toPeople", x.ToPeople}} {
+	}{{"fromPeople", x.From, x.FromPeople}, {"toPeople", x.To, x.ToPeople}} {
 		checkIDs(p, f.path, f.list, maxMeetingPeople, KindUser)
-		if x.isBooked() && len(f.list) == 0 {
+		if x.isBooked() && !x.hasPeople(f.side) {
 			p.add(f.path, "REQUIRED", "must name at least one person")
 		}
+	}
+	if n := len(x.claims()); n > MaxClaims {
+		p.add("people", "TOO_MANY", "too many people for a meeting that is so long")
 	}
 	checkString(p, "reason", text(x.Reason), maxMeetingReason, x.Status == MeetingDeclined || x.Status == MeetingCancelled)
 	for _, o := range []*Outcome{x.FromOutcome, x.ToOutcome} {
@@ -338,7 +389,7 @@ func (x *Meeting) validate(p *problems) {
 	}
 }
 
-// isBlock says whether a time is the beginning of a block.
+// isBlock says whether a time is one that people can propose.
 func isBlock(t time.Time) bool { return t.Equal(t.Truncate(meetingBlock)) }
 
 // The sides of a meeting, for permissions: the one that asks, the one whose

@@ -47,11 +47,11 @@ func (x *Meeting) plan() {
 			x.Concerns = append(x.Concerns, c)
 		}
 	}
-	for _, id := range slices.Concat(x.parties(), x.people(), x.Subjects, []ID{x.Case}) {
+	for _, id := range slices.Concat(x.parties(), x.people(), x.Subjects, []ID{x.Case, x.Event}) {
 		note(id, "")
 	}
 	for _, side := range x.parties() {
-		for _, id := range x.Subjects {
+		for _, id := range append(slices.Clone(x.Subjects), x.Event) {
 			note(side, id)
 		}
 	}

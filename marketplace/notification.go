@@ -54,6 +54,7 @@ const (
 	NotifyMessage    NotificationKind = "MESSAGE"    // messages to the user's members, or that mention them
 	NotifyReport     NotificationKind = "REPORT"     // messages that were reported to the secretariat
 	NotifyTeam       NotificationKind = "TEAM"       // who comes into a team, leaves it or has another role
+	NotifyEvent      NotificationKind = "EVENT"      // registrations for events, and what can be done at them
 	NotifyMatch      NotificationKind = "MATCH"      // what a saved search has found that is new
 	NotifyMeeting    NotificationKind = "MEETING"    // meetings of the user and of their members, reminders, and the question what came of one
 	NotifyWebhook    NotificationKind = "WEBHOOK"    // webhooks of the user's members that no longer work
@@ -84,6 +85,7 @@ var notificationKinds = []Preference{
 	{NotifyMessage, ChannelEmail},
 	{NotifyReport, ChannelEmail},
 	{NotifyTeam, ChannelEmail},
+	{NotifyEvent, ChannelEmail},
 	{NotifyMatch, ChannelEmail}, // the search itself says how often
 	{NotifyMeeting, ChannelEmail},
 	{NotifyWebhook, ChannelEmail},

@@ -144,6 +144,9 @@ func (m *Market) Sentence(ctx context.Context, n *Notification, wished []Languag
 				return "", err
 			}
 		}
+		if n.Event == timetableEvent {
+			fillTimetable(fill, n.Note)
+		}
 		if fill["title"], err = m.titleFor(ctx, subject, languages); err != nil {
 			return "", err
 		}
@@ -175,6 +178,12 @@ func (m *Market) titleFor(ctx context.Context, doc entity, languages []Language)
 		return m.nameOf(ctx, doc.Proposal, languages)
 	case *Candidacy:
 		return m.nameOf(ctx, doc.Case, languages) // which the candidate may not see
+	case *Registration:
+		return m.nameOf(ctx, doc.Event, languages)
+	case *WishList:
+		return m.nameOf(ctx, doc.Event, languages)
+	case *Pairing:
+		return m.nameOf(ctx, doc.Event, languages)
 	case *Meeting:
 		return m.nameOf(ctx, doc.About, languages)
 	}

@@ -138,10 +138,21 @@ var (
 	MaySeeStatistics    = Permission{verb: "see the statistics of the network", who: staff, reads: true}
 	MaySeeOwnStatistics = Permission{verb: "see the statistics of this member", who: ownViewer | editors | staff, reads: true}
 
-	MayMarkNotifications = Permission{verb: "mark notifications as read", who: self}
-	MayKeepNotifications = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
-	MayUnsubscribe       = Permission{verb: "end letters by the link in one", who: everybody}
-	MayUpload            = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
+	MayMarkNotifications    = Permission{verb: "mark notifications as read", who: self}
+	MayKeepNotifications    = Permission{verb: "tell users of what was done", who: networkAdmin} // the program itself
+	MayUnsubscribe          = Permission{verb: "end letters by the link in one", who: everybody}
+	MayArrangeEvent         = Permission{verb: "arrange events", who: officers}
+	MayRegister             = Permission{verb: "register this member for events", who: editors | officers}
+	MayWithdrawRegistration = Permission{verb: "withdraw this registration", who: editors}
+	MayDecideRegistration   = Permission{verb: "decide on registrations", who: officers}
+	MayWish                 = Permission{verb: "say whom this member wishes to meet", who: editors}
+	MayReadWishes           = Permission{verb: "see what participants wish", who: staff, reads: true} // but never whom they never want to meet
+	MayPair                 = Permission{verb: "pair participants of events", who: officers}
+	MayMakeTimetable        = Permission{verb: "make the timetable of events", who: officers}
+	MayKeepTimetables       = Permission{verb: "note what became of timetables", who: networkAdmin} // the program itself
+	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin}  // the program itself
+
+	MayUpload = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
 
 	MaySetAvailability = Permission{verb: "say when this member, or this person, can meet", who: editors | self}
 	MaySeeCommonTimes  = Permission{verb: "look for times on behalf of this member", who: ownViewer | editors | officers, reads: true}
@@ -164,6 +175,7 @@ var permissions = []Permission{
 	MayRequestMeeting, MayRequestForMembers, MayAnswerMeeting, MayWithdrawMeeting, MayArrangeMeeting, MayRecordOutcome, MayKeepMeetings,
 	MayAskForPartner, MayEditCase, MayWithdrawCase, MayReopenCase, MaySeeCases, MayHandleCase, MayAnswerCandidacy, MayKeepCases, MaySeeStatistics, MaySeeOwnStatistics,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
+	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayMakeTimetable, MayKeepTimetables, MayKeepEvents,
 	MayUpload,
 	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }

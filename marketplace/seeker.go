@@ -13,6 +13,7 @@ type seeker struct {
 	ctx    context.Context
 	market *Market
 	of     []ID // the members that the list is for
+	among  []ID // the members of which it is; empty: of all
 	noted  regard
 	now    time.Time
 	list   *Matches
@@ -37,6 +38,9 @@ const (
 
 // ask adds a query for entries that resemble texts or have preferred values.
 func (s *seeker) ask(kind Kind, size int, like []Text, prefer []Filter, where []Filter, take func(*traits)) {
+	if len(s.among) > 0 {
+		where = append(slices.Clip(where), Filter{Field: FieldMember, Any: keywords(s.among)})
+	}
 	s.queries = append(s.queries, FinderQuery{
 		Like: like, Prefer: prefer, Where: where, Kinds: []Kind{kind}, Groups: groupsOf(s.ctx), Sort: SortRelevance,
 		Size: min(size+s.noted.unwanted()+ownPlenty, MaxHits), Keywords: traitKeywords[kind], Numbers: traitNumbers[kind],

@@ -14,7 +14,7 @@ const (
 	MaxValues       = 1000    // values of one In condition
 	MaxConditions   = 16      // conditions of one Query
 	MaxDocumentSize = 1 << 20 // bytes of one document as JSON
-	MaxClaims       = 100     // claims of one document
+	MaxClaims       = 300     // claims of one document: a meeting of two hours has one for each five minutes of 12 people
 	MaxClaimSize    = 256     // bytes of one claim
 	MaxIDSize       = 128     // bytes of one document id
 )

@@ -24,6 +24,7 @@ type TranslatedTextInput struct {
 var mayTranslate = map[Kind]Permission{
 	KindSolution: MayEditSolution, KindProposal: MayEditProposal, KindTopic: MayEditVocabulary,
 	KindCity: MayEditMember, KindCompany: MayEditMember, KindInstitution: MayEditMember,
+	KindEvent: MayArrangeEvent, KindRegistration: MayRegister,
 }
 
 // Translate writes texts of a document in another language than that of the
@@ -32,7 +33,7 @@ var mayTranslate = map[Kind]Permission{
 func (m *Market) Translate(ctx context.Context, in TranslateInput) (Node, error) {
 	may, ok := mayTranslate[in.ID.Kind()]
 	if !ok {
-		return nil, invalid("id", "INVALID", "must be the id of a solution, a proposal, a member or a topic")
+		return nil, invalid("id", "INVALID", "must be the id of a solution, a proposal, a member, a topic, an event or a registration")
 	}
 	var p problems
 	if l, ok := ParseLanguage(string(in.Language)); !ok || l != in.Language {

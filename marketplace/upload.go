@@ -91,7 +91,7 @@ type attachment struct {
 var mayAttach = map[Kind]Permission{
 	KindSolution: MayEditSolution, KindProposal: MayEditProposal,
 	KindCity: MayEditMember, KindCompany: MayEditMember, KindInstitution: MayEditMember,
-	KindOffer: MayEditOffer,
+	KindOffer: MayEditOffer, KindRegistration: MayRegister,
 }
 
 // owner is the member whose files those of a document are.
