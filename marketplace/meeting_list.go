@@ -21,7 +21,7 @@ func (m *Market) MeetingPermissions(ctx context.Context, x *Meeting) *MeetingPer
 	now := m.clock()
 	moves := slices.DeleteFunc(meetingMoves.open(ctx, x, x.Status), func(name MeetingMove) bool { return x.inTime(name, x.Status, now) != nil })
 	alter := x.isAlterable(now) && MayArrangeMeeting.allows(ctx, x)
-	return &MeetingPermissions{Moves: moves, SetPeople: alter, SetPlace: alter,
+	return &MeetingPermissions{Moves: moves, SetPeople: alter && x.Event == "", SetPlace: alter,
 		RecordOutcome: x.isJudgeable(now) && MayRecordOutcome.allows(ctx, x)}
 }
 

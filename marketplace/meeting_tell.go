@@ -24,7 +24,7 @@ func bothSides(x *Meeting, _ *AuditEntry) []ID { return x.parties() }
 // where that could act for both, or for none.
 func otherSide(x *Meeting, e *AuditEntry) []ID {
 	list := slices.DeleteFunc(x.parties(), func(id ID) bool { return slices.Contains(e.OnBehalf, id) })
-	if len(list) == 0 {
+	if len(list) == 0 && !x.IsUnheard {
 		return x.parties()
 	}
 	return list
@@ -39,7 +39,12 @@ func sideOfRequest(x *Meeting, e *AuditEntry) []ID {
 	return []ID{x.From}
 }
 
-func askedSide(x *Meeting, _ *AuditEntry) []ID { return []ID{x.To} }
+func askedSide(x *Meeting, _ *AuditEntry) []ID {
+	if x.IsUnheard {
+		return nil
+	}
+	return []ID{x.To}
+}
 
 // silentSides are those that have not said yet what came of it.
 func silentSides(x *Meeting, _ *AuditEntry) []ID {
@@ -88,6 +93,29 @@ func meetingPeople(of sidesOfMeeting) func(context.Context, *Market, *AuditEntry
 		}
 		return list, nil
 	}
+}
+
+// absentSides are those that have not come, as somebody says.
+func absentSides(x *Meeting, _ *AuditEntry) []ID {
+	if x.NoShow == nil {
+		return nil
+	}
+	return x.NoShow.Sides
+}
+
+// delayed are the people of the side that waits for one that runs late, with
+// the minutes.
+func delayed(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	list, err := meetingPeople(func(x *Meeting, _ *AuditEntry) []ID {
+		if x.Delay == nil {
+			return nil
+		}
+		return []ID{x.other(x.Delay.By)}
+	})(ctx, m, e)
+	for i := range list {
+		list[i].note, _, _ = strings.Cut(e.Note, " ")
+	}
+	return list, err
 }
 
 // saidOnce are the people of the other side, told once of the first word of

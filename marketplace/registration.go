@@ -33,8 +33,12 @@ type Registration struct {
 	// Languages are those of its delegates, else of the member, kept by the commands.
 	Languages []Language `json:"languages,omitempty"`
 	Seat      *int       `json:"seat,omitempty"` // from 0; nil where it is not approved
-	Reason    *string    `json:"reason,omitempty"`
-	DecidedAt *time.Time `json:"decidedAt,omitempty"`
+	// Arrivals are who has come, and Substitutions who comes no more and by
+	// whom their meetings are taken over.
+	Arrivals      []Arrival      `json:"arrivals,omitempty"`
+	Substitutions []Substitution `json:"substitutions,omitempty"`
+	Reason        *string        `json:"reason,omitempty"`
+	DecidedAt     *time.Time     `json:"decidedAt,omitempty"`
 }
 
 // KindRegistration is the kind of Registration.
