@@ -46,6 +46,12 @@ type config struct {
 	solutions string // bench search only: numbers of solutions, separated by commas
 	queries   int    // of each kind
 	stock     bool   // beside stock bleve
+
+	files   []string // timetable only: problems to solve
+	seconds int      // for each of them
+	spread  int
+	seed    uint64
+	events  string // to generate
 }
 
 const usage = `Citymarket, the marketplace of a city network.
@@ -54,6 +60,8 @@ const usage = `Citymarket, the marketplace of a city network.
   citymarket seed [flags]      load the members and the sample marketplace, or generate solutions, without serving
   citymarket bench search [flags]
                                measure searches of generated solutions, beside stock bleve, in a temporary directory (TMPDIR) of some 6 KB a solution
+  citymarket timetable [flags] FILE...
+                               solve problems of the public benchmark for timetables of meetings (.dzn), or generated events
 
 Flags (each also as an environment variable, CITYMARKET_ and the name in capitals):
 `
@@ -68,11 +76,17 @@ func configure(command string, args []string, getenv func(string) string, log io
 		fmt.Fprint(log, usage)
 		f.PrintDefaults()
 	}
-	if command == "bench search" {
+	switch command {
+	case "timetable":
+		f.IntVar(&c.seconds, "seconds", 60, "how many `seconds` each problem is worked on at most")
+		f.IntVar(&c.spread, "spread", 2, "by `how many` breaks two participants of a file may differ; negative: by any number")
+		f.Uint64Var(&c.seed, "seed", 0, "`number` that decides where chance does")
+		f.StringVar(&c.events, "generate", "", "solve generated `events` in place of files: real, for a table of sizes like real ones, or PARTICIPANTS,WISHES,SLOTS,DAYS,TABLES")
+	case "bench search":
 		f.StringVar(&c.solutions, "solutions", "10000,100000,1000000", "`numbers` of solutions to search, separated by commas")
 		f.IntVar(&c.queries, "queries", 1000, "how many different `queries` of each kind are asked")
 		f.BoolVar(&c.stock, "stock", true, "measure stock bleve, too")
-	} else {
+	default:
 		f.StringVar(&c.data, "data", "data", "`directory` for the database and the search index; it is made when missing")
 		f.StringVar(&c.store, "store", "", "`address` of a MongoDB server, mongodb://...; empty: an embedded database in the data directory")
 		f.BoolVar(&c.sample, "sample", true, "load the sample marketplace, invented companies, solutions and proposals, into an empty store")
@@ -98,7 +112,9 @@ func configure(command string, args []string, getenv func(string) string, log io
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
-	if f.NArg() > 0 {
+	if command == "timetable" {
+		c.files = f.Args()
+	} else if f.NArg() > 0 {
 		return c, fmt.Errorf("%q is not a command; citymarket -h lists them", f.Arg(0))
 	}
 	if err := fromEnvironment(f, getenv); err != nil {
@@ -176,6 +192,18 @@ func isLoopback(host string) bool {
 }
 
 func (c config) check(command string) error {
+	if command == "timetable" {
+		if c.seconds < 1 || c.seconds > 86400 {
+			return fmt.Errorf("-seconds must be 1 to 86,400")
+		}
+		if _, err := c.generated(); err != nil {
+			return err
+		}
+		if (len(c.files) == 0) == (c.events == "") {
+			return fmt.Errorf("give files to solve, or -generate")
+		}
+		return nil
+	}
 	if command == "bench search" {
 		if c.sizes() == nil {
 			return fmt.Errorf("-solutions must be numbers from 100 to 10,000,000, separated by commas")

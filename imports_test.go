@@ -16,7 +16,7 @@ var allowed = map[string]struct {
 	ours    []string
 	foreign []string
 }{
-	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/filestore", "marketplace/httppost", "marketplace/mongostore", "marketplace/smtpmail", "marketplace/sqlitestore", "search", "seed", "web"}, []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
+	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/filestore", "marketplace/httppost", "marketplace/mongostore", "marketplace/smtpmail", "marketplace/sqlitestore", "marketplace/timetable", "search", "seed", "web"}, []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
 	"citymarket/graph":                                     {[]string{"marketplace"}, []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "github.com/coder/websocket"}},
 	"citymarket/marketplace":                               {nil, []string{"golang.org/x/crypto", "golang.org/x/image", "golang.org/x/sync", "golang.org/x/text"}},
 	"citymarket/marketplace/smtpmail":                      {[]string{"marketplace"}, []string{"github.com/wneessen/go-mail"}},
@@ -26,6 +26,8 @@ var allowed = map[string]struct {
 	"citymarket/marketplace/filestore":                     {[]string{"marketplace"}, nil},
 	"citymarket/marketplace/mongostore":                    {[]string{"marketplace"}, []string{"go.mongodb.org/mongo-driver/v2"}},
 	"citymarket/marketplace/mongostore/internal/fakemongo": {nil, []string{"go.mongodb.org/mongo-driver/v2"}},
+	"citymarket/marketplace/timetable":                     {[]string{"marketplace/timetable/internal/sat"}, nil},
+	"citymarket/marketplace/timetable/internal/sat":        {nil, nil},
 	"citymarket/search":                                    {[]string{"marketplace"}, []string{"github.com/blevesearch/", "golang.org/x/text", "golang.org/x/sync", "github.com/RoaringBitmap/roaring/v2", "go.etcd.io/bbolt"}},
 	"citymarket/seed":                                      {[]string{"marketplace"}, []string{"golang.org/x/sync", "golang.org/x/text"}},
 	"citymarket/web":                                       {nil, nil},

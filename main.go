@@ -31,6 +31,7 @@ var commands = map[string]func(ctx context.Context, c config, out, log io.Writer
 	"serve":        serve,
 	"seed":         load,
 	"bench search": benchSearch,
+	"timetable":    solveTimetables,
 }
 
 // run is the program: it ends when its command has ended or ctx is done. An

@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -202,12 +203,16 @@ func (a *assembly) fingerprint() string {
 	}
 	var wishes []wish
 	for _, p := range a.asked() {
-		w := wish{Pair: pair{a.member(p.A), a.member(p.B)}, WishA: p.WishA, WishB: p.WishB}
+		w := wish{Pair: a.pairOf(p), WishA: p.WishA, WishB: p.WishB}
+		if w.Pair[0] != a.member(p.A) {
+			w.WishA, w.WishB = w.WishB, w.WishA
+		}
 		if p.Pairing != nil {
 			w.Level, w.Slot, w.Table = p.Pairing.Level, p.Pairing.Slot, p.Pairing.Table
 		}
 		wishes = append(wishes, w)
 	}
+	slices.SortFunc(all, func(x, y content) int { return cmp.Compare(x.Member, y.Member) })
 	slices.SortFunc(wishes, func(x, y wish) int { return slices.Compare(x.Pair[:], y.Pair[:]) })
 	b, _ := json.Marshal([]any{e.Slots, e.Sessions, e.Tables, e.Rules, e.LanguageRule, e.Interpreters, all, wishes}) // these can be marshalled
 	return hashed(string(b))[:26]

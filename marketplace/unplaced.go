@@ -304,7 +304,7 @@ func (m *Market) sayReason(ctx context.Context, phrase string, r TimetableReason
 	languages := ViewerOf(ctx).Languages
 	fill := filling{"wanted": strconv.Itoa(r.Wanted), "room": strconv.Itoa(r.Room), "count": strconv.Itoa(r.Count)}
 	one, other := of[0], of[1]
-	if r.Member != "" {
+	if r.Member != "" && phrase != "reason."+string(timetable.SlotsTaken) { // there it is whom the remedy is about
 		one, other = r.Member, of.other(r.Member)
 	}
 	for name, id := range map[string]ID{"member": one, "other": other} {

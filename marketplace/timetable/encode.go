@@ -225,10 +225,7 @@ func (f *formula) count(p int) {
 				held = append(held, f.held[i])
 			}
 		}
-		if limit < 0 {
-			f.Add()
-			return
-		}
+		limit = max(limit, 0) // what is booked counts, and is held all the same
 		if len(held) > limit {
 			f.Add(f.unary(held, limit+1, false)[limit].Not())
 		}

@@ -11,7 +11,8 @@ import (
 // 100 MB at the limit) and the chance to prove anything both speak against it.
 const (
 	maxPairs       = 60_000
-	maxChoicePairs = 6_000 // where it is also to be chosen which meetings are held
+	maxBreakPairs  = 20_000 // where breaks are counted, too
+	maxChoicePairs = 6_000  // where it is also to be chosen which meetings are held
 )
 
 func (m *model) pairs(of []bool) int {
@@ -92,7 +93,7 @@ func newProver(m *model, at []int32, lower, upper int) *prover {
 	for i, s := range at {
 		must[i] = s >= 0
 	}
-	if m.pairs(must) > maxPairs {
+	if m.pairs(must) > maxBreakPairs {
 		return nil
 	}
 	v := &prover{formula: encode(m, must, make([]bool, len(m.meets))), lower: lower, upper: upper}

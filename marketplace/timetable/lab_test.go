@@ -1,14 +1,20 @@
 package timetable
 
 import (
-	"citymarket/marketplace/timetable/internal/sat"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
+
+func cpu() float64 {
+	var u syscall.Rusage
+	syscall.Getrusage(0, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
 
 func TestLab(t *testing.T) {
 	files, _ := filepath.Glob(os.Getenv("LAB"))
@@ -19,32 +25,31 @@ func TestLab(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Spread = new(2)
-		m, err := compile(p)
+		c := cpu()
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
+		res, err := Solve(ctx, p, Options{Effort: Endless})
+		cancel()
 		if err != nil {
 			t.Fatal(err)
 		}
-		must := make([]bool, len(m.meets))
-		for i := range must {
-			must[i] = true
-		}
-		e := encode(m, must, make([]bool, len(m.meets)))
-		e.countBreaks(30)
-		v, w := e.Size()
-		t0 := time.Now()
-		fmt.Println(filepath.Base(f), "vars", v, "words", w)
-		st := e.Solve(context.Background(), 1<<40)
-		fmt.Println("  feasible", st, time.Since(t0).Seconds(), e.Conflicts)
-		for k := 0; k < 10; k++ {
-			t0 := time.Now()
-			c0 := e.Conflicts
-			st := e.Solve(context.Background(), 300000, e.total[k].Not())
-			fmt.Println("  <=", k, st, time.Since(t0).Seconds(), e.Conflicts-c0)
-			if st == sat.Satisfiable {
-				break
-			}
-			if st == sat.Unsatisfiable {
-				e.Add(e.total[k])
-			}
-		}
+		v := Verify(p, res.Placements)
+		fmt.Println(filepath.Base(f), res.Status, res.Measures, len(v.Violations), v.Breaks, v.TableMoves, "cpu", cpu()-c)
 	}
+}
+
+func TestBig(t *testing.T) {
+	if os.Getenv("BIG") == "" {
+		t.Skip()
+	}
+	p := Generate(Event{Participants: 500, Wishes: 4000, Slots: 24, Days: 2, Tables: 60, Absent: 0.3, Seats: 0.2})
+	c := cpu()
+	res, err := Solve(context.Background(), p, Options{Progress: func(x Progress) { fmt.Println(cpu()-c, x) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := Verify(p, res.Placements)
+	fmt.Println(res.Status, res.Measures, v, "cpu", cpu()-c)
+	c = cpu()
+	again, _ := Resolve(context.Background(), p, res.Placements, Options{})
+	fmt.Println(again.Measures, len(Diff(res.Placements, again.Placements)), "cpu", cpu()-c)
 }

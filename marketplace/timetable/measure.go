@@ -10,7 +10,13 @@ func (s *solver) mustBound() int64 {
 	return s.pick.bound(gainMust, gain{int64(len(s.booked()))})
 }
 
-func (s *solver) heldBound() int64 { return s.pick.bounds[gainHeld] }
+// heldBound is the most meetings that can be held with as many musts as can be.
+func (s *solver) heldBound() int64 {
+	if n := s.pick.total[gainHeld] / s.pick.copies(); n > 0 {
+		return min(n, s.pick.bounds[gainHeld])
+	}
+	return s.pick.bounds[gainHeld]
+}
 
 // result puts what was found into the problem's words.
 func (s *solver) result(ctx context.Context) *Result {
@@ -45,11 +51,27 @@ func (s *solver) measures(table []int32) []Measure {
 	m, p := s.m, s.p
 	t := p.tally()
 	var now gain
-	var short, wanted, breaks, most, mostBound, lower int64
+	var short, wanted, beside, breaks, most, mostBound, lower int64
+	// The choice knows nothing of further participants: what these have of their
+	// minimum by others' meetings comes on top of its bound.
+	extra, sides := make([]int, m.parties), make([]int, m.parties)
+	for i := range m.meets {
+		t := &m.meets[i]
+		if p.at[i] >= 0 {
+			sides[t.a]++
+			sides[t.b]++
+		}
+		for _, u := range t.uses[2:] {
+			if int(u.of) < m.parties {
+				extra[u.of]++
+			}
+		}
+	}
 	for x := range m.parties {
 		least := m.p.Participants[x].Min
 		wanted += int64(least)
-		now[gainMin] += int64(min(least, int(p.held[x])))
+		now[gainMin] += int64(min(least, sides[x]))
+		beside += int64(min(least, extra[x]))
 		short += int64(max(0, least-int(p.held[x])))
 		b, f := int64(p.breaks(x)), int64(p.fewest(x))
 		breaks += b
@@ -66,7 +88,7 @@ func (s *solver) measures(table []int32) []Measure {
 	}
 	list := []Measure{
 		{Musts, t[1], musts},
-		{Shortfall, short, wanted - s.pick.bound(gainMin, now)},
+		{Shortfall, short, max(0, wanted-beside-s.pick.bound(gainMin, now))},
 		{Held, t[2], held},
 		{Score, t[3], s.pick.bounds[gainScore]},
 	}

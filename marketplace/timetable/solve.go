@@ -207,9 +207,12 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 	polished := newPolish(s.p, s.random)
 	report := func() { s.report(Polishing, polished.total) }
 	report()
+	// Larger events need more steps: one of 1440 meetings has 98 breaks after
+	// 400,000, 30 after 2,000,000 and 7 after 8,000,000.
+	steps := max(polishSteps, 1000*int(s.p.tally()[2]))
 	// A short polish, so that the proofs begin with a good timetable; then as
 	// much of both as the effort allows.
-	polished.run(ctx, polishSteps/4, lower, report)
+	polished.run(ctx, steps/4, lower, report)
 	var v *prover
 	for work := 1; ctx.Err() == nil; work *= 2 {
 		upper := polished.total
@@ -239,7 +242,7 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 		if work > s.o.Effort {
 			break
 		}
-		polished.run(ctx, work*polishSteps/2, lower, report)
+		polished.run(ctx, work*steps, lower, report)
 	}
 	s.report(Polishing, polished.total)
 }
@@ -271,13 +274,14 @@ func (s *solver) keepSpread(ctx context.Context) {
 		}
 		s.p.set(worst, -1)
 		s.p.mark()
+		s.breaksBound = 0 // was proven for more meetings
 		polished := newPolish(s.p, s.random)
 		polished.run(ctx, polishSteps/20, 0, func() {})
 	}
 	if s.p.within() {
 		return
 	}
-	s.status = Undecided
+	s.status, s.breaksBound = Undecided, 0
 	must := make([]bool, len(s.m.meets))
 	for _, i := range s.booked() {
 		must[i] = true
