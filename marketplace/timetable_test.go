@@ -23,6 +23,7 @@ type hall struct {
 	time  time.Time
 	event ID
 	names []string
+	seen  map[ID]bool // notifications that letters has told
 }
 
 var hallDay = time.Date(2026, 3, 9, 9, 0, 0, 0, time.UTC)
@@ -447,7 +448,9 @@ func TestRunsGoOnFromTheDraft(t *testing.T) {
 		t.Errorf("outdated: %v %v", out, err)
 	}
 	r = h.run(RunNew)
-	if !slices.ContainsFunc(h.placements(r), func(p Placement) bool { return p.A == "city_c3" && p.Slot.Equal(*h.slot(2)) && p.Table == "T2" && p.IsLocked }) {
+	if !slices.ContainsFunc(h.placements(r), func(p Placement) bool {
+		return p.A == "city_c3" && p.Slot.Equal(*h.slot(2)) && p.Table == "T2" && p.IsLocked
+	}) {
 		t.Errorf("what is locked: %v", h.placements(r))
 	}
 	d, err := h.RunDifference(h.officer(), first.ID, r.ID)
@@ -659,7 +662,9 @@ func TestTheLargestTimetableFitsIntoADocument(t *testing.T) {
 		t.Errorf("%d bytes", size)
 	}
 	slices.SortFunc(list, comparePlacements)
-	if got := doc.Placements.list(); !slices.EqualFunc(got, list, func(a, b Placement) bool { return a.Slot.Equal(b.Slot) && comparePlacements(a, b) == 0 && a.Table == b.Table && a.PersonA == b.PersonA && a.PersonB == b.PersonB && a.IsLocked == b.IsLocked }) {
+	if got := doc.Placements.list(); !slices.EqualFunc(got, list, func(a, b Placement) bool {
+		return a.Slot.Equal(b.Slot) && comparePlacements(a, b) == 0 && a.Table == b.Table && a.PersonA == b.PersonA && a.PersonB == b.PersonB && a.IsLocked == b.IsLocked
+	}) {
 		t.Error("the timetable is another one")
 	}
 	if got := doc.Unplaced.list(); len(got) != len(left) || got[7].A != left[7].A || got[7].Reason.Member != left[7].B || got[7].Reason.Room != 100 {
