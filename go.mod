@@ -5,12 +5,14 @@ go 1.26.0
 require (
 	github.com/99designs/gqlgen v0.17.98 // generates the GraphQL face from the schema, bound to the domain's types
 	github.com/RoaringBitmap/roaring/v2 v2.14.5 // the sets of documents in which its segments answer
+	github.com/arran4/golang-ical v0.3.4 // writes calendars
 	github.com/blevesearch/bleve/v2 v2.6.3 // analysis and the segments of the search index
 	github.com/blevesearch/bleve_index_api v1.4.1 // the types in which bleve's index is spoken to
 	github.com/blevesearch/scorch_segment_api/v2 v2.4.11 // the types in which its segments' postings are read
 	github.com/blevesearch/zapx/v17 v17.2.5 // how much room it makes for a segment; stays at the version bleve names
 	github.com/coder/websocket v1.8.15 // WebSockets, for operations and subscriptions over them
 	github.com/coreos/go-oidc/v3 v3.21.0 // sign-in by other providers: their metadata, keys and ID tokens
+	github.com/emersion/go-ical v0.0.0-20250329121855-f41e73efc392 // reads in tests the calendars that were written
 	github.com/rs/cors v1.11.1 // which other origins may use the API from a browser
 	github.com/vektah/gqlparser/v2 v2.5.64 // parses and validates GraphQL for gqlgen and for our limits
 	github.com/wneessen/go-mail v0.8.1 // writes MIME messages and speaks SMTP
@@ -66,6 +68,7 @@ require (
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/sosodev/duration v1.4.0 // indirect
+	github.com/teambition/rrule-go v1.8.2 // indirect
 	github.com/urfave/cli/v3 v3.14.0 // indirect
 	github.com/xdg-go/scram v1.4.0 // indirect
 	github.com/xdg-go/stringprep v1.0.4 // indirect

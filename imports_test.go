@@ -16,10 +16,11 @@ var allowed = map[string]struct {
 	ours    []string
 	foreign []string
 }{
-	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/filestore", "marketplace/httppost", "marketplace/mongostore", "marketplace/smtpmail", "marketplace/sqlitestore", "marketplace/timetable", "search", "seed", "web"}, []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
+	"citymarket":                                           {[]string{"graph", "marketplace", "marketplace/filestore", "marketplace/httppost", "marketplace/icalendar", "marketplace/mongostore", "marketplace/smtpmail", "marketplace/sqlitestore", "marketplace/timetable", "search", "seed", "web"}, []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2", "github.com/rs/cors", "github.com/blevesearch/bleve/v2"}},
 	"citymarket/graph":                                     {[]string{"marketplace"}, []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "github.com/coder/websocket"}},
-	"citymarket/marketplace":                               {nil, []string{"golang.org/x/crypto", "golang.org/x/image", "golang.org/x/sync", "golang.org/x/text"}},
+	"citymarket/marketplace":                               {[]string{"marketplace/timetable"}, []string{"golang.org/x/crypto", "golang.org/x/image", "golang.org/x/sync", "golang.org/x/text"}},
 	"citymarket/marketplace/smtpmail":                      {[]string{"marketplace"}, []string{"github.com/wneessen/go-mail"}},
+	"citymarket/marketplace/icalendar":                     {[]string{"marketplace"}, []string{"github.com/arran4/golang-ical"}},
 	"citymarket/marketplace/httppost":                      {[]string{"marketplace"}, nil},
 	"citymarket/marketplace/storetest":                     {[]string{"marketplace"}, []string{"pgregory.net/rapid"}},
 	"citymarket/marketplace/sqlitestore":                   {[]string{"marketplace"}, []string{"modernc.org/sqlite", "golang.org/x/sync"}},

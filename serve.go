@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"citymarket/marketplace"
 	"citymarket/marketplace/filestore"
 	"citymarket/marketplace/httppost"
+	"citymarket/marketplace/icalendar"
 	"citymarket/marketplace/mongostore"
 	"citymarket/marketplace/smtpmail"
 	"citymarket/marketplace/sqlitestore"
@@ -83,7 +85,12 @@ func serve(ctx context.Context, c config, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	organizer, err := mail.ParseAddress(c.mailFrom)
+	if err != nil {
+		return fmt.Errorf("-mail-from: %w", err)
+	}
 	market := marketplace.New(store, index, marketplace.Options{
+		Calendar: icalendar.Writer{}, Organizer: *organizer,
 		Key: key, URL: c.url, Alone: c.store == "", Demo: c.demo, Providers: titles(providers),
 		Mailer: mailer, Poster: poster, Loopback: c.loopback, Files: files, Temporary: filepath.Join(c.data, temporaryDir),
 	})

@@ -39,6 +39,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	mux.Handle("/unsubscribe", unsubscribe(market, log))
 	newTransfers(market, door, log).handle(mux)
 	newFiles(market, door, log).handle(mux)
+	(&calendars{market, door, log}).handle(mux)
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)
 	mux.Handle("/graphiql/", explorer)
@@ -78,7 +79,7 @@ func logged(log *slog.Logger, next http.Handler) http.Handler {
 		}
 		began, answer := time.Now(), &observed{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(answer, r)
-		log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", answer.status,
+		log.DebugContext(r.Context(), "request", "method", r.Method, "path", withoutSecret(r.URL.Path), "status", answer.status,
 			"bytes", answer.bytes, "took", time.Since(began), "remote", r.RemoteAddr)
 	})
 }

@@ -20,6 +20,9 @@ import (
 type MembershipResolver interface {
 	Member(ctx context.Context, obj *marketplace.Membership) (marketplace.Member, error)
 }
+type UserResolver interface {
+	Availability(ctx context.Context, obj *marketplace.User) (*marketplace.Availability, error)
+}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -1244,6 +1247,38 @@ func (ec *executionContext) _User_version(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_User_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("User", field, true, false, "Int")
+}
+
+func (ec *executionContext) _User_availability(ctx context.Context, field graphql.CollectedField, obj *marketplace.User) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_User_availability(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.User().Availability(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Availability) graphql.Marshaler {
+			return ec.marshalOAvailability2ᚖcitymarketᚋmarketplaceᚐAvailability(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_User_availability(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "User",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Availability(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _User_preferences(ctx context.Context, field graphql.CollectedField, obj *marketplace.User) (ret graphql.Marshaler) {
@@ -2743,6 +2778,12 @@ func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "availability":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._User_availability(ctx, field, obj)
+				})
 		case "preferences":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,

@@ -100,4 +100,9 @@ func (r *viewerResolver) Tokens(ctx context.Context, obj *marketplace.Viewer) ([
 
 func (r *Resolver) Membership() MembershipResolver { return &membershipResolver{r} }
 
-type membershipResolver struct{ *Resolver }
+func (r *Resolver) User() UserResolver { return &userResolver{r} }
+
+type (
+	membershipResolver struct{ *Resolver }
+	userResolver       struct{ *Resolver }
+)

@@ -53,6 +53,14 @@ type api struct {
 	market *marketplace.Market
 	index  *search.Index
 	http   http.Handler
+	clock  atomic.Int64 // Unix seconds; 0: the machine's
+}
+
+func (a *api) now() time.Time {
+	if t := a.clock.Load(); t != 0 {
+		return time.Unix(t, 0)
+	}
+	return time.Now()
 }
 
 var today = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
@@ -85,7 +93,7 @@ func newAPI(dir string, fill func(context.Context, *marketplace.Market) error) (
 		return nil, err
 	}
 	a.market = marketplace.New(a.store, a.index, marketplace.Options{Key: make([]byte, marketplace.KeySize), Poster: noPoster{},
-		Files: files, Temporary: dir, URL: "https://market.example"})
+		Files: files, Temporary: dir, URL: "https://market.example", Now: a.now})
 	if err := fill(ctx, a.market); err != nil {
 		return nil, err
 	}
@@ -138,7 +146,8 @@ func (a *api) askAs(actor marketplace.Actor, query string, variables json.RawMes
 // the answers to them. A visitor asks, of the sample marketplace that all
 // files share; where a file says who asks ("-- as: acme editor --", up to the
 // next such line), it has a small marketplace of its own; see cast_test.go.
-// There they can upload files, too ("-- upload: solution_acme plan.txt --").
+// There they can upload files, too ("-- upload: solution_acme plan.txt --"), and
+// the clock can be set ("-- time: 2030-03-04T09:00:00Z --").
 func TestConversations(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/api/*.txt")
@@ -192,6 +201,12 @@ func converse(t *testing.T, file string) {
 			if err := a.market.CatchUp(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+		case "time":
+			at, err := time.Parse(time.RFC3339, strings.TrimSpace(what))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.clock.Store(at.Unix())
 		case "as":
 			actor = stage.enter(t, strings.TrimSpace(what))
 		case "upload":

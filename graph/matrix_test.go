@@ -105,6 +105,33 @@ func (f *fixture) message(private bool) marketplace.ID {
 	return d.ID
 }
 
+// meetingTime is a time at which nobody has another meeting.
+func (f *fixture) meetingTime() time.Time {
+	return time.Now().UTC().Truncate(30 * time.Minute).Add(48*time.Hour + time.Duration(f.n)*30*time.Minute)
+}
+
+// meeting is one that a city of its own asks Acme for.
+func (f *fixture) meeting(agreed bool) map[string]any {
+	city := &marketplace.City{Meta: marketplace.Meta{Slug: f.word()}, TimeZone: "Europe/Oslo"}
+	city.Name, city.Country, city.Region = english(f.word()), "NO", marketplace.Europe
+	f.must(f.market.AddCity(marketplace.InBulk(f.system()), city))
+	who := marketplace.ViewerOf(f.someone("city_lima")).Actor.User
+	f.must(f.market.PlaceInTeam(f.system(), city.ID, who, "EDITOR"))
+	x, err := f.market.RequestMeeting(f.system(), marketplace.RequestMeetingInput{From: city.ID, To: "company_acme", People: []marketplace.ID{who},
+		Content: marketplace.Patch{"message": english(f.word()), "minutes": 30, "format": "ONLINE", "times": []time.Time{f.meetingTime()}}})
+	f.must(err)
+	if agreed {
+		by := []string{"acme owner", "acme editor"}[f.n%2]
+		x, err = f.market.AcceptMeeting(f.act(by), marketplace.AcceptMeetingInput{ID: x.ID, Time: f.meetingTime()})
+		f.must(err)
+	}
+	f.act("acme editor") // whom some name
+	return map[string]any{"id": x.ID, "at": f.meetingTime().Format(time.RFC3339), "later": f.meetingTime().Add(15 * time.Minute).Format(time.RFC3339)}
+}
+
+func asked(f *fixture) map[string]any  { return f.meeting(false) }
+func agreed(f *fixture) map[string]any { return f.meeting(true) }
+
 func (f *fixture) invitation() marketplace.ID {
 	i, err := f.market.Invite(f.someone("company_acme"), marketplace.InviteInput{Email: f.word() + "@example.org", Member: new(marketplace.ID("company_acme")), Role: "VIEWER"})
 	f.must(err)
@@ -284,6 +311,18 @@ var mutations = []attempt{
 	{what: "removeMessage", query: `mutation($id: ID!) { removeMessage(input: {id: $id}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID { return f.message(false) })},
 	{what: "reportMessage", query: `mutation($id: ID!) { reportMessage(input: {message: $id, reason: "Rude"}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID { return f.message(false) })},
 	{what: "reportMessage, a private one", query: `mutation($id: ID!) { reportMessage(input: {message: $id, reason: "Rude"}) { errors { code } } }`, on: id(func(f *fixture) marketplace.ID { return f.message(true) })},
+	{what: "requestMeeting", query: `mutation($at: DateTime!) { requestMeeting(input: {from: "company_acme", to: "city_lima", content: {message: [{language: "en", text: "Hello"}], minutes: 30, format: ONLINE, times: [$at]}}) { errors { code } } }`, on: func(f *fixture) map[string]any {
+		return map[string]any{"at": f.meetingTime().Format(time.RFC3339)}
+	}},
+	{what: "acceptMeeting", query: `mutation($id: ID!, $at: DateTime!) { acceptMeeting(input: {id: $id, time: $at}) { errors { code } } }`, on: asked},
+	{what: "counterMeeting", query: `mutation($id: ID!, $later: DateTime!) { counterMeeting(input: {id: $id, times: [$later]}) { errors { code } } }`, on: asked},
+	{what: "declineMeeting", query: `mutation($id: ID!) { declineMeeting(input: {id: $id, reason: "No"}) { errors { code } } }`, on: asked},
+	{what: "cancelMeeting, what others ask for", query: `mutation($id: ID!) { cancelMeeting(input: {id: $id, reason: "No"}) { errors { code } } }`, on: asked},
+	{what: "cancelMeeting, agreed", query: `mutation($id: ID!) { cancelMeeting(input: {id: $id, reason: "No"}) { errors { code } } }`, on: agreed},
+	{what: "rescheduleMeeting", query: `mutation($id: ID!, $later: DateTime!) { rescheduleMeeting(input: {id: $id, times: [$later]}) { errors { code } } }`, on: agreed},
+	{what: "setMeetingPeople", query: `mutation($id: ID!) { setMeetingPeople(input: {id: $id, people: ["user_acme-editor"]}) { errors { code } } }`, on: agreed},
+	{what: "setMeetingPlace", query: `mutation($id: ID!) { setMeetingPlace(input: {id: $id, content: {format: ON_SITE}}) { errors { code } } }`, on: agreed},
+	{what: "recordOutcome before it began", query: `mutation($id: ID!) { recordOutcome(input: {id: $id, what: AGREED}) { errors { code } } }`, on: agreed},
 	{what: "saveSearch", query: `mutation { saveSearch(input: {name: "x", criteria: {text: "noise"}}) { errors { code } } }`, on: nothing},
 	{what: "editSavedSearch of somebody else", query: `mutation($id: ID!) { editSavedSearch(input: {id: $id, name: "y"}) { errors { code } } }`, on: id((*fixture).savedSearch)},
 	{what: "markSavedSearchSeen of somebody else", query: `mutation($id: ID!) { markSavedSearchSeen(input: {id: $id}) { errors { code } } }`, on: id((*fixture).savedSearch)},
@@ -347,6 +386,8 @@ var reads = []attempt{
 		f.must(err)
 		return map[string]any{"id": d.Proposal}
 	}, seen: `zyx`},
+	{what: "a meeting by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: agreed, seen: `"node":{"id"`},
+	{what: "the meetings of a company", query: `{ meetings(of: "company_acme") { nodes { message { text } } pageInfo { endCursor } } }`, on: agreed, seen: `"text":`},
 	{what: "the people of a company", query: `{ company(by: {id: "company_acme"}) { team { people { user { email } } } } }`, on: nothing, seen: `@example.org`},
 	{what: "the invitations of a company", query: `{ company(by: {id: "company_acme"}) { team { invitations { nodes { email } } } } }`, on: id((*fixture).invitation), seen: `@example.org`},
 	{what: "the people of the secretariat", query: `{ secretariat { people { role } } }`, on: nothing, seen: `"role"`},

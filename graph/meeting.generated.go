@@ -1199,6 +1199,29 @@ func (ec *executionContext) fieldContext_MeetingSide_timeZone(_ context.Context,
 	return graphql.NewScalarFieldContext("MeetingSide", field, true, true, "TimeZone")
 }
 
+func (ec *executionContext) _MeetingSide_clockMovedMinutes(ctx context.Context, field graphql.CollectedField, obj *marketplace.MeetingSide) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeetingSide_clockMovedMinutes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClockMovedMinutes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MeetingSide_clockMovedMinutes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeetingSide", field, true, false, "Int")
+}
+
 func (ec *executionContext) _MeetingSide_people(ctx context.Context, field graphql.CollectedField, obj *marketplace.MeetingSide) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2784,6 +2807,11 @@ func (ec *executionContext) _MeetingSide(ctx context.Context, sel ast.SelectionS
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._MeetingSide_timeZone(ctx, field, obj)
 				})
+		case "clockMovedMinutes":
+			out.Values[i] = ec._MeetingSide_clockMovedMinutes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "people":
 			out.Values[i] = ec._MeetingSide_people(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

@@ -25,6 +25,7 @@ type CityResolver interface {
 	Profile(ctx context.Context, obj *marketplace.City, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	Team(ctx context.Context, obj *marketplace.City) (*marketplace.Team, error)
+	Availability(ctx context.Context, obj *marketplace.City) (*marketplace.Availability, error)
 	ViewerCan(ctx context.Context, obj *marketplace.City) (*marketplace.MemberPermissions, error)
 
 	Within(ctx context.Context, obj *marketplace.City) (*marketplace.City, error)
@@ -39,6 +40,7 @@ type CompanyResolver interface {
 	Profile(ctx context.Context, obj *marketplace.Company, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	Team(ctx context.Context, obj *marketplace.Company) (*marketplace.Team, error)
+	Availability(ctx context.Context, obj *marketplace.Company) (*marketplace.Availability, error)
 	ViewerCan(ctx context.Context, obj *marketplace.Company) (*marketplace.MemberPermissions, error)
 
 	Solutions(ctx context.Context, obj *marketplace.Company, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) (*marketplace.Results[*marketplace.Solution], error)
@@ -51,6 +53,7 @@ type InstitutionResolver interface {
 	Profile(ctx context.Context, obj *marketplace.Institution, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	Team(ctx context.Context, obj *marketplace.Institution) (*marketplace.Team, error)
+	Availability(ctx context.Context, obj *marketplace.Institution) (*marketplace.Availability, error)
 	ViewerCan(ctx context.Context, obj *marketplace.Institution) (*marketplace.MemberPermissions, error)
 }
 
@@ -864,6 +867,38 @@ func (ec *executionContext) fieldContext_City_team(_ context.Context, field grap
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Team(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _City_availability(ctx context.Context, field graphql.CollectedField, obj *marketplace.City) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_City_availability(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.City().Availability(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Availability) graphql.Marshaler {
+			return ec.marshalOAvailability2ᚖcitymarketᚋmarketplaceᚐAvailability(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_City_availability(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "City",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Availability(ctx, field)
 		},
 	}
 	return fc, nil
@@ -2030,6 +2065,38 @@ func (ec *executionContext) fieldContext_Company_team(_ context.Context, field g
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Team(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Company_availability(ctx context.Context, field graphql.CollectedField, obj *marketplace.Company) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Company_availability(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Company().Availability(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Availability) graphql.Marshaler {
+			return ec.marshalOAvailability2ᚖcitymarketᚋmarketplaceᚐAvailability(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Company_availability(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Company",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Availability(ctx, field)
 		},
 	}
 	return fc, nil
@@ -3270,6 +3337,38 @@ func (ec *executionContext) fieldContext_Institution_team(_ context.Context, fie
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Team(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Institution_availability(ctx context.Context, field graphql.CollectedField, obj *marketplace.Institution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Institution_availability(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Institution().Availability(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Availability) graphql.Marshaler {
+			return ec.marshalOAvailability2ᚖcitymarketᚋmarketplaceᚐAvailability(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Institution_availability(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Institution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Availability(ctx, field)
 		},
 	}
 	return fc, nil
@@ -5003,6 +5102,12 @@ func (ec *executionContext) _City(ctx context.Context, sel ast.SelectionSet, obj
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._City_team(ctx, field, obj)
 				})
+		case "availability":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._City_availability(ctx, field, obj)
+				})
 		case "viewerCan":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, true,
@@ -5324,6 +5429,12 @@ func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, 
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Company_team(ctx, field, obj)
+				})
+		case "availability":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Company_availability(ctx, field, obj)
 				})
 		case "viewerCan":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
@@ -5693,6 +5804,12 @@ func (ec *executionContext) _Institution(ctx context.Context, sel ast.SelectionS
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Institution_team(ctx, field, obj)
+				})
+		case "availability":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Institution_availability(ctx, field, obj)
 				})
 		case "viewerCan":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
@@ -6324,6 +6441,30 @@ func (ec *executionContext) marshalNInstitutionType2ᚕcitymarketᚋmarketplace�
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNInstitutionType2citymarketᚋmarketplaceᚐInstitutionType(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNMember2citymarketᚋmarketplaceᚐMember(ctx context.Context, sel ast.SelectionSet, v marketplace.Member) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Member!")
+		return graphql.Null
+	}
+	return ec._Member(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNMember2ᚕcitymarketᚋmarketplaceᚐMemberᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.Member) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMember2citymarketᚋmarketplaceᚐMember(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {

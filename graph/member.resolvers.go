@@ -26,6 +26,10 @@ func (r *cityResolver) Team(ctx context.Context, obj *marketplace.City) (*market
 	return optional(r.Market.Team(ctx, obj.ID))
 }
 
+func (r *cityResolver) Availability(ctx context.Context, obj *marketplace.City) (*marketplace.Availability, error) {
+	return optional(r.Market.AvailabilityOf(ctx, obj.ID))
+}
+
 func (r *cityResolver) ViewerCan(ctx context.Context, obj *marketplace.City) (*marketplace.MemberPermissions, error) {
 	return marketplace.MemberPermissionsOf(ctx, obj), nil
 }
@@ -54,6 +58,10 @@ func (r *companyResolver) Team(ctx context.Context, obj *marketplace.Company) (*
 	return optional(r.Market.Team(ctx, obj.ID))
 }
 
+func (r *companyResolver) Availability(ctx context.Context, obj *marketplace.Company) (*marketplace.Availability, error) {
+	return optional(r.Market.AvailabilityOf(ctx, obj.ID))
+}
+
 func (r *companyResolver) ViewerCan(ctx context.Context, obj *marketplace.Company) (*marketplace.MemberPermissions, error) {
 	return marketplace.MemberPermissionsOf(ctx, obj), nil
 }
@@ -76,6 +84,10 @@ func (r *institutionResolver) Profile(ctx context.Context, obj *marketplace.Inst
 
 func (r *institutionResolver) Team(ctx context.Context, obj *marketplace.Institution) (*marketplace.Team, error) {
 	return optional(r.Market.Team(ctx, obj.ID))
+}
+
+func (r *institutionResolver) Availability(ctx context.Context, obj *marketplace.Institution) (*marketplace.Availability, error) {
+	return optional(r.Market.AvailabilityOf(ctx, obj.ID))
 }
 
 func (r *institutionResolver) ViewerCan(ctx context.Context, obj *marketplace.Institution) (*marketplace.MemberPermissions, error) {

@@ -81,29 +81,50 @@ func newWebhook(w *marketplace.Webhook, secret string, err error) (*NewWebhook, 
 	return n, nil
 }
 
+// A NewCalendarFeed is the feed of a user with its address, which is shown once.
+type NewCalendarFeed struct {
+	CalendarFeed *marketplace.CalendarFeed
+	URL          string
+	Errors       []marketplace.UserError
+}
+
+// newCalendarFeed is payload for the command that makes an address.
+func newCalendarFeed(f *marketplace.CalendarFeed, url string, err error) (*NewCalendarFeed, error) {
+	p, err := payload(f, err)
+	if err != nil {
+		return nil, err
+	}
+	return &NewCalendarFeed{CalendarFeed: p.Result, URL: url, Errors: p.Errors}, nil
+}
+
 // Names of the payloads in the API.
 type (
-	SolutionPayload    = Payload[*marketplace.Solution]
-	ProposalPayload    = Payload[*marketplace.Proposal]
-	CityPayload        = Payload[*marketplace.City]
-	CompanyPayload     = Payload[*marketplace.Company]
-	InstitutionPayload = Payload[*marketplace.Institution]
-	TopicPayload       = Payload[*marketplace.Topic]
-	TranslatePayload   = Payload[marketplace.Node]
-	SettingsPayload    = Payload[*marketplace.Settings]
-	AccountPayload     = Payload[*marketplace.User]
-	TeamPayload        = Payload[*marketplace.Team]
-	InvitationPayload  = Payload[*marketplace.Ticket]
-	FactorPayload      = Payload[*marketplace.NewFactor]
-	RecoveryPayload    = Payload[[]string]
-	SavedSearchPayload = Payload[*marketplace.SavedSearch]
-	WebhookPayload     = Payload[*marketplace.Webhook]
-	DeliveryPayload    = Payload[*marketplace.Delivery]
-	OfferPayload       = Payload[*marketplace.Offer]
-	MessagePayload     = Payload[*marketplace.Message]
-	MeetingPayload     = Payload[*marketplace.Meeting]
-	ReportPayload      = Payload[*marketplace.Report]
-	DonePayload        = Payload[bool]
-	DeletePayload      = Payload[*marketplace.ID]
-	UnreadPayload      = Payload[*marketplace.Unread]
+	SolutionPayload     = Payload[*marketplace.Solution]
+	ProposalPayload     = Payload[*marketplace.Proposal]
+	CityPayload         = Payload[*marketplace.City]
+	CompanyPayload      = Payload[*marketplace.Company]
+	InstitutionPayload  = Payload[*marketplace.Institution]
+	TopicPayload        = Payload[*marketplace.Topic]
+	TranslatePayload    = Payload[marketplace.Node]
+	SettingsPayload     = Payload[*marketplace.Settings]
+	AccountPayload      = Payload[*marketplace.User]
+	TeamPayload         = Payload[*marketplace.Team]
+	InvitationPayload   = Payload[*marketplace.Ticket]
+	FactorPayload       = Payload[*marketplace.NewFactor]
+	RecoveryPayload     = Payload[[]string]
+	AvailabilityPayload = Payload[*marketplace.Availability]
+	SavedSearchPayload  = Payload[*marketplace.SavedSearch]
+	WebhookPayload      = Payload[*marketplace.Webhook]
+	DeliveryPayload     = Payload[*marketplace.Delivery]
+	OfferPayload        = Payload[*marketplace.Offer]
+	MessagePayload      = Payload[*marketplace.Message]
+	EventPayload        = Payload[*marketplace.Event]
+	RegistrationPayload = Payload[*marketplace.Registration]
+	WishListPayload     = Payload[*marketplace.WishList]
+	PairingPayload      = Payload[*marketplace.Pairing]
+	MeetingPayload      = Payload[*marketplace.Meeting]
+	ReportPayload       = Payload[*marketplace.Report]
+	DonePayload         = Payload[bool]
+	DeletePayload       = Payload[*marketplace.ID]
+	UnreadPayload       = Payload[*marketplace.Unread]
 )

@@ -26,10 +26,15 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	AuditEntry() AuditEntryResolver
 	City() CityResolver
+	CommonTimeSide() CommonTimeSideResolver
 	Company() CompanyResolver
 	Complaint() ComplaintResolver
 	Country() CountryResolver
+	Delegate() DelegateResolver
 	Deployment() DeploymentResolver
+	Event() EventResolver
+	EventSession() EventSessionResolver
+	EventTable() EventTableResolver
 	FacetBucket() FacetBucketResolver
 	FollowUp() FollowUpResolver
 	Import() ImportResolver
@@ -46,11 +51,14 @@ type ResolverRoot interface {
 	Notification() NotificationResolver
 	NotificationConnection() NotificationConnectionResolver
 	Offer() OfferResolver
+	Pairing() PairingResolver
 	Participant() ParticipantResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
+	Pitch() PitchResolver
 	Proposal() ProposalResolver
 	Query() QueryResolver
+	Registration() RegistrationResolver
 	Report() ReportResolver
 	SavedSearch() SavedSearchResolver
 	Solution() SolutionResolver
@@ -60,8 +68,12 @@ type ResolverRoot interface {
 	Thread() ThreadResolver
 	Topic() TopicResolver
 	Upload() UploadResolver
+	User() UserResolver
 	Viewer() ViewerResolver
 	Webhook() WebhookResolver
+	Wish() WishResolver
+	WishList() WishListResolver
+	WishSuggestion() WishSuggestionResolver
 }
 
 type DirectiveRoot struct {
@@ -103,8 +115,37 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Availability struct {
+		BufferAfter   func(childComplexity int) int
+		BufferBefore  func(childComplexity int) int
+		CanEdit       func(childComplexity int) int
+		Exceptions    func(childComplexity int) int
+		Hours         func(childComplexity int) int
+		IsZoneAssumed func(childComplexity int) int
+		MaxMeetings   func(childComplexity int) int
+		NoticeHours   func(childComplexity int) int
+		TimeZone      func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	AvailabilityPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	CalendarFeed struct {
+		MadeAt func(childComplexity int) int
+	}
+
+	CalendarFeedPayload struct {
+		CalendarFeed func(childComplexity int) int
+		Errors       func(childComplexity int) int
+		URL          func(childComplexity int) int
+	}
+
 	City struct {
 		Abbreviation   func(childComplexity int) int
+		Availability   func(childComplexity int) int
 		Coordinates    func(childComplexity int) int
 		Country        func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
@@ -155,8 +196,25 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	CommonTime struct {
+		At             func(childComplexity int) int
+		IsOutsideHours func(childComplexity int) int
+		Minutes        func(childComplexity int) int
+		Sides          func(childComplexity int) int
+	}
+
+	CommonTimeSide struct {
+		Burden         func(childComplexity int) int
+		IsOutsideHours func(childComplexity int) int
+		IsZoneAssumed  func(childComplexity int) int
+		LocalTime      func(childComplexity int) int
+		Member         func(childComplexity int) int
+		TimeZone       func(childComplexity int) int
+	}
+
 	Company struct {
 		Abbreviation    func(childComplexity int) int
+		Availability    func(childComplexity int) int
 		ContactPolicy   func(childComplexity int) int
 		CountriesServed func(childComplexity int) int
 		Country         func(childComplexity int) int
@@ -231,6 +289,27 @@ type ComplexityRoot struct {
 		Region func(childComplexity int) int
 	}
 
+	DayHours struct {
+		Day   func(childComplexity int) int
+		Spans func(childComplexity int) int
+	}
+
+	Delegate struct {
+		Busy       func(childComplexity int) int
+		EmailOrNil func(childComplexity int) int
+		Free       func(childComplexity int) int
+		Languages  func(childComplexity int) int
+		Name       func(childComplexity int) int
+		RoleOrNil  func(childComplexity int) int
+		TimeZone   func(childComplexity int) int
+		User       func(childComplexity int) int
+	}
+
+	DelegateSlots struct {
+		Delegate func(childComplexity int) int
+		Slots    func(childComplexity int) int
+	}
+
 	DeletePayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
@@ -287,6 +366,100 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	Event struct {
+		Capacity            func(childComplexity int) int
+		CreatedAt           func(childComplexity int) int
+		Dates               func(childComplexity int) int
+		Days                func(childComplexity int) int
+		Description         func(childComplexity int, languages []marketplace.Language) int
+		EndsAt              func(childComplexity int) int
+		Format              func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		Interpreters        func(childComplexity int) int
+		IsSample            func(childComplexity int) int
+		LanguageRule        func(childComplexity int) int
+		Languages           func(childComplexity int) int
+		Maximum             func(childComplexity int) int
+		Minimum             func(childComplexity int) int
+		MovesOnTime         func(childComplexity int) int
+		Name                func(childComplexity int, languages []marketplace.Language) int
+		Participants        func(childComplexity int, first *int, after *string, last *int, before *string) int
+		PauseMinutes        func(childComplexity int) int
+		Phase               func(childComplexity int) int
+		Place               func(childComplexity int, languages []marketplace.Language) int
+		Rules               func(childComplexity int) int
+		Sessions            func(childComplexity int) int
+		SlotMinutes         func(childComplexity int) int
+		Slots               func(childComplexity int) int
+		Slug                func(childComplexity int) int
+		StartsAt            func(childComplexity int) int
+		Tables              func(childComplexity int) int
+		TakesRegistrations  func(childComplexity int) int
+		TakesWishes         func(childComplexity int) int
+		TimeZone            func(childComplexity int) int
+		UpdatedAt           func(childComplexity int) int
+		Version             func(childComplexity int) int
+		ViewerCan           func(childComplexity int) int
+		ViewerRegistrations func(childComplexity int) int
+	}
+
+	EventConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	EventDay struct {
+		Date  func(childComplexity int) int
+		End   func(childComplexity int) int
+		Start func(childComplexity int) int
+	}
+
+	EventEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	EventPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	EventPermissions struct {
+		Copy     func(childComplexity int) int
+		Delete   func(childComplexity int) int
+		Edit     func(childComplexity int) int
+		Moves    func(childComplexity int) int
+		Register func(childComplexity int) int
+	}
+
+	EventSession struct {
+		BlocksMeetings func(childComplexity int) int
+		Description    func(childComplexity int, languages []marketplace.Language) int
+		End            func(childComplexity int) int
+		EndsAt         func(childComplexity int) int
+		Kind           func(childComplexity int) int
+		Link           func(childComplexity int) int
+		Members        func(childComplexity int) int
+		Speakers       func(childComplexity int) int
+		Start          func(childComplexity int) int
+		StartsAt       func(childComplexity int) int
+		Title          func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	EventSlot struct {
+		Day       func(childComplexity int) int
+		EndsAt    func(childComplexity int) int
+		IsBlocked func(childComplexity int) int
+		StartsAt  func(childComplexity int) int
+	}
+
+	EventTable struct {
+		Link   func(childComplexity int) int
+		Member func(childComplexity int) int
+		Name   func(childComplexity int) int
+	}
+
 	Explanation struct {
 		Field    func(childComplexity int) int
 		Form     func(childComplexity int) int
@@ -323,6 +496,17 @@ type ComplexityRoot struct {
 		Language func(childComplexity int) int
 		Ranges   func(childComplexity int) int
 		Text     func(childComplexity int) int
+	}
+
+	HourSpan struct {
+		From  func(childComplexity int) int
+		Until func(childComplexity int) int
+	}
+
+	HoursException struct {
+		First func(childComplexity int) int
+		Last  func(childComplexity int) int
+		Spans func(childComplexity int) int
 	}
 
 	Identity struct {
@@ -369,6 +553,7 @@ type ComplexityRoot struct {
 
 	Institution struct {
 		Abbreviation func(childComplexity int) int
+		Availability func(childComplexity int) int
 		Country      func(childComplexity int) int
 		CreatedAt    func(childComplexity int) int
 		FormerNames  func(childComplexity int) int
@@ -515,11 +700,17 @@ type ComplexityRoot struct {
 		SetPlace      func(childComplexity int) int
 	}
 
+	MeetingRule struct {
+		From func(childComplexity int) int
+		To   func(childComplexity int) int
+	}
+
 	MeetingSide struct {
-		Member   func(childComplexity int) int
-		Outcome  func(childComplexity int) int
-		People   func(childComplexity int) int
-		TimeZone func(childComplexity int) int
+		ClockMovedMinutes func(childComplexity int) int
+		Member            func(childComplexity int) int
+		Outcome           func(childComplexity int) int
+		People            func(childComplexity int) int
+		TimeZone          func(childComplexity int) int
 	}
 
 	MeetingTally struct {
@@ -614,15 +805,18 @@ type ComplexityRoot struct {
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
 		ConfirmEmail        func(childComplexity int, input LinkInput) int
 		ConfirmFactor       func(childComplexity int, input CodeInput) int
+		CopyEvent           func(childComplexity int, input marketplace.CopyEventInput) int
 		CounterMeeting      func(childComplexity int, input marketplace.CounterMeetingInput) int
 		CreateCity          func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateCompany       func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateEvent         func(childComplexity int, input marketplace.CreateEventInput) int
 		CreateInstitution   func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateProposal      func(childComplexity int, input marketplace.CreateProposalInput) int
 		CreateSolution      func(childComplexity int, input marketplace.CreateSolutionInput) int
 		CreateTopic         func(childComplexity int, input marketplace.CreateTopicInput) int
 		CreateWebhook       func(childComplexity int, input marketplace.CreateWebhookInput) int
 		DeclineMeeting      func(childComplexity int, input marketplace.DeclineMeetingInput) int
+		DeleteEvent         func(childComplexity int, input DeleteInput) int
 		DeleteProposal      func(childComplexity int, input DeleteInput) int
 		DeleteSavedSearch   func(childComplexity int, input DeleteInput) int
 		DeleteSolution      func(childComplexity int, input DeleteInput) int
@@ -631,10 +825,12 @@ type ComplexityRoot struct {
 		DuplicateSolution   func(childComplexity int, input marketplace.DuplicateSolutionInput) int
 		EditCity            func(childComplexity int, input marketplace.EditMemberInput) int
 		EditCompany         func(childComplexity int, input marketplace.EditMemberInput) int
+		EditEvent           func(childComplexity int, input marketplace.EditEventInput) int
 		EditInstitution     func(childComplexity int, input marketplace.EditMemberInput) int
 		EditMessage         func(childComplexity int, input marketplace.EditMessageInput) int
 		EditOffer           func(childComplexity int, input marketplace.EditOfferInput) int
 		EditProposal        func(childComplexity int, input marketplace.EditProposalInput) int
+		EditRegistration    func(childComplexity int, input marketplace.EditRegistrationInput) int
 		EditSavedSearch     func(childComplexity int, input marketplace.EditSavedSearchInput) int
 		EditSettings        func(childComplexity int, input marketplace.EditSettingsInput) int
 		EditSolution        func(childComplexity int, input marketplace.EditSolutionInput) int
@@ -644,18 +840,24 @@ type ComplexityRoot struct {
 		EndOtherSessions    func(childComplexity int) int
 		EndSession          func(childComplexity int, input IDInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
+		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
 		MarkRead            func(childComplexity int, input marketplace.MarkReadInput) int
 		MarkSavedSearchSeen func(childComplexity int, input IDInput) int
+		MoveEvent           func(childComplexity int, input marketplace.MoveEventInput) int
 		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
+		MoveRegistration    func(childComplexity int, input marketplace.MoveRegistrationInput) int
 		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
 		PingWebhook         func(childComplexity int, input IDInput) int
 		RecordOutcome       func(childComplexity int, input marketplace.RecordOutcomeInput) int
+		Register            func(childComplexity int, input marketplace.RegisterInput) int
 		RemoveFactor        func(childComplexity int, input marketplace.RemoveFactorInput) int
 		RemoveIdentity      func(childComplexity int, input marketplace.RemoveIdentityInput) int
 		RemoveMessage       func(childComplexity int, input marketplace.RemoveMessageInput) int
+		RemovePairing       func(childComplexity int, input DeleteInput) int
+		RemoveWish          func(childComplexity int, input marketplace.RemoveWishInput) int
 		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
 		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
 		RequestMeeting      func(childComplexity int, input marketplace.RequestMeetingInput) int
@@ -665,15 +867,20 @@ type ComplexityRoot struct {
 		ResendInvitation    func(childComplexity int, input IDInput) int
 		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
 		ResolveReport       func(childComplexity int, input marketplace.ResolveReportInput) int
+		RevokeCalendarFeed  func(childComplexity int) int
 		RevokeInvitation    func(childComplexity int, input IDInput) int
 		RevokeToken         func(childComplexity int, input IDInput) int
 		RotateWebhookSecret func(childComplexity int, input IDInput) int
 		SaveSearch          func(childComplexity int, input marketplace.SaveSearchInput) int
+		SetAvailability     func(childComplexity int, input marketplace.SetAvailabilityInput) int
 		SetMeetingPeople    func(childComplexity int, input marketplace.SetMeetingPeopleInput) int
 		SetMeetingPlace     func(childComplexity int, input marketplace.SetMeetingPlaceInput) int
+		SetPairing          func(childComplexity int, input marketplace.SetPairingInput) int
 		SetRole             func(childComplexity int, input marketplace.SetRoleInput) int
 		SetStage            func(childComplexity int, input marketplace.SetStageInput) int
 		SetUpFactor         func(childComplexity int, input PasswordInput) int
+		SetWish             func(childComplexity int, input marketplace.SetWishInput) int
+		SetWishes           func(childComplexity int, input marketplace.SetWishesInput) int
 		SignIn              func(childComplexity int, input marketplace.SignInInput) int
 		SignOut             func(childComplexity int) int
 		SuspendUser         func(childComplexity int, input marketplace.SuspendUserInput) int
@@ -774,6 +981,36 @@ type ComplexityRoot struct {
 		StartCursor     func(childComplexity int) int
 	}
 
+	Pairing struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		Event      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Level      func(childComplexity int) int
+		NoteOrNil  func(childComplexity int) int
+		Slot       func(childComplexity int) int
+		TableOrNil func(childComplexity int) int
+		UpdatedAt  func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	PairingConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	PairingEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	PairingPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Participant struct {
 		Name func(childComplexity int) int
 		User func(childComplexity int) int
@@ -790,6 +1027,20 @@ type ComplexityRoot struct {
 		Role  func(childComplexity int) int
 		Since func(childComplexity int) int
 		User  func(childComplexity int) int
+	}
+
+	PhaseDate struct {
+		From    func(childComplexity int) int
+		FromAt  func(childComplexity int) int
+		Phase   func(childComplexity int) int
+		Until   func(childComplexity int) int
+		UntilAt func(childComplexity int) int
+	}
+
+	Pitch struct {
+		Media func(childComplexity int) int
+		Text  func(childComplexity int, languages []marketplace.Language) int
+		Title func(childComplexity int, languages []marketplace.Language) int
 	}
 
 	Population struct {
@@ -876,8 +1127,11 @@ type ComplexityRoot struct {
 		AuditLog        func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Cities          func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		City            func(childComplexity int, by By) int
+		CommonTimes     func(childComplexity int, with marketplace.ID, forArg *marketplace.ID, people []marketplace.ID, meeting *marketplace.ID, minutes int, from *time.Time, until *time.Time, first int) int
 		Companies       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company         func(childComplexity int, by By) int
+		Event           func(childComplexity int, by By) int
+		Events          func(childComplexity int, phases []marketplace.EventPhase, first *int, after *string, last *int, before *string) int
 		Import          func(childComplexity int, id marketplace.ID) int
 		Imports         func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Institution     func(childComplexity int, by By) int
@@ -890,8 +1144,11 @@ type ComplexityRoot struct {
 		Node            func(childComplexity int, id marketplace.ID) int
 		Nodes           func(childComplexity int, ids []marketplace.ID) int
 		Offers          func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
+		Pairings        func(childComplexity int, event marketplace.ID, first *int, after *string, last *int, before *string) int
 		Proposal        func(childComplexity int, by By) int
 		Proposals       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Registration    func(childComplexity int, event marketplace.ID, member marketplace.ID) int
+		Registrations   func(childComplexity int, of marketplace.ID, statuses []marketplace.RegistrationStatus, first *int, after *string, last *int, before *string) int
 		Reports         func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
 		Sdgs            func(childComplexity int) int
 		Search          func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
@@ -913,6 +1170,53 @@ type ComplexityRoot struct {
 	RecoveryPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	Registration struct {
+		CreatedAt          func(childComplexity int) int
+		Event              func(childComplexity int) int
+		FreeSlots          func(childComplexity int) int
+		ID                 func(childComplexity int) int
+		IsSample           func(childComplexity int) int
+		Languages          func(childComplexity int) int
+		Member             func(childComplexity int) int
+		Pitch              func(childComplexity int) int
+		RequestedAt        func(childComplexity int) int
+		Status             func(childComplexity int) int
+		Suggestions        func(childComplexity int, first *int) int
+		UpdatedAt          func(childComplexity int) int
+		Version            func(childComplexity int) int
+		ViewerCan          func(childComplexity int) int
+		VisibleDecision    func(childComplexity int) int
+		VisibleDelegates   func(childComplexity int) int
+		VisibleInterpreter func(childComplexity int) int
+		VisibleMaximum     func(childComplexity int) int
+		VisibleMinimum     func(childComplexity int) int
+		VisibleReason      func(childComplexity int) int
+		WishList           func(childComplexity int) int
+		Wishes             func(childComplexity int) int
+	}
+
+	RegistrationConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	RegistrationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	RegistrationPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	RegistrationPermissions struct {
+		Edit  func(childComplexity int) int
+		Moves func(childComplexity int) int
+		Wish  func(childComplexity int) int
 	}
 
 	Removal struct {
@@ -1233,6 +1537,7 @@ type ComplexityRoot struct {
 	}
 
 	User struct {
+		Availability       func(childComplexity int) int
 		CreatedAt          func(childComplexity int) int
 		Email              func(childComplexity int) int
 		HasPassword        func(childComplexity int) int
@@ -1267,6 +1572,8 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
+		Availability  func(childComplexity int) int
+		CalendarFeed  func(childComplexity int) int
 		IsSignedIn    func(childComplexity int) int
 		Languages     func(childComplexity int) int
 		Memberships   func(childComplexity int) int
@@ -1276,6 +1583,11 @@ type ComplexityRoot struct {
 		Sessions      func(childComplexity int) int
 		Tokens        func(childComplexity int) int
 		User          func(childComplexity int) int
+	}
+
+	WallSpan struct {
+		From  func(childComplexity int) int
+		Until func(childComplexity int) int
 	}
 
 	Webhook struct {
@@ -1297,6 +1609,38 @@ type ComplexityRoot struct {
 	WebhookPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	Wish struct {
+		About        func(childComplexity int) int
+		HasMet       func(childComplexity int) int
+		IsOpen       func(childComplexity int) int
+		Level        func(childComplexity int) int
+		NoteOrNil    func(childComplexity int) int
+		Rank         func(childComplexity int) int
+		Registration func(childComplexity int) int
+		With         func(childComplexity int) int
+	}
+
+	WishList struct {
+		CreatedAt    func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Registration func(childComplexity int) int
+		UpdatedAt    func(childComplexity int) int
+		Version      func(childComplexity int) int
+		Wishes       func(childComplexity int) int
+	}
+
+	WishListPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	WishSuggestion struct {
+		HasMet       func(childComplexity int) int
+		Registration func(childComplexity int) int
+		Things       func(childComplexity int) int
+		Topics       func(childComplexity int) int
 	}
 }
 
@@ -1439,12 +1783,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AuditEntryEdge.Node(childComplexity), true
 
+	case "Availability.bufferAfter":
+		if e.ComplexityRoot.Availability.BufferAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.BufferAfter(childComplexity), true
+	case "Availability.bufferBefore":
+		if e.ComplexityRoot.Availability.BufferBefore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.BufferBefore(childComplexity), true
+	case "Availability.canEdit":
+		if e.ComplexityRoot.Availability.CanEdit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.CanEdit(childComplexity), true
+	case "Availability.exceptions":
+		if e.ComplexityRoot.Availability.Exceptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Exceptions(childComplexity), true
+	case "Availability.hours":
+		if e.ComplexityRoot.Availability.Hours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Hours(childComplexity), true
+	case "Availability.isZoneAssumed":
+		if e.ComplexityRoot.Availability.IsZoneAssumed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.IsZoneAssumed(childComplexity), true
+	case "Availability.maxMeetings":
+		if e.ComplexityRoot.Availability.MaxMeetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.MaxMeetings(childComplexity), true
+	case "Availability.noticeHours":
+		if e.ComplexityRoot.Availability.NoticeHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.NoticeHours(childComplexity), true
+	case "Availability.timeZone":
+		if e.ComplexityRoot.Availability.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.TimeZone(childComplexity), true
+	case "Availability.version":
+		if e.ComplexityRoot.Availability.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Availability.Version(childComplexity), true
+
+	case "AvailabilityPayload.errors":
+		if e.ComplexityRoot.AvailabilityPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AvailabilityPayload.Errors(childComplexity), true
+	case "AvailabilityPayload.availability":
+		if e.ComplexityRoot.AvailabilityPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AvailabilityPayload.Result(childComplexity), true
+
+	case "CalendarFeed.madeAt":
+		if e.ComplexityRoot.CalendarFeed.MadeAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeed.MadeAt(childComplexity), true
+
+	case "CalendarFeedPayload.calendarFeed":
+		if e.ComplexityRoot.CalendarFeedPayload.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.CalendarFeed(childComplexity), true
+	case "CalendarFeedPayload.errors":
+		if e.ComplexityRoot.CalendarFeedPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.Errors(childComplexity), true
+	case "CalendarFeedPayload.url":
+		if e.ComplexityRoot.CalendarFeedPayload.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalendarFeedPayload.URL(childComplexity), true
+
 	case "City.abbreviation":
 		if e.ComplexityRoot.City.Abbreviation == nil {
 			break
 		}
 
 		return e.ComplexityRoot.City.Abbreviation(childComplexity), true
+	case "City.availability":
+		if e.ComplexityRoot.City.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.City.Availability(childComplexity), true
 	case "City.coordinates":
 		if e.ComplexityRoot.City.Coordinates == nil {
 			break
@@ -1703,12 +2153,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CityPayload.Result(childComplexity), true
 
+	case "CommonTime.at":
+		if e.ComplexityRoot.CommonTime.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.At(childComplexity), true
+	case "CommonTime.isOutsideHours":
+		if e.ComplexityRoot.CommonTime.IsOutsideHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.IsOutsideHours(childComplexity), true
+	case "CommonTime.minutes":
+		if e.ComplexityRoot.CommonTime.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.Minutes(childComplexity), true
+	case "CommonTime.sides":
+		if e.ComplexityRoot.CommonTime.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTime.Sides(childComplexity), true
+
+	case "CommonTimeSide.burden":
+		if e.ComplexityRoot.CommonTimeSide.Burden == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.Burden(childComplexity), true
+	case "CommonTimeSide.isOutsideHours":
+		if e.ComplexityRoot.CommonTimeSide.IsOutsideHours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.IsOutsideHours(childComplexity), true
+	case "CommonTimeSide.isZoneAssumed":
+		if e.ComplexityRoot.CommonTimeSide.IsZoneAssumed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.IsZoneAssumed(childComplexity), true
+	case "CommonTimeSide.localTime":
+		if e.ComplexityRoot.CommonTimeSide.LocalTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.LocalTime(childComplexity), true
+	case "CommonTimeSide.member":
+		if e.ComplexityRoot.CommonTimeSide.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.Member(childComplexity), true
+	case "CommonTimeSide.timeZone":
+		if e.ComplexityRoot.CommonTimeSide.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommonTimeSide.TimeZone(childComplexity), true
+
 	case "Company.abbreviation":
 		if e.ComplexityRoot.Company.Abbreviation == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Company.Abbreviation(childComplexity), true
+	case "Company.availability":
+		if e.ComplexityRoot.Company.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.Availability(childComplexity), true
 	case "Company.contactPolicy":
 		if e.ComplexityRoot.Company.ContactPolicy == nil {
 			break
@@ -2048,6 +2566,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Country.Region(childComplexity), true
 
+	case "DayHours.day":
+		if e.ComplexityRoot.DayHours.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DayHours.Day(childComplexity), true
+	case "DayHours.spans":
+		if e.ComplexityRoot.DayHours.Spans == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DayHours.Spans(childComplexity), true
+
+	case "Delegate.busy":
+		if e.ComplexityRoot.Delegate.Busy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Busy(childComplexity), true
+	case "Delegate.email":
+		if e.ComplexityRoot.Delegate.EmailOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.EmailOrNil(childComplexity), true
+	case "Delegate.free":
+		if e.ComplexityRoot.Delegate.Free == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Free(childComplexity), true
+	case "Delegate.languages":
+		if e.ComplexityRoot.Delegate.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Languages(childComplexity), true
+	case "Delegate.name":
+		if e.ComplexityRoot.Delegate.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Name(childComplexity), true
+	case "Delegate.role":
+		if e.ComplexityRoot.Delegate.RoleOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.RoleOrNil(childComplexity), true
+	case "Delegate.timeZone":
+		if e.ComplexityRoot.Delegate.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.TimeZone(childComplexity), true
+	case "Delegate.user":
+		if e.ComplexityRoot.Delegate.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.User(childComplexity), true
+
+	case "DelegateSlots.delegate":
+		if e.ComplexityRoot.DelegateSlots.Delegate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DelegateSlots.Delegate(childComplexity), true
+	case "DelegateSlots.slots":
+		if e.ComplexityRoot.DelegateSlots.Slots == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DelegateSlots.Slots(childComplexity), true
+
 	case "DeletePayload.errors":
 		if e.ComplexityRoot.DeletePayload.Errors == nil {
 			break
@@ -2253,6 +2846,447 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DonePayload.Result(childComplexity), true
 
+	case "Event.capacity":
+		if e.ComplexityRoot.Event.Capacity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Capacity(childComplexity), true
+	case "Event.createdAt":
+		if e.ComplexityRoot.Event.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.CreatedAt(childComplexity), true
+	case "Event.dates":
+		if e.ComplexityRoot.Event.Dates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Dates(childComplexity), true
+	case "Event.days":
+		if e.ComplexityRoot.Event.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Days(childComplexity), true
+	case "Event.description":
+		if e.ComplexityRoot.Event.Description == nil {
+			break
+		}
+
+		args, err := ec.field_Event_description_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Description(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.endsAt":
+		if e.ComplexityRoot.Event.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.EndsAt(childComplexity), true
+	case "Event.format":
+		if e.ComplexityRoot.Event.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Format(childComplexity), true
+	case "Event.id":
+		if e.ComplexityRoot.Event.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.ID(childComplexity), true
+	case "Event.interpreters":
+		if e.ComplexityRoot.Event.Interpreters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Interpreters(childComplexity), true
+	case "Event.isSample":
+		if e.ComplexityRoot.Event.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.IsSample(childComplexity), true
+	case "Event.languageRule":
+		if e.ComplexityRoot.Event.LanguageRule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.LanguageRule(childComplexity), true
+	case "Event.languages":
+		if e.ComplexityRoot.Event.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Languages(childComplexity), true
+	case "Event.maximum":
+		if e.ComplexityRoot.Event.Maximum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Maximum(childComplexity), true
+	case "Event.minimum":
+		if e.ComplexityRoot.Event.Minimum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Minimum(childComplexity), true
+	case "Event.movesOnTime":
+		if e.ComplexityRoot.Event.MovesOnTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.MovesOnTime(childComplexity), true
+	case "Event.name":
+		if e.ComplexityRoot.Event.Name == nil {
+			break
+		}
+
+		args, err := ec.field_Event_name_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Name(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.participants":
+		if e.ComplexityRoot.Event.Participants == nil {
+			break
+		}
+
+		args, err := ec.field_Event_participants_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Participants(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Event.pauseMinutes":
+		if e.ComplexityRoot.Event.PauseMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.PauseMinutes(childComplexity), true
+	case "Event.phase":
+		if e.ComplexityRoot.Event.Phase == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Phase(childComplexity), true
+	case "Event.place":
+		if e.ComplexityRoot.Event.Place == nil {
+			break
+		}
+
+		args, err := ec.field_Event_place_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Place(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.rules":
+		if e.ComplexityRoot.Event.Rules == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Rules(childComplexity), true
+	case "Event.sessions":
+		if e.ComplexityRoot.Event.Sessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Sessions(childComplexity), true
+	case "Event.slotMinutes":
+		if e.ComplexityRoot.Event.SlotMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.SlotMinutes(childComplexity), true
+	case "Event.slots":
+		if e.ComplexityRoot.Event.Slots == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Slots(childComplexity), true
+	case "Event.slug":
+		if e.ComplexityRoot.Event.Slug == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Slug(childComplexity), true
+	case "Event.startsAt":
+		if e.ComplexityRoot.Event.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.StartsAt(childComplexity), true
+	case "Event.tables":
+		if e.ComplexityRoot.Event.Tables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Tables(childComplexity), true
+	case "Event.takesRegistrations":
+		if e.ComplexityRoot.Event.TakesRegistrations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TakesRegistrations(childComplexity), true
+	case "Event.takesWishes":
+		if e.ComplexityRoot.Event.TakesWishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TakesWishes(childComplexity), true
+	case "Event.timeZone":
+		if e.ComplexityRoot.Event.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TimeZone(childComplexity), true
+	case "Event.updatedAt":
+		if e.ComplexityRoot.Event.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.UpdatedAt(childComplexity), true
+	case "Event.version":
+		if e.ComplexityRoot.Event.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Version(childComplexity), true
+	case "Event.viewerCan":
+		if e.ComplexityRoot.Event.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.ViewerCan(childComplexity), true
+	case "Event.viewerRegistrations":
+		if e.ComplexityRoot.Event.ViewerRegistrations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.ViewerRegistrations(childComplexity), true
+
+	case "EventConnection.edges":
+		if e.ComplexityRoot.EventConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Edges(childComplexity), true
+	case "EventConnection.nodes":
+		if e.ComplexityRoot.EventConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Nodes(childComplexity), true
+	case "EventConnection.pageInfo":
+		if e.ComplexityRoot.EventConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.PageInfo(childComplexity), true
+
+	case "EventDay.date":
+		if e.ComplexityRoot.EventDay.Date == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventDay.Date(childComplexity), true
+	case "EventDay.end":
+		if e.ComplexityRoot.EventDay.End == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventDay.End(childComplexity), true
+	case "EventDay.start":
+		if e.ComplexityRoot.EventDay.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventDay.Start(childComplexity), true
+
+	case "EventEdge.cursor":
+		if e.ComplexityRoot.EventEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventEdge.Cursor(childComplexity), true
+	case "EventEdge.node":
+		if e.ComplexityRoot.EventEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventEdge.Node(childComplexity), true
+
+	case "EventPayload.errors":
+		if e.ComplexityRoot.EventPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPayload.Errors(childComplexity), true
+	case "EventPayload.event":
+		if e.ComplexityRoot.EventPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPayload.Result(childComplexity), true
+
+	case "EventPermissions.copy":
+		if e.ComplexityRoot.EventPermissions.Copy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Copy(childComplexity), true
+	case "EventPermissions.delete":
+		if e.ComplexityRoot.EventPermissions.Delete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Delete(childComplexity), true
+	case "EventPermissions.edit":
+		if e.ComplexityRoot.EventPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Edit(childComplexity), true
+	case "EventPermissions.moves":
+		if e.ComplexityRoot.EventPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Moves(childComplexity), true
+	case "EventPermissions.register":
+		if e.ComplexityRoot.EventPermissions.Register == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Register(childComplexity), true
+
+	case "EventSession.blocksMeetings":
+		if e.ComplexityRoot.EventSession.BlocksMeetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.BlocksMeetings(childComplexity), true
+	case "EventSession.description":
+		if e.ComplexityRoot.EventSession.Description == nil {
+			break
+		}
+
+		args, err := ec.field_EventSession_description_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.EventSession.Description(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "EventSession.end":
+		if e.ComplexityRoot.EventSession.End == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.End(childComplexity), true
+	case "EventSession.endsAt":
+		if e.ComplexityRoot.EventSession.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.EndsAt(childComplexity), true
+	case "EventSession.kind":
+		if e.ComplexityRoot.EventSession.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Kind(childComplexity), true
+	case "EventSession.link":
+		if e.ComplexityRoot.EventSession.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Link(childComplexity), true
+	case "EventSession.members":
+		if e.ComplexityRoot.EventSession.Members == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Members(childComplexity), true
+	case "EventSession.speakers":
+		if e.ComplexityRoot.EventSession.Speakers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Speakers(childComplexity), true
+	case "EventSession.start":
+		if e.ComplexityRoot.EventSession.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Start(childComplexity), true
+	case "EventSession.startsAt":
+		if e.ComplexityRoot.EventSession.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.StartsAt(childComplexity), true
+	case "EventSession.title":
+		if e.ComplexityRoot.EventSession.Title == nil {
+			break
+		}
+
+		args, err := ec.field_EventSession_title_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.EventSession.Title(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "EventSlot.day":
+		if e.ComplexityRoot.EventSlot.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.Day(childComplexity), true
+	case "EventSlot.endsAt":
+		if e.ComplexityRoot.EventSlot.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.EndsAt(childComplexity), true
+	case "EventSlot.isBlocked":
+		if e.ComplexityRoot.EventSlot.IsBlocked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.IsBlocked(childComplexity), true
+	case "EventSlot.startsAt":
+		if e.ComplexityRoot.EventSlot.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.StartsAt(childComplexity), true
+
+	case "EventTable.link":
+		if e.ComplexityRoot.EventTable.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventTable.Link(childComplexity), true
+	case "EventTable.member":
+		if e.ComplexityRoot.EventTable.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventTable.Member(childComplexity), true
+	case "EventTable.name":
+		if e.ComplexityRoot.EventTable.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventTable.Name(childComplexity), true
+
 	case "Explanation.field":
 		if e.ComplexityRoot.Explanation.Field == nil {
 			break
@@ -2388,6 +3422,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Highlight.Text(childComplexity), true
+
+	case "HourSpan.from":
+		if e.ComplexityRoot.HourSpan.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourSpan.From(childComplexity), true
+	case "HourSpan.until":
+		if e.ComplexityRoot.HourSpan.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourSpan.Until(childComplexity), true
+
+	case "HoursException.first":
+		if e.ComplexityRoot.HoursException.First == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.First(childComplexity), true
+	case "HoursException.last":
+		if e.ComplexityRoot.HoursException.Last == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.Last(childComplexity), true
+	case "HoursException.spans":
+		if e.ComplexityRoot.HoursException.Spans == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HoursException.Spans(childComplexity), true
 
 	case "Identity.email":
 		if e.ComplexityRoot.Identity.Email == nil {
@@ -2562,6 +3628,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Institution.Abbreviation(childComplexity), true
+	case "Institution.availability":
+		if e.ComplexityRoot.Institution.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Institution.Availability(childComplexity), true
 	case "Institution.country":
 		if e.ComplexityRoot.Institution.Country == nil {
 			break
@@ -3185,6 +4257,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingPermissions.SetPlace(childComplexity), true
 
+	case "MeetingRule.from":
+		if e.ComplexityRoot.MeetingRule.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingRule.From(childComplexity), true
+	case "MeetingRule.to":
+		if e.ComplexityRoot.MeetingRule.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingRule.To(childComplexity), true
+
+	case "MeetingSide.clockMovedMinutes":
+		if e.ComplexityRoot.MeetingSide.ClockMovedMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.ClockMovedMinutes(childComplexity), true
 	case "MeetingSide.member":
 		if e.ComplexityRoot.MeetingSide.Member == nil {
 			break
@@ -3614,6 +4705,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ConfirmFactor(childComplexity, args["input"].(CodeInput)), true
+	case "Mutation.copyEvent":
+		if e.ComplexityRoot.Mutation.CopyEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_copyEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CopyEvent(childComplexity, args["input"].(marketplace.CopyEventInput)), true
 	case "Mutation.counterMeeting":
 		if e.ComplexityRoot.Mutation.CounterMeeting == nil {
 			break
@@ -3647,6 +4749,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateCompany(childComplexity, args["input"].(marketplace.CreateMemberInput)), true
+	case "Mutation.createEvent":
+		if e.ComplexityRoot.Mutation.CreateEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateEvent(childComplexity, args["input"].(marketplace.CreateEventInput)), true
 	case "Mutation.createInstitution":
 		if e.ComplexityRoot.Mutation.CreateInstitution == nil {
 			break
@@ -3713,6 +4826,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeclineMeeting(childComplexity, args["input"].(marketplace.DeclineMeetingInput)), true
+	case "Mutation.deleteEvent":
+		if e.ComplexityRoot.Mutation.DeleteEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteEvent(childComplexity, args["input"].(DeleteInput)), true
 	case "Mutation.deleteProposal":
 		if e.ComplexityRoot.Mutation.DeleteProposal == nil {
 			break
@@ -3801,6 +4925,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditCompany(childComplexity, args["input"].(marketplace.EditMemberInput)), true
+	case "Mutation.editEvent":
+		if e.ComplexityRoot.Mutation.EditEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditEvent(childComplexity, args["input"].(marketplace.EditEventInput)), true
 	case "Mutation.editInstitution":
 		if e.ComplexityRoot.Mutation.EditInstitution == nil {
 			break
@@ -3845,6 +4980,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditProposal(childComplexity, args["input"].(marketplace.EditProposalInput)), true
+	case "Mutation.editRegistration":
+		if e.ComplexityRoot.Mutation.EditRegistration == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editRegistration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditRegistration(childComplexity, args["input"].(marketplace.EditRegistrationInput)), true
 	case "Mutation.editSavedSearch":
 		if e.ComplexityRoot.Mutation.EditSavedSearch == nil {
 			break
@@ -3939,6 +5085,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.makeCalendarFeed":
+		if e.ComplexityRoot.Mutation.MakeCalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.MakeCalendarFeed(childComplexity), true
 	case "Mutation.makeOffer":
 		if e.ComplexityRoot.Mutation.MakeOffer == nil {
 			break
@@ -3978,6 +5130,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MarkSavedSearchSeen(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.moveEvent":
+		if e.ComplexityRoot.Mutation.MoveEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveEvent(childComplexity, args["input"].(marketplace.MoveEventInput)), true
 	case "Mutation.moveOffer":
 		if e.ComplexityRoot.Mutation.MoveOffer == nil {
 			break
@@ -4000,6 +5163,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveProposal(childComplexity, args["input"].(marketplace.MoveProposalInput)), true
+	case "Mutation.moveRegistration":
+		if e.ComplexityRoot.Mutation.MoveRegistration == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveRegistration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveRegistration(childComplexity, args["input"].(marketplace.MoveRegistrationInput)), true
 	case "Mutation.moveSolution":
 		if e.ComplexityRoot.Mutation.MoveSolution == nil {
 			break
@@ -4033,6 +5207,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RecordOutcome(childComplexity, args["input"].(marketplace.RecordOutcomeInput)), true
+	case "Mutation.register":
+		if e.ComplexityRoot.Mutation.Register == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_register_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Register(childComplexity, args["input"].(marketplace.RegisterInput)), true
 	case "Mutation.removeFactor":
 		if e.ComplexityRoot.Mutation.RemoveFactor == nil {
 			break
@@ -4066,6 +5251,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveMessage(childComplexity, args["input"].(marketplace.RemoveMessageInput)), true
+	case "Mutation.removePairing":
+		if e.ComplexityRoot.Mutation.RemovePairing == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removePairing_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemovePairing(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.removeWish":
+		if e.ComplexityRoot.Mutation.RemoveWish == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeWish_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveWish(childComplexity, args["input"].(marketplace.RemoveWishInput)), true
 	case "Mutation.reportMessage":
 		if e.ComplexityRoot.Mutation.ReportMessage == nil {
 			break
@@ -4165,6 +5372,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResolveReport(childComplexity, args["input"].(marketplace.ResolveReportInput)), true
+	case "Mutation.revokeCalendarFeed":
+		if e.ComplexityRoot.Mutation.RevokeCalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeCalendarFeed(childComplexity), true
 	case "Mutation.revokeInvitation":
 		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
 			break
@@ -4209,6 +5422,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SaveSearch(childComplexity, args["input"].(marketplace.SaveSearchInput)), true
+	case "Mutation.setAvailability":
+		if e.ComplexityRoot.Mutation.SetAvailability == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setAvailability_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetAvailability(childComplexity, args["input"].(marketplace.SetAvailabilityInput)), true
 	case "Mutation.setMeetingPeople":
 		if e.ComplexityRoot.Mutation.SetMeetingPeople == nil {
 			break
@@ -4231,6 +5455,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetMeetingPlace(childComplexity, args["input"].(marketplace.SetMeetingPlaceInput)), true
+	case "Mutation.setPairing":
+		if e.ComplexityRoot.Mutation.SetPairing == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setPairing_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetPairing(childComplexity, args["input"].(marketplace.SetPairingInput)), true
 	case "Mutation.setRole":
 		if e.ComplexityRoot.Mutation.SetRole == nil {
 			break
@@ -4264,6 +5499,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetUpFactor(childComplexity, args["input"].(PasswordInput)), true
+	case "Mutation.setWish":
+		if e.ComplexityRoot.Mutation.SetWish == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setWish_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetWish(childComplexity, args["input"].(marketplace.SetWishInput)), true
+	case "Mutation.setWishes":
+		if e.ComplexityRoot.Mutation.SetWishes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setWishes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetWishes(childComplexity, args["input"].(marketplace.SetWishesInput)), true
 	case "Mutation.signIn":
 		if e.ComplexityRoot.Mutation.SignIn == nil {
 			break
@@ -4679,6 +5936,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "Pairing.a":
+		if e.ComplexityRoot.Pairing.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.A(childComplexity), true
+	case "Pairing.b":
+		if e.ComplexityRoot.Pairing.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.B(childComplexity), true
+	case "Pairing.createdAt":
+		if e.ComplexityRoot.Pairing.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.CreatedAt(childComplexity), true
+	case "Pairing.event":
+		if e.ComplexityRoot.Pairing.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Event(childComplexity), true
+	case "Pairing.id":
+		if e.ComplexityRoot.Pairing.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.ID(childComplexity), true
+	case "Pairing.level":
+		if e.ComplexityRoot.Pairing.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Level(childComplexity), true
+	case "Pairing.note":
+		if e.ComplexityRoot.Pairing.NoteOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.NoteOrNil(childComplexity), true
+	case "Pairing.slot":
+		if e.ComplexityRoot.Pairing.Slot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Slot(childComplexity), true
+	case "Pairing.table":
+		if e.ComplexityRoot.Pairing.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.TableOrNil(childComplexity), true
+	case "Pairing.updatedAt":
+		if e.ComplexityRoot.Pairing.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.UpdatedAt(childComplexity), true
+	case "Pairing.version":
+		if e.ComplexityRoot.Pairing.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Version(childComplexity), true
+
+	case "PairingConnection.edges":
+		if e.ComplexityRoot.PairingConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingConnection.Edges(childComplexity), true
+	case "PairingConnection.nodes":
+		if e.ComplexityRoot.PairingConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingConnection.Nodes(childComplexity), true
+	case "PairingConnection.pageInfo":
+		if e.ComplexityRoot.PairingConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingConnection.PageInfo(childComplexity), true
+
+	case "PairingEdge.cursor":
+		if e.ComplexityRoot.PairingEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingEdge.Cursor(childComplexity), true
+	case "PairingEdge.node":
+		if e.ComplexityRoot.PairingEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingEdge.Node(childComplexity), true
+
+	case "PairingPayload.errors":
+		if e.ComplexityRoot.PairingPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingPayload.Errors(childComplexity), true
+	case "PairingPayload.pairing":
+		if e.ComplexityRoot.PairingPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingPayload.Result(childComplexity), true
+
 	case "Participant.name":
 		if e.ComplexityRoot.Participant.Name == nil {
 			break
@@ -4740,6 +6109,66 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Person.User(childComplexity), true
+
+	case "PhaseDate.from":
+		if e.ComplexityRoot.PhaseDate.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.From(childComplexity), true
+	case "PhaseDate.fromAt":
+		if e.ComplexityRoot.PhaseDate.FromAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.FromAt(childComplexity), true
+	case "PhaseDate.phase":
+		if e.ComplexityRoot.PhaseDate.Phase == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.Phase(childComplexity), true
+	case "PhaseDate.until":
+		if e.ComplexityRoot.PhaseDate.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.Until(childComplexity), true
+	case "PhaseDate.untilAt":
+		if e.ComplexityRoot.PhaseDate.UntilAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.UntilAt(childComplexity), true
+
+	case "Pitch.media":
+		if e.ComplexityRoot.Pitch.Media == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pitch.Media(childComplexity), true
+	case "Pitch.text":
+		if e.ComplexityRoot.Pitch.Text == nil {
+			break
+		}
+
+		args, err := ec.field_Pitch_text_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Pitch.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Pitch.title":
+		if e.ComplexityRoot.Pitch.Title == nil {
+			break
+		}
+
+		args, err := ec.field_Pitch_title_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Pitch.Title(childComplexity, args["languages"].([]marketplace.Language)), true
 
 	case "Population.number":
 		if e.ComplexityRoot.Population.Number == nil {
@@ -5138,6 +6567,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.City(childComplexity, args["by"].(By)), true
+	case "Query.commonTimes":
+		if e.ComplexityRoot.Query.CommonTimes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_commonTimes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CommonTimes(childComplexity, args["with"].(marketplace.ID), args["for"].(*marketplace.ID), args["people"].([]marketplace.ID), args["meeting"].(*marketplace.ID), args["minutes"].(int), args["from"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
 	case "Query.companies":
 		if e.ComplexityRoot.Query.Companies == nil {
 			break
@@ -5160,6 +6600,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Company(childComplexity, args["by"].(By)), true
+	case "Query.event":
+		if e.ComplexityRoot.Query.Event == nil {
+			break
+		}
+
+		args, err := ec.field_Query_event_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Event(childComplexity, args["by"].(By)), true
+	case "Query.events":
+		if e.ComplexityRoot.Query.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Query_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Events(childComplexity, args["phases"].([]marketplace.EventPhase), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.import":
 		if e.ComplexityRoot.Query.Import == nil {
 			break
@@ -5288,6 +6750,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Offers(childComplexity, args["of"].(marketplace.ID), args["statuses"].([]marketplace.OfferStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.pairings":
+		if e.ComplexityRoot.Query.Pairings == nil {
+			break
+		}
+
+		args, err := ec.field_Query_pairings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Pairings(childComplexity, args["event"].(marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.proposal":
 		if e.ComplexityRoot.Query.Proposal == nil {
 			break
@@ -5310,6 +6783,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Proposals(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.registration":
+		if e.ComplexityRoot.Query.Registration == nil {
+			break
+		}
+
+		args, err := ec.field_Query_registration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Registration(childComplexity, args["event"].(marketplace.ID), args["member"].(marketplace.ID)), true
+	case "Query.registrations":
+		if e.ComplexityRoot.Query.Registrations == nil {
+			break
+		}
+
+		args, err := ec.field_Query_registrations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Registrations(childComplexity, args["of"].(marketplace.ID), args["statuses"].([]marketplace.RegistrationStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.reports":
 		if e.ComplexityRoot.Query.Reports == nil {
 			break
@@ -5469,6 +6964,208 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RecoveryPayload.Result(childComplexity), true
+
+	case "Registration.createdAt":
+		if e.ComplexityRoot.Registration.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.CreatedAt(childComplexity), true
+	case "Registration.event":
+		if e.ComplexityRoot.Registration.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Event(childComplexity), true
+	case "Registration.freeSlots":
+		if e.ComplexityRoot.Registration.FreeSlots == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.FreeSlots(childComplexity), true
+	case "Registration.id":
+		if e.ComplexityRoot.Registration.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.ID(childComplexity), true
+	case "Registration.isSample":
+		if e.ComplexityRoot.Registration.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.IsSample(childComplexity), true
+	case "Registration.languages":
+		if e.ComplexityRoot.Registration.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Languages(childComplexity), true
+	case "Registration.member":
+		if e.ComplexityRoot.Registration.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Member(childComplexity), true
+	case "Registration.pitch":
+		if e.ComplexityRoot.Registration.Pitch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Pitch(childComplexity), true
+	case "Registration.requestedAt":
+		if e.ComplexityRoot.Registration.RequestedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.RequestedAt(childComplexity), true
+	case "Registration.status":
+		if e.ComplexityRoot.Registration.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Status(childComplexity), true
+	case "Registration.suggestions":
+		if e.ComplexityRoot.Registration.Suggestions == nil {
+			break
+		}
+
+		args, err := ec.field_Registration_suggestions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Registration.Suggestions(childComplexity, args["first"].(*int)), true
+	case "Registration.updatedAt":
+		if e.ComplexityRoot.Registration.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.UpdatedAt(childComplexity), true
+	case "Registration.version":
+		if e.ComplexityRoot.Registration.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Version(childComplexity), true
+	case "Registration.viewerCan":
+		if e.ComplexityRoot.Registration.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.ViewerCan(childComplexity), true
+	case "Registration.decidedAt":
+		if e.ComplexityRoot.Registration.VisibleDecision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleDecision(childComplexity), true
+	case "Registration.delegates":
+		if e.ComplexityRoot.Registration.VisibleDelegates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleDelegates(childComplexity), true
+	case "Registration.wantsInterpreter":
+		if e.ComplexityRoot.Registration.VisibleInterpreter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleInterpreter(childComplexity), true
+	case "Registration.maximum":
+		if e.ComplexityRoot.Registration.VisibleMaximum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleMaximum(childComplexity), true
+	case "Registration.minimum":
+		if e.ComplexityRoot.Registration.VisibleMinimum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleMinimum(childComplexity), true
+	case "Registration.reason":
+		if e.ComplexityRoot.Registration.VisibleReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleReason(childComplexity), true
+	case "Registration.wishList":
+		if e.ComplexityRoot.Registration.WishList == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.WishList(childComplexity), true
+	case "Registration.wishes":
+		if e.ComplexityRoot.Registration.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Wishes(childComplexity), true
+
+	case "RegistrationConnection.edges":
+		if e.ComplexityRoot.RegistrationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.Edges(childComplexity), true
+	case "RegistrationConnection.nodes":
+		if e.ComplexityRoot.RegistrationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.Nodes(childComplexity), true
+	case "RegistrationConnection.pageInfo":
+		if e.ComplexityRoot.RegistrationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.PageInfo(childComplexity), true
+
+	case "RegistrationEdge.cursor":
+		if e.ComplexityRoot.RegistrationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationEdge.Cursor(childComplexity), true
+	case "RegistrationEdge.node":
+		if e.ComplexityRoot.RegistrationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationEdge.Node(childComplexity), true
+
+	case "RegistrationPayload.errors":
+		if e.ComplexityRoot.RegistrationPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPayload.Errors(childComplexity), true
+	case "RegistrationPayload.registration":
+		if e.ComplexityRoot.RegistrationPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPayload.Result(childComplexity), true
+
+	case "RegistrationPermissions.edit":
+		if e.ComplexityRoot.RegistrationPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPermissions.Edit(childComplexity), true
+	case "RegistrationPermissions.moves":
+		if e.ComplexityRoot.RegistrationPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPermissions.Moves(childComplexity), true
+	case "RegistrationPermissions.wish":
+		if e.ComplexityRoot.RegistrationPermissions.Wish == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPermissions.Wish(childComplexity), true
 
 	case "Removal.at":
 		if e.ComplexityRoot.Removal.At == nil {
@@ -6740,6 +8437,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Upload.Width(childComplexity), true
 
+	case "User.availability":
+		if e.ComplexityRoot.User.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Availability(childComplexity), true
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
 			break
@@ -6876,6 +8579,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Path(childComplexity), true
 
+	case "Viewer.availability":
+		if e.ComplexityRoot.Viewer.Availability == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Availability(childComplexity), true
+	case "Viewer.calendarFeed":
+		if e.ComplexityRoot.Viewer.CalendarFeed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.CalendarFeed(childComplexity), true
 	case "Viewer.isSignedIn":
 		if e.ComplexityRoot.Viewer.IsSignedIn == nil {
 			break
@@ -6935,6 +8650,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.User(childComplexity), true
+
+	case "WallSpan.from":
+		if e.ComplexityRoot.WallSpan.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WallSpan.From(childComplexity), true
+	case "WallSpan.until":
+		if e.ComplexityRoot.WallSpan.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WallSpan.Until(childComplexity), true
 
 	case "Webhook.createdAt":
 		if e.ComplexityRoot.Webhook.CreatedAt == nil {
@@ -7033,6 +8761,130 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.WebhookPayload.Result(childComplexity), true
 
+	case "Wish.about":
+		if e.ComplexityRoot.Wish.About == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.About(childComplexity), true
+	case "Wish.hasMet":
+		if e.ComplexityRoot.Wish.HasMet == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.HasMet(childComplexity), true
+	case "Wish.isOpen":
+		if e.ComplexityRoot.Wish.IsOpen == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.IsOpen(childComplexity), true
+	case "Wish.level":
+		if e.ComplexityRoot.Wish.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.Level(childComplexity), true
+	case "Wish.note":
+		if e.ComplexityRoot.Wish.NoteOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.NoteOrNil(childComplexity), true
+	case "Wish.rank":
+		if e.ComplexityRoot.Wish.Rank == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.Rank(childComplexity), true
+	case "Wish.registration":
+		if e.ComplexityRoot.Wish.Registration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.Registration(childComplexity), true
+	case "Wish.with":
+		if e.ComplexityRoot.Wish.With == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.With(childComplexity), true
+
+	case "WishList.createdAt":
+		if e.ComplexityRoot.WishList.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.CreatedAt(childComplexity), true
+	case "WishList.id":
+		if e.ComplexityRoot.WishList.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.ID(childComplexity), true
+	case "WishList.registration":
+		if e.ComplexityRoot.WishList.Registration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.Registration(childComplexity), true
+	case "WishList.updatedAt":
+		if e.ComplexityRoot.WishList.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.UpdatedAt(childComplexity), true
+	case "WishList.version":
+		if e.ComplexityRoot.WishList.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.Version(childComplexity), true
+	case "WishList.wishes":
+		if e.ComplexityRoot.WishList.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.Wishes(childComplexity), true
+
+	case "WishListPayload.errors":
+		if e.ComplexityRoot.WishListPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishListPayload.Errors(childComplexity), true
+	case "WishListPayload.wishList":
+		if e.ComplexityRoot.WishListPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishListPayload.Result(childComplexity), true
+
+	case "WishSuggestion.hasMet":
+		if e.ComplexityRoot.WishSuggestion.HasMet == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.HasMet(childComplexity), true
+	case "WishSuggestion.registration":
+		if e.ComplexityRoot.WishSuggestion.Registration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.Registration(childComplexity), true
+	case "WishSuggestion.things":
+		if e.ComplexityRoot.WishSuggestion.Things == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.Things(childComplexity), true
+	case "WishSuggestion.topics":
+		if e.ComplexityRoot.WishSuggestion.Topics == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.Topics(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -7046,6 +8898,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AcceptMeetingInput", ec.unmarshalInputAcceptMeetingInput),
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
+			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
 			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
@@ -7055,24 +8908,30 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CompanyContentInput", ec.unmarshalInputCompanyContentInput),
 			graphql.NewInputUnmarshaler("ConfirmDeploymentInput", ec.unmarshalInputConfirmDeploymentInput),
 			graphql.NewInputUnmarshaler("CoordinatesInput", ec.unmarshalInputCoordinatesInput),
+			graphql.NewInputUnmarshaler("CopyEventInput", ec.unmarshalInputCopyEventInput),
 			graphql.NewInputUnmarshaler("CounterMeetingInput", ec.unmarshalInputCounterMeetingInput),
 			graphql.NewInputUnmarshaler("CreateCityInput", ec.unmarshalInputCreateCityInput),
 			graphql.NewInputUnmarshaler("CreateCompanyInput", ec.unmarshalInputCreateCompanyInput),
+			graphql.NewInputUnmarshaler("CreateEventInput", ec.unmarshalInputCreateEventInput),
 			graphql.NewInputUnmarshaler("CreateInstitutionInput", ec.unmarshalInputCreateInstitutionInput),
 			graphql.NewInputUnmarshaler("CreateProposalInput", ec.unmarshalInputCreateProposalInput),
 			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
 			graphql.NewInputUnmarshaler("CreateTopicInput", ec.unmarshalInputCreateTopicInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
+			graphql.NewInputUnmarshaler("DayHoursInput", ec.unmarshalInputDayHoursInput),
 			graphql.NewInputUnmarshaler("DeclineMeetingInput", ec.unmarshalInputDeclineMeetingInput),
+			graphql.NewInputUnmarshaler("DelegateInput", ec.unmarshalInputDelegateInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
 			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
 			graphql.NewInputUnmarshaler("EditCityInput", ec.unmarshalInputEditCityInput),
 			graphql.NewInputUnmarshaler("EditCompanyInput", ec.unmarshalInputEditCompanyInput),
+			graphql.NewInputUnmarshaler("EditEventInput", ec.unmarshalInputEditEventInput),
 			graphql.NewInputUnmarshaler("EditInstitutionInput", ec.unmarshalInputEditInstitutionInput),
 			graphql.NewInputUnmarshaler("EditMessageInput", ec.unmarshalInputEditMessageInput),
 			graphql.NewInputUnmarshaler("EditOfferInput", ec.unmarshalInputEditOfferInput),
 			graphql.NewInputUnmarshaler("EditProposalInput", ec.unmarshalInputEditProposalInput),
+			graphql.NewInputUnmarshaler("EditRegistrationInput", ec.unmarshalInputEditRegistrationInput),
 			graphql.NewInputUnmarshaler("EditSavedSearchInput", ec.unmarshalInputEditSavedSearchInput),
 			graphql.NewInputUnmarshaler("EditSettingsInput", ec.unmarshalInputEditSettingsInput),
 			graphql.NewInputUnmarshaler("EditSolutionInput", ec.unmarshalInputEditSolutionInput),
@@ -7080,7 +8939,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EditUserInput", ec.unmarshalInputEditUserInput),
 			graphql.NewInputUnmarshaler("EditWebhookInput", ec.unmarshalInputEditWebhookInput),
 			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
+			graphql.NewInputUnmarshaler("EventContentInput", ec.unmarshalInputEventContentInput),
+			graphql.NewInputUnmarshaler("EventDayInput", ec.unmarshalInputEventDayInput),
+			graphql.NewInputUnmarshaler("EventSessionInput", ec.unmarshalInputEventSessionInput),
+			graphql.NewInputUnmarshaler("EventTableInput", ec.unmarshalInputEventTableInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
+			graphql.NewInputUnmarshaler("HourSpanInput", ec.unmarshalInputHourSpanInput),
+			graphql.NewInputUnmarshaler("HoursExceptionInput", ec.unmarshalInputHoursExceptionInput),
 			graphql.NewInputUnmarshaler("IdInput", ec.unmarshalInputIdInput),
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
@@ -7090,20 +8955,28 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
 			graphql.NewInputUnmarshaler("MeetingContentInput", ec.unmarshalInputMeetingContentInput),
 			graphql.NewInputUnmarshaler("MeetingPlaceInput", ec.unmarshalInputMeetingPlaceInput),
+			graphql.NewInputUnmarshaler("MeetingRuleInput", ec.unmarshalInputMeetingRuleInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
+			graphql.NewInputUnmarshaler("MoveEventInput", ec.unmarshalInputMoveEventInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
+			graphql.NewInputUnmarshaler("MoveRegistrationInput", ec.unmarshalInputMoveRegistrationInput),
 			graphql.NewInputUnmarshaler("MoveSolutionInput", ec.unmarshalInputMoveSolutionInput),
 			graphql.NewInputUnmarshaler("OfferContentInput", ec.unmarshalInputOfferContentInput),
 			graphql.NewInputUnmarshaler("PartnerInput", ec.unmarshalInputPartnerInput),
 			graphql.NewInputUnmarshaler("PasswordInput", ec.unmarshalInputPasswordInput),
+			graphql.NewInputUnmarshaler("PhaseDateInput", ec.unmarshalInputPhaseDateInput),
+			graphql.NewInputUnmarshaler("PitchInput", ec.unmarshalInputPitchInput),
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
 			graphql.NewInputUnmarshaler("PreferenceInput", ec.unmarshalInputPreferenceInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
 			graphql.NewInputUnmarshaler("RecordOutcomeInput", ec.unmarshalInputRecordOutcomeInput),
+			graphql.NewInputUnmarshaler("RegisterInput", ec.unmarshalInputRegisterInput),
+			graphql.NewInputUnmarshaler("RegistrationContentInput", ec.unmarshalInputRegistrationContentInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
 			graphql.NewInputUnmarshaler("RemoveMessageInput", ec.unmarshalInputRemoveMessageInput),
+			graphql.NewInputUnmarshaler("RemoveWishInput", ec.unmarshalInputRemoveWishInput),
 			graphql.NewInputUnmarshaler("ReportMessageInput", ec.unmarshalInputReportMessageInput),
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
 			graphql.NewInputUnmarshaler("RequestMeetingInput", ec.unmarshalInputRequestMeetingInput),
@@ -7113,10 +8986,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
 			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
+			graphql.NewInputUnmarshaler("SetAvailabilityInput", ec.unmarshalInputSetAvailabilityInput),
 			graphql.NewInputUnmarshaler("SetMeetingPeopleInput", ec.unmarshalInputSetMeetingPeopleInput),
 			graphql.NewInputUnmarshaler("SetMeetingPlaceInput", ec.unmarshalInputSetMeetingPlaceInput),
+			graphql.NewInputUnmarshaler("SetPairingInput", ec.unmarshalInputSetPairingInput),
 			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
 			graphql.NewInputUnmarshaler("SetStageInput", ec.unmarshalInputSetStageInput),
+			graphql.NewInputUnmarshaler("SetWishInput", ec.unmarshalInputSetWishInput),
+			graphql.NewInputUnmarshaler("SetWishesInput", ec.unmarshalInputSetWishesInput),
 			graphql.NewInputUnmarshaler("SettingsContentInput", ec.unmarshalInputSettingsContentInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SolutionContentInput", ec.unmarshalInputSolutionContentInput),
@@ -7126,6 +9003,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("TranslatedTextInput", ec.unmarshalInputTranslatedTextInput),
 			graphql.NewInputUnmarshaler("TranslationInput", ec.unmarshalInputTranslationInput),
 			graphql.NewInputUnmarshaler("UserContentInput", ec.unmarshalInputUserContentInput),
+			graphql.NewInputUnmarshaler("WallSpanInput", ec.unmarshalInputWallSpanInput),
+			graphql.NewInputUnmarshaler("WishInput", ec.unmarshalInputWishInput),
 			graphql.NewInputUnmarshaler("WriteMessageInput", ec.unmarshalInputWriteMessageInput),
 		)
 	}
@@ -7219,7 +9098,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/discussion.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -7233,13 +9112,17 @@ func sourceData(filename string) string {
 var sources = []*ast.Source{
 	{Name: "schema/account.graphqls", Input: sourceData("schema/account.graphqls"), BuiltIn: false},
 	{Name: "schema/audit.graphqls", Input: sourceData("schema/audit.graphqls"), BuiltIn: false},
+	{Name: "schema/availability.graphqls", Input: sourceData("schema/availability.graphqls"), BuiltIn: false},
+	{Name: "schema/calendar.graphqls", Input: sourceData("schema/calendar.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
+	{Name: "schema/event.graphqls", Input: sourceData("schema/event.graphqls"), BuiltIn: false},
 	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
 	{Name: "schema/notification.graphqls", Input: sourceData("schema/notification.graphqls"), BuiltIn: false},
 	{Name: "schema/offer.graphqls", Input: sourceData("schema/offer.graphqls"), BuiltIn: false},
 	{Name: "schema/proposal.graphqls", Input: sourceData("schema/proposal.graphqls"), BuiltIn: false},
+	{Name: "schema/registration.graphqls", Input: sourceData("schema/registration.graphqls"), BuiltIn: false},
 	{Name: "schema/savedsearch.graphqls", Input: sourceData("schema/savedsearch.graphqls"), BuiltIn: false},
 	{Name: "schema/schema.graphqls", Input: sourceData("schema/schema.graphqls"), BuiltIn: false},
 	{Name: "schema/search.graphqls", Input: sourceData("schema/search.graphqls"), BuiltIn: false},
@@ -7327,6 +9210,62 @@ func (ec *executionContext) childFields_AuditEntryEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Availability(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "timeZone":
+		return ec.fieldContext_Availability_timeZone(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_Availability_isZoneAssumed(ctx, field)
+	case "hours":
+		return ec.fieldContext_Availability_hours(ctx, field)
+	case "exceptions":
+		return ec.fieldContext_Availability_exceptions(ctx, field)
+	case "noticeHours":
+		return ec.fieldContext_Availability_noticeHours(ctx, field)
+	case "bufferBefore":
+		return ec.fieldContext_Availability_bufferBefore(ctx, field)
+	case "bufferAfter":
+		return ec.fieldContext_Availability_bufferAfter(ctx, field)
+	case "maxMeetings":
+		return ec.fieldContext_Availability_maxMeetings(ctx, field)
+	case "canEdit":
+		return ec.fieldContext_Availability_canEdit(ctx, field)
+	case "version":
+		return ec.fieldContext_Availability_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Availability", field.Name)
+}
+
+func (ec *executionContext) childFields_AvailabilityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "availability":
+		return ec.fieldContext_AvailabilityPayload_availability(ctx, field)
+	case "errors":
+		return ec.fieldContext_AvailabilityPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AvailabilityPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarFeed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "madeAt":
+		return ec.fieldContext_CalendarFeed_madeAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarFeed", field.Name)
+}
+
+func (ec *executionContext) childFields_CalendarFeedPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "calendarFeed":
+		return ec.fieldContext_CalendarFeedPayload_calendarFeed(ctx, field)
+	case "url":
+		return ec.fieldContext_CalendarFeedPayload_url(ctx, field)
+	case "errors":
+		return ec.fieldContext_CalendarFeedPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalendarFeedPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_City(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7367,6 +9306,8 @@ func (ec *executionContext) childFields_City(ctx context.Context, field graphql.
 		return ec.fieldContext_City_version(ctx, field)
 	case "team":
 		return ec.fieldContext_City_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_City_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_City_viewerCan(ctx, field)
 	case "level":
@@ -7431,6 +9372,38 @@ func (ec *executionContext) childFields_CityPayload(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type CityPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CommonTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CommonTime_at(ctx, field)
+	case "minutes":
+		return ec.fieldContext_CommonTime_minutes(ctx, field)
+	case "isOutsideHours":
+		return ec.fieldContext_CommonTime_isOutsideHours(ctx, field)
+	case "sides":
+		return ec.fieldContext_CommonTime_sides(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommonTime", field.Name)
+}
+
+func (ec *executionContext) childFields_CommonTimeSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_CommonTimeSide_member(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_CommonTimeSide_timeZone(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
+	case "localTime":
+		return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
+	case "isOutsideHours":
+		return ec.fieldContext_CommonTimeSide_isOutsideHours(ctx, field)
+	case "burden":
+		return ec.fieldContext_CommonTimeSide_burden(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommonTimeSide", field.Name)
+}
+
 func (ec *executionContext) childFields_Company(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7471,6 +9444,8 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_version(ctx, field)
 	case "team":
 		return ec.fieldContext_Company_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_Company_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_Company_viewerCan(ctx, field)
 	case "size":
@@ -7581,6 +9556,48 @@ func (ec *executionContext) childFields_Country(ctx context.Context, field graph
 		return ec.fieldContext_Country_region(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Country", field.Name)
+}
+
+func (ec *executionContext) childFields_DayHours(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_DayHours_day(ctx, field)
+	case "spans":
+		return ec.fieldContext_DayHours_spans(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DayHours", field.Name)
+}
+
+func (ec *executionContext) childFields_Delegate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Delegate_name(ctx, field)
+	case "user":
+		return ec.fieldContext_Delegate_user(ctx, field)
+	case "email":
+		return ec.fieldContext_Delegate_email(ctx, field)
+	case "role":
+		return ec.fieldContext_Delegate_role(ctx, field)
+	case "languages":
+		return ec.fieldContext_Delegate_languages(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Delegate_timeZone(ctx, field)
+	case "free":
+		return ec.fieldContext_Delegate_free(ctx, field)
+	case "busy":
+		return ec.fieldContext_Delegate_busy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Delegate", field.Name)
+}
+
+func (ec *executionContext) childFields_DelegateSlots(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delegate":
+		return ec.fieldContext_DelegateSlots_delegate(ctx, field)
+	case "slots":
+		return ec.fieldContext_DelegateSlots_slots(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DelegateSlots", field.Name)
 }
 
 func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7695,6 +9712,194 @@ func (ec *executionContext) childFields_DonePayload(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type DonePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Event_id(ctx, field)
+	case "slug":
+		return ec.fieldContext_Event_slug(ctx, field)
+	case "name":
+		return ec.fieldContext_Event_name(ctx, field)
+	case "description":
+		return ec.fieldContext_Event_description(ctx, field)
+	case "format":
+		return ec.fieldContext_Event_format(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Event_timeZone(ctx, field)
+	case "place":
+		return ec.fieldContext_Event_place(ctx, field)
+	case "phase":
+		return ec.fieldContext_Event_phase(ctx, field)
+	case "dates":
+		return ec.fieldContext_Event_dates(ctx, field)
+	case "movesOnTime":
+		return ec.fieldContext_Event_movesOnTime(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_Event_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_Event_endsAt(ctx, field)
+	case "days":
+		return ec.fieldContext_Event_days(ctx, field)
+	case "slotMinutes":
+		return ec.fieldContext_Event_slotMinutes(ctx, field)
+	case "pauseMinutes":
+		return ec.fieldContext_Event_pauseMinutes(ctx, field)
+	case "slots":
+		return ec.fieldContext_Event_slots(ctx, field)
+	case "sessions":
+		return ec.fieldContext_Event_sessions(ctx, field)
+	case "tables":
+		return ec.fieldContext_Event_tables(ctx, field)
+	case "capacity":
+		return ec.fieldContext_Event_capacity(ctx, field)
+	case "rules":
+		return ec.fieldContext_Event_rules(ctx, field)
+	case "minimum":
+		return ec.fieldContext_Event_minimum(ctx, field)
+	case "maximum":
+		return ec.fieldContext_Event_maximum(ctx, field)
+	case "languages":
+		return ec.fieldContext_Event_languages(ctx, field)
+	case "interpreters":
+		return ec.fieldContext_Event_interpreters(ctx, field)
+	case "languageRule":
+		return ec.fieldContext_Event_languageRule(ctx, field)
+	case "takesRegistrations":
+		return ec.fieldContext_Event_takesRegistrations(ctx, field)
+	case "takesWishes":
+		return ec.fieldContext_Event_takesWishes(ctx, field)
+	case "participants":
+		return ec.fieldContext_Event_participants(ctx, field)
+	case "viewerRegistrations":
+		return ec.fieldContext_Event_viewerRegistrations(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Event_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Event_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Event_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Event_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Event_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
+}
+
+func (ec *executionContext) childFields_EventConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_EventConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_EventConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_EventConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_EventDay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "date":
+		return ec.fieldContext_EventDay_date(ctx, field)
+	case "start":
+		return ec.fieldContext_EventDay_start(ctx, field)
+	case "end":
+		return ec.fieldContext_EventDay_end(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventDay", field.Name)
+}
+
+func (ec *executionContext) childFields_EventEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_EventEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_EventEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_EventPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "event":
+		return ec.fieldContext_EventPayload_event(ctx, field)
+	case "errors":
+		return ec.fieldContext_EventPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EventPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_EventPermissions_edit(ctx, field)
+	case "delete":
+		return ec.fieldContext_EventPermissions_delete(ctx, field)
+	case "copy":
+		return ec.fieldContext_EventPermissions_copy(ctx, field)
+	case "moves":
+		return ec.fieldContext_EventPermissions_moves(ctx, field)
+	case "register":
+		return ec.fieldContext_EventPermissions_register(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_EventSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_EventSession_kind(ctx, field)
+	case "title":
+		return ec.fieldContext_EventSession_title(ctx, field)
+	case "description":
+		return ec.fieldContext_EventSession_description(ctx, field)
+	case "start":
+		return ec.fieldContext_EventSession_start(ctx, field)
+	case "end":
+		return ec.fieldContext_EventSession_end(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_EventSession_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_EventSession_endsAt(ctx, field)
+	case "blocksMeetings":
+		return ec.fieldContext_EventSession_blocksMeetings(ctx, field)
+	case "members":
+		return ec.fieldContext_EventSession_members(ctx, field)
+	case "speakers":
+		return ec.fieldContext_EventSession_speakers(ctx, field)
+	case "link":
+		return ec.fieldContext_EventSession_link(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventSession", field.Name)
+}
+
+func (ec *executionContext) childFields_EventSlot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_EventSlot_day(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_EventSlot_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_EventSlot_endsAt(ctx, field)
+	case "isBlocked":
+		return ec.fieldContext_EventSlot_isBlocked(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventSlot", field.Name)
+}
+
+func (ec *executionContext) childFields_EventTable(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_EventTable_name(ctx, field)
+	case "link":
+		return ec.fieldContext_EventTable_link(ctx, field)
+	case "member":
+		return ec.fieldContext_EventTable_member(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventTable", field.Name)
+}
+
 func (ec *executionContext) childFields_Explanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "words":
@@ -7769,6 +9974,28 @@ func (ec *executionContext) childFields_Highlight(ctx context.Context, field gra
 		return ec.fieldContext_Highlight_ranges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Highlight", field.Name)
+}
+
+func (ec *executionContext) childFields_HourSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_HourSpan_from(ctx, field)
+	case "until":
+		return ec.fieldContext_HourSpan_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HourSpan", field.Name)
+}
+
+func (ec *executionContext) childFields_HoursException(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "first":
+		return ec.fieldContext_HoursException_first(ctx, field)
+	case "last":
+		return ec.fieldContext_HoursException_last(ctx, field)
+	case "spans":
+		return ec.fieldContext_HoursException_spans(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HoursException", field.Name)
 }
 
 func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7895,6 +10122,8 @@ func (ec *executionContext) childFields_Institution(ctx context.Context, field g
 		return ec.fieldContext_Institution_version(ctx, field)
 	case "team":
 		return ec.fieldContext_Institution_team(ctx, field)
+	case "availability":
+		return ec.fieldContext_Institution_availability(ctx, field)
 	case "viewerCan":
 		return ec.fieldContext_Institution_viewerCan(ctx, field)
 	case "type":
@@ -8151,12 +10380,24 @@ func (ec *executionContext) childFields_MeetingPermissions(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type MeetingPermissions", field.Name)
 }
 
+func (ec *executionContext) childFields_MeetingRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_MeetingRule_from(ctx, field)
+	case "to":
+		return ec.fieldContext_MeetingRule_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingRule", field.Name)
+}
+
 func (ec *executionContext) childFields_MeetingSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "member":
 		return ec.fieldContext_MeetingSide_member(ctx, field)
 	case "timeZone":
 		return ec.fieldContext_MeetingSide_timeZone(ctx, field)
+	case "clockMovedMinutes":
+		return ec.fieldContext_MeetingSide_clockMovedMinutes(ctx, field)
 	case "people":
 		return ec.fieldContext_MeetingSide_people(ctx, field)
 	case "outcome":
@@ -8515,6 +10756,66 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_Pairing(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Pairing_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Pairing_event(ctx, field)
+	case "a":
+		return ec.fieldContext_Pairing_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Pairing_b(ctx, field)
+	case "level":
+		return ec.fieldContext_Pairing_level(ctx, field)
+	case "slot":
+		return ec.fieldContext_Pairing_slot(ctx, field)
+	case "table":
+		return ec.fieldContext_Pairing_table(ctx, field)
+	case "note":
+		return ec.fieldContext_Pairing_note(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Pairing_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Pairing_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Pairing_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Pairing", field.Name)
+}
+
+func (ec *executionContext) childFields_PairingConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PairingConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PairingConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PairingConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PairingConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PairingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_PairingEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_PairingEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PairingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PairingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pairing":
+		return ec.fieldContext_PairingPayload_pairing(ctx, field)
+	case "errors":
+		return ec.fieldContext_PairingPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PairingPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Participant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -8549,6 +10850,34 @@ func (ec *executionContext) childFields_Person(ctx context.Context, field graphq
 		return ec.fieldContext_Person_since(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Person", field.Name)
+}
+
+func (ec *executionContext) childFields_PhaseDate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "phase":
+		return ec.fieldContext_PhaseDate_phase(ctx, field)
+	case "from":
+		return ec.fieldContext_PhaseDate_from(ctx, field)
+	case "fromAt":
+		return ec.fieldContext_PhaseDate_fromAt(ctx, field)
+	case "until":
+		return ec.fieldContext_PhaseDate_until(ctx, field)
+	case "untilAt":
+		return ec.fieldContext_PhaseDate_untilAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PhaseDate", field.Name)
+}
+
+func (ec *executionContext) childFields_Pitch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "title":
+		return ec.fieldContext_Pitch_title(ctx, field)
+	case "text":
+		return ec.fieldContext_Pitch_text(ctx, field)
+	case "media":
+		return ec.fieldContext_Pitch_media(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Pitch", field.Name)
 }
 
 func (ec *executionContext) childFields_Population(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8719,6 +11048,100 @@ func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, fie
 		return ec.fieldContext_RecoveryPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecoveryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Registration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Registration_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Registration_event(ctx, field)
+	case "member":
+		return ec.fieldContext_Registration_member(ctx, field)
+	case "status":
+		return ec.fieldContext_Registration_status(ctx, field)
+	case "requestedAt":
+		return ec.fieldContext_Registration_requestedAt(ctx, field)
+	case "delegates":
+		return ec.fieldContext_Registration_delegates(ctx, field)
+	case "freeSlots":
+		return ec.fieldContext_Registration_freeSlots(ctx, field)
+	case "minimum":
+		return ec.fieldContext_Registration_minimum(ctx, field)
+	case "maximum":
+		return ec.fieldContext_Registration_maximum(ctx, field)
+	case "wantsInterpreter":
+		return ec.fieldContext_Registration_wantsInterpreter(ctx, field)
+	case "languages":
+		return ec.fieldContext_Registration_languages(ctx, field)
+	case "pitch":
+		return ec.fieldContext_Registration_pitch(ctx, field)
+	case "reason":
+		return ec.fieldContext_Registration_reason(ctx, field)
+	case "decidedAt":
+		return ec.fieldContext_Registration_decidedAt(ctx, field)
+	case "wishes":
+		return ec.fieldContext_Registration_wishes(ctx, field)
+	case "wishList":
+		return ec.fieldContext_Registration_wishList(ctx, field)
+	case "suggestions":
+		return ec.fieldContext_Registration_suggestions(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Registration_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Registration_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Registration_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Registration_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Registration_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Registration", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RegistrationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RegistrationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RegistrationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_RegistrationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_RegistrationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registration":
+		return ec.fieldContext_RegistrationPayload_registration(ctx, field)
+	case "errors":
+		return ec.fieldContext_RegistrationPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_RegistrationPermissions_edit(ctx, field)
+	case "moves":
+		return ec.fieldContext_RegistrationPermissions_moves(ctx, field)
+	case "wish":
+		return ec.fieldContext_RegistrationPermissions_wish(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationPermissions", field.Name)
 }
 
 func (ec *executionContext) childFields_Removal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9375,6 +11798,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_User_version(ctx, field)
+	case "availability":
+		return ec.fieldContext_User_availability(ctx, field)
 	case "preferences":
 		return ec.fieldContext_User_preferences(ctx, field)
 	}
@@ -9431,12 +11856,26 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_sessions(ctx, field)
 	case "tokens":
 		return ec.fieldContext_Viewer_tokens(ctx, field)
+	case "availability":
+		return ec.fieldContext_Viewer_availability(ctx, field)
+	case "calendarFeed":
+		return ec.fieldContext_Viewer_calendarFeed(ctx, field)
 	case "notifications":
 		return ec.fieldContext_Viewer_notifications(ctx, field)
 	case "savedSearches":
 		return ec.fieldContext_Viewer_savedSearches(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WallSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_WallSpan_from(ctx, field)
+	case "until":
+		return ec.fieldContext_WallSpan_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WallSpan", field.Name)
 }
 
 func (ec *executionContext) childFields_Webhook(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9479,6 +11918,70 @@ func (ec *executionContext) childFields_WebhookPayload(ctx context.Context, fiel
 		return ec.fieldContext_WebhookPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WebhookPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Wish(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "with":
+		return ec.fieldContext_Wish_with(ctx, field)
+	case "registration":
+		return ec.fieldContext_Wish_registration(ctx, field)
+	case "level":
+		return ec.fieldContext_Wish_level(ctx, field)
+	case "rank":
+		return ec.fieldContext_Wish_rank(ctx, field)
+	case "about":
+		return ec.fieldContext_Wish_about(ctx, field)
+	case "note":
+		return ec.fieldContext_Wish_note(ctx, field)
+	case "isOpen":
+		return ec.fieldContext_Wish_isOpen(ctx, field)
+	case "hasMet":
+		return ec.fieldContext_Wish_hasMet(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Wish", field.Name)
+}
+
+func (ec *executionContext) childFields_WishList(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WishList_id(ctx, field)
+	case "registration":
+		return ec.fieldContext_WishList_registration(ctx, field)
+	case "wishes":
+		return ec.fieldContext_WishList_wishes(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WishList_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_WishList_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_WishList_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishList", field.Name)
+}
+
+func (ec *executionContext) childFields_WishListPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "wishList":
+		return ec.fieldContext_WishListPayload_wishList(ctx, field)
+	case "errors":
+		return ec.fieldContext_WishListPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishListPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WishSuggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registration":
+		return ec.fieldContext_WishSuggestion_registration(ctx, field)
+	case "topics":
+		return ec.fieldContext_WishSuggestion_topics(ctx, field)
+	case "things":
+		return ec.fieldContext_WishSuggestion_things(ctx, field)
+	case "hasMet":
+		return ec.fieldContext_WishSuggestion_hasMet(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishSuggestion", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

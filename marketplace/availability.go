@@ -26,7 +26,8 @@ type Availability struct {
 	// Exceptions are days with other hours than those of the week, or with none.
 	Exceptions []HoursException `json:"exceptions"`
 	// NoticeHours is how long before its beginning a meeting is agreed at the
-	// latest; nil: usualNotice.
+	// latest; nil: of a member usualNotice, of a person that of the member they
+	// meet for.
 	NoticeHours *int `json:"noticeHours,omitempty"`
 	// BufferBefore and BufferAfter are minutes that a person keeps free
 	// before and after each meeting. They may overlap with one another.
@@ -301,14 +302,14 @@ func (a *Availability) completeFor(owner entity) {
 	if a.TimeZone == "" {
 		a.TimeZone = zone
 	}
-	if a.NoticeHours == nil {
-		a.NoticeHours = new(usualNotice)
-	}
 	if a.Exceptions == nil {
 		a.Exceptions = []HoursException{}
 	}
 	if country == "" {
-		return
+		return // a person
+	}
+	if a.NoticeHours == nil {
+		a.NoticeHours = new(usualNotice)
 	}
 	if a.TimeZone == "" {
 		a.TimeZone, a.assumed = country.TimeZone(), true

@@ -207,7 +207,7 @@ const (
 	maxTables        = 300
 	maxParticipants  = 1000 // so that one read of the store finds them all
 	maxSlotMinutes   = 240
-	blockMinutes     = int(meetingBlock / time.Minute) // slots begin and end with blocks, by which time is claimed
+	blockMinutes     = int(claimBlock / time.Minute) // slots begin and end with blocks, by which time is claimed
 )
 
 func (*Event) kind() Kind    { return KindEvent }

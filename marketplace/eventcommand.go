@@ -176,10 +176,10 @@ func (m *Market) DeleteEvent(ctx context.Context, id ID, version *int) error {
 
 // CopyEventInput is what CopyEvent takes.
 type CopyEventInput struct {
-	ID    ID
-	Start Date // the first day of the copy
-	Name  Text // nil: that of the original
-	Key   *string
+	ID      ID
+	Start   Date  // the first day of the copy
+	Content Patch // what is to differ from the original
+	Key     *string
 }
 
 // CopyEvent drafts an event like another one. All its times are those of the
@@ -198,8 +198,8 @@ func (m *Market) CopyEvent(ctx context.Context, in CopyEventInput) (*Event, erro
 		return nil, p.err()
 	}
 	e := from.copy(in.Start)
-	if len(in.Name) > 0 {
-		e.Name = in.Name
+	if err := applyPatch(in.Content, e, eventContent); err != nil {
+		return nil, err
 	}
 	return named(ctx, m, e, e.Name, in.Key, m.AddEvent)
 }

@@ -16,7 +16,7 @@ const wallFormat = "2006-01-02T15:04"
 // parse is the time as if the clock were that of UTC.
 func (w WallTime) parse() (time.Time, bool) {
 	t, err := time.Parse(wallFormat, string(w))
-	return t, err == nil && t.Year() >= 2000 && t.Year() < 3000
+	return t, err == nil && t.Year() >= 2000
 }
 
 // at is the moment at which a clock in the zone shows it first, or the moment

@@ -144,11 +144,10 @@ var (
 		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
 		plainColumns("createdAt", "updatedAt"), []column{version},
 	)
-	ownImport       = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
-	ownUpload       = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
-	ownRegistration = plainColumns("id", "event", "member", "status", "requestedAt", "delegates", "minimum", "maximum", "wantsInterpreter", "pitch", "languages", "reason", "decidedAt", "createdAt", "updatedAt")
-	ownWishList     = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
-	auditColumns    = []column{
+	ownImport    = plainColumns("id", "by", "name", "format", "publishes", "state", "companies", "lines", "added", "changed", "unchanged", "applied", "failed", "failures", "createdAt", "doneAt")
+	ownUpload    = plainColumns("id", "subject", "by", "name", "type", "size", "hash", "width", "height", "createdAt")
+	ownHours     = plainColumns("of", "timeZone", "hours", "exceptions", "noticeHours", "bufferBefore", "bufferAfter", "maxMeetings", "updatedAt")
+	auditColumns = []column{
 		{name: "id"}, {name: "at"}, {name: "by"}, {name: "action"}, {name: "subject"}, {name: "note"},
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
@@ -213,6 +212,7 @@ var possessions = []possession{
 	listed(KindRegistration, "member", Eq, "createdAt", itself, ownRegistration),
 	listed(KindWishList, "member", Eq, "createdAt", itself, ownWishList), // for its own people alone
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
 
@@ -222,6 +222,7 @@ var notPossessed = map[Kind]string{
 	KindSession:      "belongs to a person, and is a secret's hash",
 	KindToken:        "belongs to a person, and is a secret's hash",
 	KindThread:       "follows from the messages",
+	KindCalendarFeed: "belongs to a person, and is a secret's hash",
 	KindSavedSearch:  "belongs to a person",
 	KindNotification: "belongs to a person",
 	KindWebhook:      "its address may hold a secret, and nobody else can use the rest",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/mail"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +51,13 @@ type Options struct {
 	Loopback bool
 	// Mailer sends letters. Without one they wait.
 	Mailer Mailer
+	// Calendar writes calendars. Without it there are none.
+	Calendar Calendar
+	// Organizer is who calendar programs take for the one who invites to
+	// meetings: the sender of letters.
+	Organizer mail.Address
+	// Now is the clock; nil: that of the machine.
+	Now func() time.Time
 	// Demo lets the users of the sample data sign in.
 	Demo bool
 	// Providers are those by whose accounts users can sign in.
@@ -73,8 +81,11 @@ func New(store Store, finder Finder, o Options) *Market {
 	if err != nil {
 		panic(err)
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Market{store: store, finder: finder, options: o, vault: v, throttle: newThrottle(maxThrottled),
-		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, runs: runNews{wake: make(chan struct{}, 1)}, now: time.Now, wait: SettleTime}
+		post: make(chan struct{}, 1), mail: make(chan struct{}, 1), hub: hub{recent: recent{max: maxRecent}}, runs: runNews{wake: make(chan struct{}, 1)}, now: o.Now, wait: SettleTime}
 }
 
 type bulkKey struct{}

@@ -138,9 +138,10 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 		KindImport:   "updatedAt batch parts next",
 		KindAudit:    "createdAt updatedAt revision moment via agent members onBehalf readers",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
-		KindMeeting: "case fromPeople toPeople sequence startsAt concerns subjects pending reminded dueAt",
+		KindMeeting: "case fromPeople toPeople sequence fromClock toClock startsAt concerns subjects pending reminded dueAt",
 		KindTeam:    "createdAt updatedAt spent", KindMessage: "key",
-		KindUpload: "updatedAt member thumbnails contents dueAt isLeaving",
+		KindUpload:       "updatedAt member thumbnails contents dueAt isLeaving",
+		KindRegistration: "seat",
 	}
 	for _, p := range possessions {
 		told := " slug marks isDeleted isSample " + left[p.kind] + " "

@@ -155,13 +155,14 @@ func (m *Market) notificationMail(ctx context.Context, u *User, n *Notification)
 	if n.Kind == NotifyAccount && n.Event != "user.SUSPEND" && n.Event != "user.RESTORE" {
 		text.After = []string{b.phrases["account.warning"]}
 	}
+	var files []Attachment
 	if n.Event == timetableEvent {
 		if err := m.tellTimetable(ctx, u, n, &text); err != nil {
 			return Mail{}, err
 		}
 	}
 	if n.Kind == NotifyMeeting {
-		if err := m.tellMeeting(ctx, b, u, n, &text); err != nil {
+		if files, err = m.tellMeeting(ctx, b, u, n, &text); err != nil {
 			return Mail{}, err
 		}
 	}
@@ -171,6 +172,7 @@ func (m *Market) notificationMail(ctx context.Context, u *User, n *Notification)
 	if address == "" {
 		address = u.Email
 	}
+	out.Attachments = files
 	out.ID, out.To = string(n.ID), addressOf(u.Name, address)
 	return out, err
 }

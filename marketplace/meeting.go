@@ -56,6 +56,10 @@ type Meeting struct {
 	// Sequence grows with whatever calendars have to learn.
 	Sequence int `json:"sequence,omitempty"`
 
+	// What the clocks of the sides showed at the agreed moment by the rules of
+	// time zones as they were then.
+	FromClock *AgreedClock `json:"fromClock,omitempty"`
+	ToClock   *AgreedClock `json:"toClock,omitempty"`
 	// Event is the event in whose timetable it stands, and Table where it
 	// takes place there; empty: at no table. Guests are delegates without an
 	// account, who take part as well.
@@ -220,8 +224,8 @@ var OutcomeKinds = []OutcomeKind{OutcomeNotHeld, OutcomeInformative, OutcomePoss
 
 // Limits of meetings.
 const (
-	meetingBlock       = 5 * time.Minute  // by which time is claimed
-	meetingStep        = 15 * time.Minute // of times that people propose
+	claimBlock         = 5 * time.Minute  // by which time is claimed
+	meetingBlock       = 15 * time.Minute // of times that people propose
 	maxMeetingMinutes  = 120
 	maxMeetingTimes    = 5
 	maxMeetingPeople   = 6 // of a side: 12 people and 24 blocks are 288 claims
@@ -308,7 +312,7 @@ func tableClaim(event ID, table string) string {
 func timeClaims(of string, start time.Time, minutes int) []string {
 	var claims []string
 	end := start.Add(time.Duration(minutes) * time.Minute)
-	for t := start.UTC().Truncate(meetingBlock); t.Before(end); t = t.Add(meetingBlock) {
+	for t := start.UTC().Truncate(claimBlock); t.Before(end); t = t.Add(claimBlock) {
 		claims = append(claims, of+"@"+t.Format(time.RFC3339))
 	}
 	return claims
@@ -393,7 +397,7 @@ func (x *Meeting) validate(p *problems) {
 	checkOne(p, "format", x.Format, MeetingFormats)
 	checkURL(p, "link", x.Link, false)
 	x.Place.check(p, "place", 500, false)
-	checkSet(p, "times", x.Times, maxMeetingTimes, func(t time.Time) bool { return x.Event != "" || t.Equal(t.Truncate(meetingStep)) },
+	checkSet(p, "times", x.Times, maxMeetingTimes, func(t time.Time) bool { return x.Event != "" || isBlock(t) },
 		"must be a quarter of an hour, as 2027-03-02T08:30:00Z")
 	if len(x.Times) == 0 {
 		p.add("times", "REQUIRED", "must name at least one time")
@@ -419,6 +423,9 @@ func (x *Meeting) validate(p *problems) {
 		}
 	}
 }
+
+// isBlock says whether a time is one that people can propose.
+func isBlock(t time.Time) bool { return t.Equal(t.Truncate(meetingBlock)) }
 
 // The sides of a meeting, for permissions: the one that asks, the one whose
 // answer is waited for, the one whose times stand, and everybody who can say

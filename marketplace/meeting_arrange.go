@@ -46,9 +46,11 @@ func (m *Market) RequestMeeting(ctx context.Context, in RequestMeetingInput) (*M
 	}
 	return keyed(ctx, m, x, in.Key, func(ctx context.Context, x *Meeting) error {
 		now := m.clock()
-		for _, l := range []limited{limitMeeting, limitMeetingDay} {
-			if err := m.limit(ctx, l, string(actorOf(ctx).User)); err != nil {
-				return err
+		if user := actorOf(ctx).User; user != "" {
+			for _, l := range []limited{limitMeeting, limitMeetingDay} {
+				if err := m.limit(ctx, l, string(user)); err != nil {
+					return err
+				}
 			}
 		}
 		if err := applyPatch(in.Content, x, meetingContent); err != nil {
@@ -450,7 +452,7 @@ func (m *Market) AcceptMeeting(ctx context.Context, in AcceptMeetingInput) (*Mee
 			return invalid("id", "INVALID", "cannot be accepted, since nobody whom the other side named acts for it any more")
 		}
 		x.agree(at, now)
-		return nil
+		return m.setClocks(ctx, x)
 	})
 }
 

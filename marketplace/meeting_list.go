@@ -180,24 +180,52 @@ func (o *SideOutcome) Note(ctx context.Context) *string {
 	return maybe(o.outcome.Note)
 }
 
-// ZoneOf is the time zone of a side: that of a city, and of others that of the
-// first of its people who has named one; UTC where none has.
+// ZoneOf is the time zone of a side: the one that the member has named, else
+// that of the first of its people who has named one, else that of its country;
+// UTC where none is known.
 func (m *Market) ZoneOf(ctx context.Context, s *MeetingSide) (string, error) {
-	if s.ID.Kind() == KindCity {
-		c, err := get[*City](ctx, m, s.ID)
-		if err := ignore(err, ErrNotFound); err != nil {
-			return "", err
-		}
-		if c != nil && c.TimeZone != "" {
-			return c.TimeZone, nil
-		}
+	a, err := m.AvailabilityOf(ctx, s.ID)
+	if err := ignore(err, ErrNotFound); err != nil {
+		return "", err
+	}
+	if a != nil && a.TimeZone != "" && !a.IsZoneAssumed() {
+		return a.TimeZone, nil
 	}
 	for _, o := range s.People() {
 		if o.TimeZone != "" {
 			return o.TimeZone, nil
 		}
 	}
+	if a != nil && a.TimeZone != "" {
+		return a.TimeZone, nil
+	}
 	return "UTC", nil
+}
+
+// ClockMovedMinutes is by how many minutes the side's clock shows the agreed
+// moment later than when it was agreed, since the rules of its time zone have
+// changed; below 0 where it shows it earlier.
+func (s *MeetingSide) ClockMovedMinutes() int {
+	clock := s.Meeting.FromClock
+	if s.ID == s.Meeting.To {
+		clock = s.Meeting.ToClock
+	}
+	if s.Meeting.At == nil || clock == nil {
+		return 0
+	}
+	return int(clock.Moved(*s.Meeting.At) / time.Minute)
+}
+
+// setClocks notes what the clocks of both sides show at the agreed moment.
+func (m *Market) setClocks(ctx context.Context, x *Meeting) error {
+	for side, clock := range map[ID]**AgreedClock{x.From: &x.FromClock, x.To: &x.ToClock} {
+		zone, err := m.ZoneOf(ctx, x.Side(side))
+		if err != nil {
+			return err
+		}
+		*clock = new(agreedClock(*x.At, zone))
+	}
+	return nil
 }
 
 // A MeetingTime is a time at which a meeting could begin, or does.
@@ -215,8 +243,8 @@ type LocalTime struct {
 }
 
 func localTime(t time.Time, zone string) *LocalTime {
-	loc, err := time.LoadLocation(zone)
-	if err != nil {
+	loc := zoneNamed(zone)
+	if loc == nil {
 		loc, zone = time.UTC, "UTC"
 	}
 	t = t.In(loc)

@@ -149,13 +149,18 @@ func substituted(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) 
 
 // tellMeeting puts into a letter what its reader has to know of a meeting:
 // when, in the reader's own time zone, how and where; and the link by which
-// they say what came of it.
-func (m *Market) tellMeeting(ctx context.Context, b *phrasebook, u *User, n *Notification, text *letterText) error {
-	x, err := get[*Meeting](ctx, m, n.Subject)
+// they say what came of it. With it comes what changes in their calendar.
+func (m *Market) tellMeeting(ctx context.Context, b *phrasebook, u *User, n *Notification, text *letterText) ([]Attachment, error) {
+	reading := ctx
+	if n.Event == "meeting.LEAVE" {
+		reading = withSight(ctx) // who no longer sees it must get it out of the calendar
+	}
+	x, err := get[*Meeting](reading, m, n.Subject)
 	if err != nil {
-		return ignore(err, ErrNotFound)
+		return nil, ignore(err, ErrNotFound)
 	}
 	switch n.Event {
+	case "meeting.LEAVE":
 	case "meeting.REQUEST", "meeting.REQUEST_FOR_YOU", "meeting.COUNTER", "meeting.RESCHEDULE":
 		for _, t := range x.Times {
 			text.Items = append(text.Items, moment(t, u.TimeZone))
@@ -164,12 +169,29 @@ func (m *Market) tellMeeting(ctx context.Context, b *phrasebook, u *User, n *Not
 		if link := m.outcomeLink(u.ID, x.ID); link != "" {
 			text.Link, text.LinkText = link, b.phrases["outcome.button"]
 		}
-		return nil
+		return nil, nil
 	default:
 		if x.At != nil {
 			text.Items = append(text.Items, moment(*x.At, u.TimeZone))
 		}
 	}
+	if n.Event != "meeting.LEAVE" {
+		tellPlace(b, u, n, x, text)
+	}
+	method, changes := calendarMethods[n.Event]
+	if !changes || x.At == nil || m.options.Calendar == nil {
+		return nil, nil
+	}
+	// A letter may come late: what holds now goes into the calendar.
+	if method == CalendarRequest && !(x.isBooked() && slices.Contains(x.people(), u.ID)) || method == CalendarCancel && x.isBooked() && slices.Contains(x.people(), u.ID) {
+		return nil, nil
+	}
+	file, err := m.meetingAttachment(ctx, x, u, method)
+	return []Attachment{file}, err
+}
+
+// tellPlace puts into a letter how and where, who, and what was said.
+func tellPlace(b *phrasebook, u *User, n *Notification, x *Meeting, text *letterText) {
 	where := x.Link
 	if x.Format == MeetingOnSite {
 		where = ""
@@ -195,7 +217,12 @@ func (m *Market) tellMeeting(ctx context.Context, b *phrasebook, u *User, n *Not
 	if x.Reason != nil && slices.Contains([]string{"meeting.COUNTER", "meeting.DECLINE", "meeting.KEEP", "meeting.RESCHEDULE", "meeting.CANCEL"}, n.Event) {
 		text.After = append(text.After, *x.Reason)
 	}
-	return nil
+}
+
+// calendarMethods are the events that change what is in calendars.
+var calendarMethods = map[string]CalendarMethod{
+	"meeting.ACCEPT": CalendarRequest, "meeting.SET_PEOPLE": CalendarRequest, "meeting.SET_PLACE": CalendarRequest,
+	"meeting.CANCEL": CalendarCancel, "meeting.LEAVE": CalendarCancel,
 }
 
 // meetingTime fills in for a sentence when a meeting takes place, or could, by

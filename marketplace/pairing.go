@@ -189,3 +189,9 @@ type (
 	PairingConnection = Page[*Pairing]
 	PairingEdge       = PageEdge[*Pairing]
 )
+
+// TableOrNil is the table; nil: any.
+func (x *Pairing) TableOrNil() *string { return maybe(x.Table) }
+
+// NoteOrNil is the note; nil where there is none.
+func (x *Pairing) NoteOrNil() *string { return maybe(x.Note) }

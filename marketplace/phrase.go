@@ -176,14 +176,14 @@ func (m *Market) titleFor(ctx context.Context, doc entity, languages []Language)
 		return m.nameOf(ctx, doc.Proposal, languages)
 	case *Message:
 		return m.nameOf(ctx, doc.Proposal, languages)
-	case *Meeting:
-		return m.nameOf(ctx, doc.About, languages)
 	case *Registration:
 		return m.nameOf(ctx, doc.Event, languages)
 	case *WishList:
 		return m.nameOf(ctx, doc.Event, languages)
 	case *Pairing:
 		return m.nameOf(ctx, doc.Event, languages)
+	case *Meeting:
+		return m.nameOf(ctx, doc.About, languages)
 	}
 	if texts := doc.texts(); len(texts) > 0 {
 		if t := texts[0].Text.In(languages); t != nil {

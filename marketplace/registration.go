@@ -216,3 +216,9 @@ func (d *Delegate) Person() string {
 func (r *Registration) delegateOf(person string) int {
 	return slices.IndexFunc(r.Delegates, func(d Delegate) bool { return d.Person() == person })
 }
+
+// EmailOrNil is the address; nil where nothing is said.
+func (d *Delegate) EmailOrNil() *string { return maybe(d.Email) }
+
+// RoleOrNil is what they do; nil where nothing is said.
+func (d *Delegate) RoleOrNil() *string { return maybe(d.Role) }

@@ -6,12 +6,17 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 )
 
 // memberKindOf is the kind of a member.
 func memberKindOf(id ID) MemberKind { return MemberKind(strings.ToUpper(string(id.Kind()))) }
 
 var registrationContent = []string{"delegates", "minimum", "maximum", "wantsInterpreter", "pitch"}
+
+// ownRegistration are the columns of a member's registrations in its export.
+var ownRegistration = plainColumns("id", "event", "member", "status", "requestedAt", "delegates", "minimum", "maximum", "wantsInterpreter", "pitch", "languages",
+	"reason", "decidedAt", "createdAt", "updatedAt")
 
 // RegisterInput is what Register takes.
 type RegisterInput struct {
@@ -374,6 +379,11 @@ func (r *Registration) VisibleMaximum(ctx context.Context) *int { return sideOnl
 // VisibleReason is what was said with the latest step; see VisibleMinimum.
 func (r *Registration) VisibleReason(ctx context.Context) *string { return sideOnly(ctx, r, r.Reason) }
 
+// VisibleDecision is when it was decided on; see VisibleMinimum.
+func (r *Registration) VisibleDecision(ctx context.Context) *time.Time {
+	return sideOnly(ctx, r, r.DecidedAt)
+}
+
 // VisibleInterpreter says whether it wants an interpreter; see VisibleMinimum.
 func (r *Registration) VisibleInterpreter(ctx context.Context) *bool {
 	return sideOnly(ctx, r, &r.WantsInterpreter)
@@ -394,7 +404,7 @@ type DelegateSlots struct {
 
 // FreeSlots says of each delegate when they can meet, for the member's own
 // people and the secretariat; nil for others.
-func (m *Market) FreeSlots(ctx context.Context, r *Registration) ([]DelegateSlots, error) {
+func (m *Market) FreeSlots(ctx context.Context, r *Registration) ([]*DelegateSlots, error) {
 	if !onSide(ctx, r.Member) {
 		return nil, nil
 	}
@@ -402,9 +412,9 @@ func (m *Market) FreeSlots(ctx context.Context, r *Registration) ([]DelegateSlot
 	if err != nil {
 		return nil, ignore(err, ErrNotFound)
 	}
-	list := make([]DelegateSlots, len(r.Delegates))
+	list := make([]*DelegateSlots, len(r.Delegates))
 	for i, free := range e.Free(r) {
-		list[i] = DelegateSlots{Delegate: r.Delegates[i], Slots: []EventSlot{}}
+		list[i] = &DelegateSlots{Delegate: r.Delegates[i], Slots: []EventSlot{}}
 		for n, is := range free {
 			if is {
 				list[i].Slots = append(list[i].Slots, e.Slots[n])

@@ -171,8 +171,9 @@ var (
 	// limitCommand is for whatever a user changes: nobody can make the store
 	// grow without end, and nobody who works by hand or by a program that takes
 	// its time will meet it. Files of many solutions are imported.
-	limitCommand = limited{name: "command", account: throttleLimit{2000, 200 * time.Millisecond}}
-	limitInvite  = limited{"invite", throttleLimit{100, time.Minute}, throttleLimit{}, throttleLimit{}}
+	limitCommand     = limited{name: "command", account: throttleLimit{2000, 200 * time.Millisecond}}
+	limitCommonTimes = limited{name: "common times", account: throttleLimit{60, time.Second}} // they take some ms
+	limitInvite      = limited{"invite", throttleLimit{100, time.Minute}, throttleLimit{}, throttleLimit{}}
 )
 
 // limit takes one try from what an account and the viewer's address have left.

@@ -7,6 +7,10 @@ import (
 	"slices"
 )
 
+// ownWishList are the columns of a member's wishes in its export, which its
+// own people alone get.
+var ownWishList = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
+
 // SetWishesInput is what SetWishes takes.
 type SetWishesInput struct {
 	Event   ID
@@ -340,3 +344,6 @@ func (m *Market) metBefore(ctx context.Context, member ID) (map[ID]bool, error) 
 		return met, err
 	})
 }
+
+// NoteOrNil is the note; nil where there is none.
+func (x *ListedWish) NoteOrNil() *string { return maybe(x.Note) }

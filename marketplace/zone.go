@@ -75,7 +75,9 @@ type AgreedClock struct {
 
 // agreedClock is what a clock in the zone shows at a moment by the present
 // rules; of UTC where there is no such zone.
-func agreedClock(at time.Time, zone string) AgreedClock { return agreedClockIn(at, zone, zoneNamed(zone)) }
+func agreedClock(at time.Time, zone string) AgreedClock {
+	return agreedClockIn(at, zone, zoneNamed(zone))
+}
 
 func agreedClockIn(at time.Time, zone string, loc *time.Location) AgreedClock {
 	if loc == nil {

@@ -8,6 +8,7 @@ import (
 
 	"citymarket/marketplace"
 	"citymarket/marketplace/mongostore/internal/fakemongo"
+	"citymarket/marketplace/storetest"
 )
 
 // The domain's own documents, with all that is embedded in them, come back
@@ -112,6 +113,21 @@ func TestTheMarketplaceLivesHere(t *testing.T) {
 		t.Error(err)
 	}
 	must(m.SignOut(ctx()))
+}
+
+// Of many acceptances at one moment exactly those without a conflict succeed.
+func TestMeetingsAreAcceptedInARush(t *testing.T) {
+	t.Parallel()
+	storetest.Rush(t, opener(fakemongo.Start(t).URI).Open(t, marketplace.StoreSchema()), rush())
+}
+
+// rush is how many meetings are accepted at once; few in short runs, which
+// look for races and are slow.
+func rush() int {
+	if testing.Short() {
+		return 200
+	}
+	return 1000
 }
 
 // unreached is a network on which nobody answers.
