@@ -119,3 +119,67 @@ func (x *Meeting) namesOf(side ID) []string {
 	}
 	return names
 }
+
+// AgendaCalendar is the agenda of a participant as a file for calendar
+// programs, for the people of the member and the secretariat, signed in as
+// users; ErrNotFound for others.
+func (m *Market) AgendaCalendar(ctx context.Context, slug string, member ID, person *string) ([]byte, error) {
+	u, err := m.ViewerUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := m.EventBySlug(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.RegistrationOf(ctx, e.ID, member)
+	if err != nil {
+		return nil, err
+	}
+	if u == nil || m.options.Calendar == nil || !onSide(ctx, r.Member) {
+		return nil, ErrNotFound
+	}
+	if err := m.limit(ctx, limitPrint, string(u.ID)); err != nil {
+		return nil, err
+	}
+	items, err := m.Agenda(ctx, r, person)
+	if err != nil {
+		return nil, err
+	}
+	c := CalendarFile{Method: CalendarPublish}
+	for _, x := range items[:min(len(items), MaxCalendarEvents)] {
+		event := m.sessionEvent(e, x, u)
+		if x.Meeting != nil {
+			if event, err = m.meetingEvent(ctx, x.Meeting, u); err != nil {
+				return nil, err
+			}
+			name, err := m.nameOf(ctx, x.Meeting.other(r.Member), u.Languages)
+			if err != nil {
+				return nil, err
+			}
+			event.Summary = phrasesFor(u.Languages).say("calendar.meeting", filling{"member": name})
+		}
+		c.Events = append(c.Events, event)
+	}
+	return m.calendarFile(c)
+}
+
+// sessionEvent is a part of the programme in a calendar.
+func (m *Market) sessionEvent(e *Event, x *AgendaItem, u *User) CalendarEvent {
+	s := x.Session
+	if s == nil {
+		return CalendarEvent{}
+	}
+	c := CalendarEvent{UID: string(e.ID) + "-" + hashed(string(s.Start) + original(s.Title))[:16] + "@citymarket", Status: CalendarConfirmed, Start: s.StartsAt,
+		Minutes: max(int(s.EndsAt.Sub(s.StartsAt)/time.Minute), 1), Stamp: e.UpdatedAt, Organizer: m.options.Organizer, URL: s.Link, Location: s.Link}
+	if t := s.Title.In(u.Languages); t != nil {
+		c.Summary = t.Text
+	}
+	if t := s.Description.In(u.Languages); t != nil {
+		c.Description = t.Text
+	}
+	if t := e.Place.In(u.Languages); t != nil && c.Location == "" {
+		c.Location = t.Text
+	}
+	return c
+}

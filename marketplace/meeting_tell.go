@@ -199,13 +199,16 @@ func tellPlace(b *phrasebook, u *User, n *Notification, x *Meeting, text *letter
 			where = oneLine(t.Text)
 		}
 	}
+	if x.Table != "" {
+		where = strings.TrimSuffix(oneLine(x.Table)+", "+where, ", ")
+	}
 	if where != "" {
 		text.Items = append(text.Items, b.say("meeting.where", filling{"note": where}))
 	}
 	var names []string
 	for _, s := range []*MeetingSide{x.FromSide(), x.ToSide()} {
-		for _, o := range s.People() {
-			names = append(names, oneLine(o.Name))
+		for _, name := range x.namesOf(s.ID) {
+			names = append(names, oneLine(name))
 		}
 	}
 	if len(names) > 0 {
@@ -214,7 +217,7 @@ func tellPlace(b *phrasebook, u *User, n *Notification, x *Meeting, text *letter
 	if t := x.Message.In(u.Languages); t != nil && n.Event == "meeting.REQUEST" {
 		text.After = append(text.After, t.Text)
 	}
-	if x.Reason != nil && slices.Contains([]string{"meeting.COUNTER", "meeting.DECLINE", "meeting.KEEP", "meeting.RESCHEDULE", "meeting.CANCEL"}, n.Event) {
+	if x.Reason != nil && slices.Contains([]string{"meeting.COUNTER", "meeting.DECLINE", "meeting.KEEP", "meeting.RESCHEDULE", "meeting.CANCEL", "meeting.CALL_OFF"}, n.Event) {
 		text.After = append(text.After, *x.Reason)
 	}
 }
@@ -222,7 +225,8 @@ func tellPlace(b *phrasebook, u *User, n *Notification, x *Meeting, text *letter
 // calendarMethods are the events that change what is in calendars.
 var calendarMethods = map[string]CalendarMethod{
 	"meeting.ACCEPT": CalendarRequest, "meeting.SET_PEOPLE": CalendarRequest, "meeting.SET_PLACE": CalendarRequest,
-	"meeting.CANCEL": CalendarCancel, "meeting.LEAVE": CalendarCancel,
+	"meeting.BOOK": CalendarRequest, "meeting.SHIFT": CalendarRequest, "meeting.SWAP": CalendarRequest, "meeting.SEAT": CalendarRequest, "meeting.STRAND": CalendarRequest,
+	"meeting.CANCEL": CalendarCancel, "meeting.LEAVE": CalendarCancel, "meeting.CALL_OFF": CalendarCancel, "meeting.PULL_OUT": CalendarCancel,
 }
 
 // meetingTime fills in for a sentence when a meeting takes place, or could, by
