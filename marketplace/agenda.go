@@ -183,3 +183,51 @@ func (m *Market) sessionEvent(e *Event, x *AgendaItem, u *User) CalendarEvent {
 	}
 	return c
 }
+
+// GuestNames are delegates without an account who take part for the side.
+func (s *MeetingSide) GuestNames() []string {
+	names := []string{}
+	for _, g := range s.Meeting.Guests {
+		if g.Side == s.ID {
+			names = append(names, g.Name)
+		}
+	}
+	return names
+}
+
+// LostTableOrNil is the table at which a meeting was to take place; nil where
+// it was not lost.
+func (x *Meeting) LostTableOrNil() *string { return maybe(x.LostTable) }
+
+// DelayOrNil is by how much a side is late; nil where none is any more.
+func (x *Meeting) DelayOrNil() *Delay {
+	if x.Delay == nil || x.Delay.Minutes == 0 {
+		return nil
+	}
+	return x.Delay
+}
+
+// NoShowMembers are the sides that have not come.
+func (m *Market) NoShowMembers(ctx context.Context, n *NoShow) ([]Member, error) {
+	return several[Member](ctx, m, n.Sides)
+}
+
+// VisibleArrivals are who has come, for its own people and the secretariat;
+// nil for others.
+func (r *Registration) VisibleArrivals(ctx context.Context) []Arrival {
+	if !onSide(ctx, r.Member) {
+		return nil
+	}
+	return append([]Arrival{}, r.Arrivals...)
+}
+
+// VisibleSubstitutions are who comes no more; see VisibleArrivals.
+func (r *Registration) VisibleSubstitutions(ctx context.Context) []Substitution {
+	if !onSide(ctx, r.Member) {
+		return nil
+	}
+	return append([]Substitution{}, r.Substitutions...)
+}
+
+// TakesBookings says whether meetings can be booked in free slots now.
+func (e *Event) TakesBookings() bool { return e.takesBookings() == nil }

@@ -423,7 +423,7 @@ func TestADay(t *testing.T) {
 	if _, err := h.CheckIn(h.of("k1"), CheckInInput{ID: r.ID, Delegate: "user_c1"}); !errors.Is(err, ErrForbidden) {
 		t.Errorf("checked in by others: %v", err)
 	}
-	w, err := h.AddWalkIn(h.officer(), WalkInInput{Event: h.event, Member: "city_c2", Content: Patch{}})
+	w, err := h.AddWalkIn(h.officer(), AddWalkInInput{Event: h.event, Member: "city_c2", Content: Patch{}})
 	if complains(err) != "member TAKEN" {
 		t.Errorf("a participant walks in: %v %v", w, err)
 	}

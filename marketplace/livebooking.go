@@ -412,8 +412,8 @@ func (m *Market) proposeSlots(ctx context.Context, p *problems, x *Meeting, now 
 	return nil
 }
 
-// A WalkInInput is what AddWalkIn takes.
-type WalkInInput struct {
+// An AddWalkInInput is what AddWalkIn takes.
+type AddWalkInInput struct {
 	Event   ID
 	Member  ID
 	Content Patch // as for Register
@@ -422,7 +422,7 @@ type WalkInInput struct {
 // AddWalkIn registers a member that has come without a registration, or whose
 // registration was not approved, and makes it a participant at once: by an
 // officer of the secretariat. Its delegates are there.
-func (m *Market) AddWalkIn(ctx context.Context, in WalkInInput) (*Registration, error) {
+func (m *Market) AddWalkIn(ctx context.Context, in AddWalkInInput) (*Registration, error) {
 	var p problems
 	e, err := m.Event(ctx, in.Event)
 	if err != nil {
