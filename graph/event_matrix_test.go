@@ -62,6 +62,23 @@ func paired(f *fixture) map[string]any {
 	return map[string]any{"id": x.ID, "event": event}
 }
 
+// drafted is an event in whose draft Acme and Oslo meet, with a run and a publication.
+func drafted(f *fixture) map[string]any {
+	event := f.event("DRAFTING", "company_acme", "city_oslo")
+	e, err := f.market.Event(f.system(), event)
+	f.must(err)
+	ctx := f.system()
+	_, err = f.market.AddPlacement(ctx, marketplace.PlaceInput{Event: event, A: "company_acme", B: "city_oslo", Slot: &e.Slots[0].StartsAt})
+	f.must(err)
+	r, err := f.market.StartRun(ctx, marketplace.StartRunInput{Event: event, Mode: "NEW"})
+	f.must(err)
+	x, err := f.market.PublishTimetable(ctx, marketplace.PublishTimetableInput{Event: event})
+	f.must(err)
+	d, err := f.market.DraftOf(ctx, event)
+	f.must(err)
+	return map[string]any{"id": event, "run": r.ID, "draft": d.ID, "publication": x.ID, "slot": e.Slots[1].StartsAt.Format(time.RFC3339)}
+}
+
 func init() {
 	mutations = append(mutations, []attempt{
 		{what: "createEvent", query: `mutation { createEvent(input: {content: {}}) { errors { code } } }`, on: nothing},
@@ -82,6 +99,17 @@ func init() {
 		{what: "setWish of Acme", query: `mutation($id: ID!) { setWish(input: {event: $id, member: "company_acme", wish: {with: "city_oslo", level: WANT}}) { errors { code } } }`, on: eventIn("WISHES", "company_acme", "city_oslo")},
 		{what: "removeWish of Acme", query: `mutation($id: ID!) { removeWish(input: {event: $id, member: "company_acme", with: "city_oslo"}) { errors { code } } }`, on: eventIn("WISHES", "company_acme", "city_oslo")},
 		{what: "setPairing", query: `mutation($id: ID!) { setPairing(input: {event: $id, a: "company_acme", b: "city_oslo", level: MUST}) { errors { code } } }`, on: eventIn("WISHES", "company_acme", "city_oslo")},
+		{what: "startRun", query: `mutation($id: ID!) { startRun(input: {event: $id}) { errors { code } } }`, on: eventIn("DRAFTING")},
+		{what: "cancelRun", query: `mutation($run: ID!) { cancelRun(input: {id: $run}) { errors { code } } }`, on: drafted},
+		{what: "useRun", query: `mutation($run: ID!) { useRun(input: {run: $run}) { errors { code } } }`, on: drafted},
+		{what: "addPlacement", query: `mutation($id: ID!, $slot: DateTime!) { addPlacement(input: {event: $id, a: "company_acme", b: "city_oslo", slot: $slot}) { errors { code } } }`, on: drafted},
+		{what: "movePlacement", query: `mutation($id: ID!, $slot: DateTime!) { movePlacement(input: {event: $id, a: "company_acme", b: "city_oslo", slot: $slot}) { errors { code } } }`, on: drafted},
+		{what: "removePlacement", query: `mutation($id: ID!) { removePlacement(input: {event: $id, a: "company_acme", b: "city_oslo"}) { errors { code } } }`, on: drafted},
+		{what: "lockPlacement", query: `mutation($id: ID!) { lockPlacement(input: {event: $id, a: "company_acme", b: "city_oslo"}) { errors { code } } }`, on: drafted},
+		{what: "unlockPlacement", query: `mutation($id: ID!) { unlockPlacement(input: {event: $id, a: "company_acme", b: "city_oslo"}) { errors { code } } }`, on: drafted},
+		{what: "swapPlacements", query: `mutation($id: ID!) { swapPlacements(input: {event: $id, a: "company_acme", b: "city_oslo", otherA: "company_rival", otherB: "city_oslo"}) { errors { code } } }`, on: drafted},
+		{what: "undoDraft", query: `mutation($id: ID!) { undoDraft(input: {event: $id}) { errors { code } } }`, on: drafted},
+		{what: "publishTimetable", query: `mutation($id: ID!) { publishTimetable(input: {event: $id}) { errors { code } } }`, on: drafted},
 		{what: "removePairing", query: `mutation($id: ID!) { removePairing(input: {id: $id}) { errors { code } } }`, on: paired},
 	}...)
 	reads = append(reads, []attempt{
@@ -99,6 +127,13 @@ func init() {
 		{what: "the list of wishes", query: `query($registration: ID!) { node(id: $registration) { ... on Registration { wishList { wishes { note } } } } }`, on: wished, seen: `"a word on`},
 		{what: "suggestions for a participant", query: `query($id: ID!) { event(by: {id: $id}) { participants { nodes { suggestions { registration { id } } } } } }`, on: eventIn("WISHES", "company_acme", "city_oslo"), seen: `"suggestions":[{`},
 		{what: "a pairing by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: paired, seen: `"node":{"id"`},
+		{what: "a run by node", query: `query($run: ID!) { node(id: $run) { id } }`, on: drafted, seen: `"node":{"id"`},
+		{what: "a run", query: `query($run: ID!) { run(id: $run) { number } }`, on: drafted, seen: `"number"`},
+		{what: "the runs of an event", query: `query($id: ID!) { event(by: {id: $id}) { runs { nodes { id } } } }`, on: drafted, seen: `"run_`},
+		{what: "a draft of a timetable by node", query: `query($draft: ID!) { node(id: $draft) { id } }`, on: drafted, seen: `"node":{"id"`},
+		{what: "the draft of a timetable", query: `query($id: ID!) { event(by: {id: $id}) { draft { placements { totalCount } conflicts { errors { code } } unplaced { totalCount } difference { same } } } }`, on: drafted, seen: `"totalCount"`},
+		{what: "a publication by node", query: `query($publication: ID!) { node(id: $publication) { id } }`, on: drafted, seen: `"node":{"id"`},
+		{what: "the publications of an event", query: `query($id: ID!) { event(by: {id: $id}) { publication { number } publications { nodes { id } } } }`, on: drafted, seen: `"publication_`},
 		{what: "the pairings of an event", query: `query($event: ID!) { pairings(event: $event) { nodes { id } } }`, on: paired, seen: `"pairing_`},
 	}...)
 }

@@ -22,6 +22,8 @@ type MeetingResolver interface {
 
 	Message(ctx context.Context, obj *marketplace.Meeting, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
+	Event(ctx context.Context, obj *marketplace.Meeting) (*marketplace.Event, error)
+
 	Place(ctx context.Context, obj *marketplace.Meeting, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	ProposedBy(ctx context.Context, obj *marketplace.Meeting) (marketplace.Member, error)
@@ -401,6 +403,61 @@ func (ec *executionContext) _Meeting_link(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Meeting_link(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Meeting", field, true, false, "URL")
+}
+
+func (ec *executionContext) _Meeting_event(ctx context.Context, field graphql.CollectedField, obj *marketplace.Meeting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Meeting_event(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Meeting().Event(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Event) graphql.Marshaler {
+			return ec.marshalOEvent2ᚖcitymarketᚋmarketplaceᚐEvent(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Meeting_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Meeting",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Event(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Meeting_table(ctx context.Context, field graphql.CollectedField, obj *marketplace.Meeting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Meeting_table(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TableOrNil(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Meeting_table(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Meeting", field, true, false, "String")
 }
 
 func (ec *executionContext) _Meeting_place(ctx context.Context, field graphql.CollectedField, obj *marketplace.Meeting) (ret graphql.Marshaler) {
@@ -2484,6 +2541,17 @@ func (ec *executionContext) _Meeting(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "link":
 			out.Values[i] = ec._Meeting_link(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "event":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Meeting_event(ctx, field, obj)
+				})
+		case "table":
+			out.Values[i] = ec._Meeting_table(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -19,6 +19,10 @@ func (r *meetingResolver) Message(ctx context.Context, obj *marketplace.Meeting,
 	return marketplace.Localize(ctx, obj.Message, languages), nil
 }
 
+func (r *meetingResolver) Event(ctx context.Context, obj *marketplace.Meeting) (*marketplace.Event, error) {
+	return optional(r.Market.Event(ctx, obj.Event))
+}
+
 func (r *meetingResolver) Place(ctx context.Context, obj *marketplace.Meeting, languages []marketplace.Language) (*marketplace.LocalizedText, error) {
 	return marketplace.Localize(ctx, obj.Place, languages), nil
 }

@@ -32,11 +32,13 @@ type ResolverRoot interface {
 	Country() CountryResolver
 	Delegate() DelegateResolver
 	Deployment() DeploymentResolver
+	Draft() DraftResolver
 	Event() EventResolver
 	EventSession() EventSessionResolver
 	EventTable() EventTableResolver
 	FacetBucket() FacetBucketResolver
 	FollowUp() FollowUpResolver
+	Gap() GapResolver
 	Import() ImportResolver
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
@@ -45,6 +47,7 @@ type ResolverRoot interface {
 	MeetingOutcome() MeetingOutcomeResolver
 	MeetingSide() MeetingSideResolver
 	MeetingTime() MeetingTimeResolver
+	MemberPair() MemberPairResolver
 	Membership() MembershipResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
@@ -56,17 +59,22 @@ type ResolverRoot interface {
 	Partner() PartnerResolver
 	Person() PersonResolver
 	Pitch() PitchResolver
+	Placement() PlacementResolver
 	Proposal() ProposalResolver
+	Publication() PublicationResolver
 	Query() QueryResolver
 	Registration() RegistrationResolver
 	Report() ReportResolver
+	Run() RunResolver
 	SavedSearch() SavedSearchResolver
 	Solution() SolutionResolver
 	Subscription() SubscriptionResolver
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
 	Thread() ThreadResolver
+	TimetableReason() TimetableReasonResolver
 	Topic() TopicResolver
+	Unplaced() UnplacedResolver
 	Upload() UploadResolver
 	User() UserResolver
 	Viewer() ViewerResolver
@@ -366,12 +374,31 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	Draft struct {
+		CanUndo    func(childComplexity int) int
+		Conflicts  func(childComplexity int) int
+		Difference func(childComplexity int) int
+		Event      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Placements func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Run        func(childComplexity int) int
+		Unplaced   func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		UpdatedAt  func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	DraftPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Event struct {
 		Capacity            func(childComplexity int) int
 		CreatedAt           func(childComplexity int) int
 		Dates               func(childComplexity int) int
 		Days                func(childComplexity int) int
 		Description         func(childComplexity int, languages []marketplace.Language) int
+		Draft               func(childComplexity int) int
 		EndsAt              func(childComplexity int) int
 		Format              func(childComplexity int) int
 		ID                  func(childComplexity int) int
@@ -387,7 +414,10 @@ type ComplexityRoot struct {
 		PauseMinutes        func(childComplexity int) int
 		Phase               func(childComplexity int) int
 		Place               func(childComplexity int, languages []marketplace.Language) int
+		Publication         func(childComplexity int) int
+		Publications        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Rules               func(childComplexity int) int
+		Runs                func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Sessions            func(childComplexity int) int
 		SlotMinutes         func(childComplexity int) int
 		Slots               func(childComplexity int) int
@@ -489,6 +519,15 @@ type ComplexityRoot struct {
 		At   func(childComplexity int) int
 		Link func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	Gap struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		Code       func(childComplexity int) int
+		Slot       func(childComplexity int) int
+		TableOrNil func(childComplexity int) int
+		Who        func(childComplexity int) int
 	}
 
 	Highlight struct {
@@ -650,6 +689,7 @@ type ComplexityRoot struct {
 		About         func(childComplexity int) int
 		AnsweredAt    func(childComplexity int) int
 		CreatedAt     func(childComplexity int) int
+		Event         func(childComplexity int) int
 		ExpiresAt     func(childComplexity int) int
 		Format        func(childComplexity int) int
 		FromSide      func(childComplexity int) int
@@ -663,6 +703,7 @@ type ComplexityRoot struct {
 		ProposedTimes func(childComplexity int) int
 		Reason        func(childComplexity int) int
 		Status        func(childComplexity int) int
+		TableOrNil    func(childComplexity int) int
 		Time          func(childComplexity int) int
 		ToSide        func(childComplexity int) int
 		UpdatedAt     func(childComplexity int) int
@@ -726,6 +767,11 @@ type ComplexityRoot struct {
 		EndsAt func(childComplexity int) int
 		From   func(childComplexity int) int
 		To     func(childComplexity int) int
+	}
+
+	MemberPair struct {
+		A func(childComplexity int) int
+		B func(childComplexity int) int
 	}
 
 	MemberPermissions struct {
@@ -799,8 +845,10 @@ type ComplexityRoot struct {
 		AcceptInvitation    func(childComplexity int, input marketplace.AcceptInvitationInput) int
 		AcceptMeeting       func(childComplexity int, input marketplace.AcceptMeetingInput) int
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
+		AddPlacement        func(childComplexity int, input marketplace.PlaceInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
 		CancelMeeting       func(childComplexity int, input marketplace.CancelMeetingInput) int
+		CancelRun           func(childComplexity int, input IDInput) int
 		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
 		ConfirmEmail        func(childComplexity int, input LinkInput) int
@@ -840,6 +888,7 @@ type ComplexityRoot struct {
 		EndOtherSessions    func(childComplexity int) int
 		EndSession          func(childComplexity int, input IDInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
+		LockPlacement       func(childComplexity int, input marketplace.DraftPairInput) int
 		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
@@ -847,16 +896,19 @@ type ComplexityRoot struct {
 		MarkSavedSearchSeen func(childComplexity int, input IDInput) int
 		MoveEvent           func(childComplexity int, input marketplace.MoveEventInput) int
 		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
+		MovePlacement       func(childComplexity int, input marketplace.PlaceInput) int
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
 		MoveRegistration    func(childComplexity int, input marketplace.MoveRegistrationInput) int
 		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
 		PingWebhook         func(childComplexity int, input IDInput) int
+		PublishTimetable    func(childComplexity int, input marketplace.PublishTimetableInput) int
 		RecordOutcome       func(childComplexity int, input marketplace.RecordOutcomeInput) int
 		Register            func(childComplexity int, input marketplace.RegisterInput) int
 		RemoveFactor        func(childComplexity int, input marketplace.RemoveFactorInput) int
 		RemoveIdentity      func(childComplexity int, input marketplace.RemoveIdentityInput) int
 		RemoveMessage       func(childComplexity int, input marketplace.RemoveMessageInput) int
 		RemovePairing       func(childComplexity int, input DeleteInput) int
+		RemovePlacement     func(childComplexity int, input marketplace.DraftPairInput) int
 		RemoveWish          func(childComplexity int, input marketplace.RemoveWishInput) int
 		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
 		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
@@ -883,8 +935,13 @@ type ComplexityRoot struct {
 		SetWishes           func(childComplexity int, input marketplace.SetWishesInput) int
 		SignIn              func(childComplexity int, input marketplace.SignInInput) int
 		SignOut             func(childComplexity int) int
+		StartRun            func(childComplexity int, input marketplace.StartRunInput) int
 		SuspendUser         func(childComplexity int, input marketplace.SuspendUserInput) int
+		SwapPlacements      func(childComplexity int, input marketplace.SwapPlacementsInput) int
 		Translate           func(childComplexity int, input marketplace.TranslateInput) int
+		UndoDraft           func(childComplexity int, input marketplace.PublishTimetableInput) int
+		UnlockPlacement     func(childComplexity int, input marketplace.DraftPairInput) int
+		UseRun              func(childComplexity int, input marketplace.UseRunInput) int
 		WriteMessage        func(childComplexity int, input marketplace.WriteMessageInput) int
 	}
 
@@ -1043,6 +1100,30 @@ type ComplexityRoot struct {
 		Title func(childComplexity int, languages []marketplace.Language) int
 	}
 
+	Placement struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		IsLocked   func(childComplexity int) int
+		Slot       func(childComplexity int) int
+		TableOrNil func(childComplexity int) int
+	}
+
+	PlacementConflict struct {
+		Errors    func(childComplexity int) int
+		Placement func(childComplexity int) int
+	}
+
+	PlacementConnection struct {
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	PlacementMove struct {
+		From func(childComplexity int) int
+		To   func(childComplexity int) int
+	}
+
 	Population struct {
 		Number func(childComplexity int) int
 		Source func(childComplexity int) int
@@ -1123,6 +1204,38 @@ type ComplexityRoot struct {
 		Stages  func(childComplexity int) int
 	}
 
+	Publication struct {
+		By         func(childComplexity int) int
+		Cancelled  func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		DoneAt     func(childComplexity int) int
+		Event      func(childComplexity int) int
+		Gaps       func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Meetings   func(childComplexity int) int
+		Moved      func(childComplexity int) int
+		New        func(childComplexity int) int
+		Number     func(childComplexity int) int
+		Placements func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Status     func(childComplexity int) int
+	}
+
+	PublicationConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	PublicationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	PublicationPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Query struct {
 		AuditLog        func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Cities          func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
@@ -1150,6 +1263,8 @@ type ComplexityRoot struct {
 		Registration    func(childComplexity int, event marketplace.ID, member marketplace.ID) int
 		Registrations   func(childComplexity int, of marketplace.ID, statuses []marketplace.RegistrationStatus, first *int, after *string, last *int, before *string) int
 		Reports         func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
+		Run             func(childComplexity int, id marketplace.ID) int
+		RunDifference   func(childComplexity int, from marketplace.ID, to marketplace.ID) int
 		Sdgs            func(childComplexity int) int
 		Search          func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Secretariat     func(childComplexity int) int
@@ -1256,6 +1371,63 @@ type ComplexityRoot struct {
 		At         func(childComplexity int) int
 		IsApproved func(childComplexity int) int
 		Note       func(childComplexity int) int
+	}
+
+	Run struct {
+		By           func(childComplexity int) int
+		CanCancel    func(childComplexity int) int
+		CreatedAt    func(childComplexity int) int
+		EndedAt      func(childComplexity int) int
+		Event        func(childComplexity int) int
+		FailureOrNil func(childComplexity int) int
+		ID           func(childComplexity int) int
+		IsOutdated   func(childComplexity int) int
+		Mode         func(childComplexity int) int
+		Number       func(childComplexity int) int
+		Outcome      func(childComplexity int) int
+		Placements   func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Progress     func(childComplexity int) int
+		Seconds      func(childComplexity int) int
+		Seed         func(childComplexity int) int
+		StartedAt    func(childComplexity int) int
+		Status       func(childComplexity int) int
+		ToldReasons  func(childComplexity int) int
+		Unplaced     func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Version      func(childComplexity int) int
+	}
+
+	RunConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	RunEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	RunOutcome struct {
+		Meetings    func(childComplexity int) int
+		Musts       func(childComplexity int) int
+		MustsPlaced func(childComplexity int) int
+		Objectives  func(childComplexity int) int
+		Unplaced    func(childComplexity int) int
+		Wants       func(childComplexity int) int
+		WantsPlaced func(childComplexity int) int
+	}
+
+	RunPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	RunProgress struct {
+		Breaks      func(childComplexity int) int
+		BreaksBound func(childComplexity int) int
+		Of          func(childComplexity int) int
+		Placed      func(childComplexity int) int
+		StageOrNil  func(childComplexity int) int
 	}
 
 	SavedBudgetFilter struct {
@@ -1417,6 +1589,7 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		Notifications func(childComplexity int, after *marketplace.ID) int
+		RunProgress   func(childComplexity int, run marketplace.ID) int
 	}
 
 	Suggestion struct {
@@ -1473,6 +1646,35 @@ type ComplexityRoot struct {
 		Width  func(childComplexity int) int
 	}
 
+	TimetableDifference struct {
+		Added        func(childComplexity int) int
+		AddedCount   func(childComplexity int) int
+		Moved        func(childComplexity int) int
+		MovedCount   func(childComplexity int) int
+		Removed      func(childComplexity int) int
+		RemovedCount func(childComplexity int) int
+		Same         func(childComplexity int) int
+	}
+
+	TimetableObjective struct {
+		Bound  func(childComplexity int) int
+		Goal   func(childComplexity int) int
+		IsBest func(childComplexity int) int
+		Value  func(childComplexity int) int
+	}
+
+	TimetableReason struct {
+		Advice      func(childComplexity int) int
+		Code        func(childComplexity int) int
+		Count       func(childComplexity int) int
+		Member      func(childComplexity int) int
+		MemberPairs func(childComplexity int) int
+		RemedyOrNil func(childComplexity int) int
+		Room        func(childComplexity int) int
+		Sentence    func(childComplexity int) int
+		Wanted      func(childComplexity int) int
+	}
+
 	Token struct {
 		CreatedAt  func(childComplexity int) int
 		ExpiresAt  func(childComplexity int) int
@@ -1512,6 +1714,19 @@ type ComplexityRoot struct {
 		IsOutdated func(childComplexity int) int
 		Language   func(childComplexity int) int
 		Text       func(childComplexity int) int
+	}
+
+	Unplaced struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		IsMust     func(childComplexity int) int
+		ToldReason func(childComplexity int) int
+	}
+
+	UnplacedConnection struct {
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
 	}
 
 	Unread struct {
@@ -2846,6 +3061,90 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DonePayload.Result(childComplexity), true
 
+	case "Draft.canUndo":
+		if e.ComplexityRoot.Draft.CanUndo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.CanUndo(childComplexity), true
+	case "Draft.conflicts":
+		if e.ComplexityRoot.Draft.Conflicts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Conflicts(childComplexity), true
+	case "Draft.difference":
+		if e.ComplexityRoot.Draft.Difference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Difference(childComplexity), true
+	case "Draft.event":
+		if e.ComplexityRoot.Draft.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Event(childComplexity), true
+	case "Draft.id":
+		if e.ComplexityRoot.Draft.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.ID(childComplexity), true
+	case "Draft.placements":
+		if e.ComplexityRoot.Draft.Placements == nil {
+			break
+		}
+
+		args, err := ec.field_Draft_placements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Draft.Placements(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Draft.run":
+		if e.ComplexityRoot.Draft.Run == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Run(childComplexity), true
+	case "Draft.unplaced":
+		if e.ComplexityRoot.Draft.Unplaced == nil {
+			break
+		}
+
+		args, err := ec.field_Draft_unplaced_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Draft.Unplaced(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Draft.updatedAt":
+		if e.ComplexityRoot.Draft.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.UpdatedAt(childComplexity), true
+	case "Draft.version":
+		if e.ComplexityRoot.Draft.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Version(childComplexity), true
+
+	case "DraftPayload.errors":
+		if e.ComplexityRoot.DraftPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DraftPayload.Errors(childComplexity), true
+	case "DraftPayload.draft":
+		if e.ComplexityRoot.DraftPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DraftPayload.Result(childComplexity), true
+
 	case "Event.capacity":
 		if e.ComplexityRoot.Event.Capacity == nil {
 			break
@@ -2881,6 +3180,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.Description(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.draft":
+		if e.ComplexityRoot.Event.Draft == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Draft(childComplexity), true
 	case "Event.endsAt":
 		if e.ComplexityRoot.Event.EndsAt == nil {
 			break
@@ -2986,12 +3291,40 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.Place(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.publication":
+		if e.ComplexityRoot.Event.Publication == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Publication(childComplexity), true
+	case "Event.publications":
+		if e.ComplexityRoot.Event.Publications == nil {
+			break
+		}
+
+		args, err := ec.field_Event_publications_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Publications(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Event.rules":
 		if e.ComplexityRoot.Event.Rules == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Event.Rules(childComplexity), true
+	case "Event.runs":
+		if e.ComplexityRoot.Event.Runs == nil {
+			break
+		}
+
+		args, err := ec.field_Event_runs_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Runs(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Event.sessions":
 		if e.ComplexityRoot.Event.Sessions == nil {
 			break
@@ -3397,6 +3730,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FollowUp.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "Gap.a":
+		if e.ComplexityRoot.Gap.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.A(childComplexity), true
+	case "Gap.b":
+		if e.ComplexityRoot.Gap.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.B(childComplexity), true
+	case "Gap.code":
+		if e.ComplexityRoot.Gap.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.Code(childComplexity), true
+	case "Gap.startsAt":
+		if e.ComplexityRoot.Gap.Slot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.Slot(childComplexity), true
+	case "Gap.table":
+		if e.ComplexityRoot.Gap.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.TableOrNil(childComplexity), true
+	case "Gap.who":
+		if e.ComplexityRoot.Gap.Who == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.Who(childComplexity), true
 
 	case "Highlight.field":
 		if e.ComplexityRoot.Highlight.Field == nil {
@@ -4043,6 +4413,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.CreatedAt(childComplexity), true
+	case "Meeting.event":
+		if e.ComplexityRoot.Meeting.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Event(childComplexity), true
 	case "Meeting.expiresAt":
 		if e.ComplexityRoot.Meeting.ExpiresAt == nil {
 			break
@@ -4131,6 +4507,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.Status(childComplexity), true
+	case "Meeting.table":
+		if e.ComplexityRoot.Meeting.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.TableOrNil(childComplexity), true
 	case "Meeting.time":
 		if e.ComplexityRoot.Meeting.Time == nil {
 			break
@@ -4356,6 +4738,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingTime.To(childComplexity), true
+
+	case "MemberPair.a":
+		if e.ComplexityRoot.MemberPair.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPair.A(childComplexity), true
+	case "MemberPair.b":
+		if e.ComplexityRoot.MemberPair.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPair.B(childComplexity), true
 
 	case "MemberPermissions.addContent":
 		if e.ComplexityRoot.MemberPermissions.AddContent == nil {
@@ -4639,6 +5034,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddFollowUp(childComplexity, args["input"].(marketplace.AddFollowUpInput)), true
+	case "Mutation.addPlacement":
+		if e.ComplexityRoot.Mutation.AddPlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addPlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddPlacement(childComplexity, args["input"].(marketplace.PlaceInput)), true
 	case "Mutation.addToken":
 		if e.ComplexityRoot.Mutation.AddToken == nil {
 			break
@@ -4661,6 +5067,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CancelMeeting(childComplexity, args["input"].(marketplace.CancelMeetingInput)), true
+	case "Mutation.cancelRun":
+		if e.ComplexityRoot.Mutation.CancelRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelRun(childComplexity, args["input"].(IDInput)), true
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
 			break
@@ -5085,6 +5502,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.lockPlacement":
+		if e.ComplexityRoot.Mutation.LockPlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_lockPlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LockPlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
 	case "Mutation.makeCalendarFeed":
 		if e.ComplexityRoot.Mutation.MakeCalendarFeed == nil {
 			break
@@ -5152,6 +5580,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveOffer(childComplexity, args["input"].(marketplace.MoveOfferInput)), true
+	case "Mutation.movePlacement":
+		if e.ComplexityRoot.Mutation.MovePlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_movePlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MovePlacement(childComplexity, args["input"].(marketplace.PlaceInput)), true
 	case "Mutation.moveProposal":
 		if e.ComplexityRoot.Mutation.MoveProposal == nil {
 			break
@@ -5196,6 +5635,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PingWebhook(childComplexity, args["input"].(IDInput)), true
+	case "Mutation.publishTimetable":
+		if e.ComplexityRoot.Mutation.PublishTimetable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_publishTimetable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PublishTimetable(childComplexity, args["input"].(marketplace.PublishTimetableInput)), true
 	case "Mutation.recordOutcome":
 		if e.ComplexityRoot.Mutation.RecordOutcome == nil {
 			break
@@ -5262,6 +5712,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemovePairing(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.removePlacement":
+		if e.ComplexityRoot.Mutation.RemovePlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removePlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemovePlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
 	case "Mutation.removeWish":
 		if e.ComplexityRoot.Mutation.RemoveWish == nil {
 			break
@@ -5538,6 +5999,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.startRun":
+		if e.ComplexityRoot.Mutation.StartRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartRun(childComplexity, args["input"].(marketplace.StartRunInput)), true
 	case "Mutation.suspendUser":
 		if e.ComplexityRoot.Mutation.SuspendUser == nil {
 			break
@@ -5549,6 +6021,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SuspendUser(childComplexity, args["input"].(marketplace.SuspendUserInput)), true
+	case "Mutation.swapPlacements":
+		if e.ComplexityRoot.Mutation.SwapPlacements == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_swapPlacements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SwapPlacements(childComplexity, args["input"].(marketplace.SwapPlacementsInput)), true
 	case "Mutation.translate":
 		if e.ComplexityRoot.Mutation.Translate == nil {
 			break
@@ -5560,6 +6043,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Translate(childComplexity, args["input"].(marketplace.TranslateInput)), true
+	case "Mutation.undoDraft":
+		if e.ComplexityRoot.Mutation.UndoDraft == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_undoDraft_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UndoDraft(childComplexity, args["input"].(marketplace.PublishTimetableInput)), true
+	case "Mutation.unlockPlacement":
+		if e.ComplexityRoot.Mutation.UnlockPlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_unlockPlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UnlockPlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
+	case "Mutation.useRun":
+		if e.ComplexityRoot.Mutation.UseRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_useRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UseRun(childComplexity, args["input"].(marketplace.UseRunInput)), true
 	case "Mutation.writeMessage":
 		if e.ComplexityRoot.Mutation.WriteMessage == nil {
 			break
@@ -6170,6 +6686,82 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Pitch.Title(childComplexity, args["languages"].([]marketplace.Language)), true
 
+	case "Placement.a":
+		if e.ComplexityRoot.Placement.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.A(childComplexity), true
+	case "Placement.b":
+		if e.ComplexityRoot.Placement.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.B(childComplexity), true
+	case "Placement.isLocked":
+		if e.ComplexityRoot.Placement.IsLocked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.IsLocked(childComplexity), true
+	case "Placement.startsAt":
+		if e.ComplexityRoot.Placement.Slot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.Slot(childComplexity), true
+	case "Placement.table":
+		if e.ComplexityRoot.Placement.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.TableOrNil(childComplexity), true
+
+	case "PlacementConflict.errors":
+		if e.ComplexityRoot.PlacementConflict.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConflict.Errors(childComplexity), true
+	case "PlacementConflict.placement":
+		if e.ComplexityRoot.PlacementConflict.Placement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConflict.Placement(childComplexity), true
+
+	case "PlacementConnection.nodes":
+		if e.ComplexityRoot.PlacementConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConnection.Nodes(childComplexity), true
+	case "PlacementConnection.pageInfo":
+		if e.ComplexityRoot.PlacementConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConnection.PageInfo(childComplexity), true
+	case "PlacementConnection.totalCount":
+		if e.ComplexityRoot.PlacementConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConnection.TotalCount(childComplexity), true
+
+	case "PlacementMove.from":
+		if e.ComplexityRoot.PlacementMove.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementMove.From(childComplexity), true
+	case "PlacementMove.to":
+		if e.ComplexityRoot.PlacementMove.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementMove.To(childComplexity), true
+
 	case "Population.number":
 		if e.ComplexityRoot.Population.Number == nil {
 			break
@@ -6534,6 +7126,135 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProposalPermissions.Stages(childComplexity), true
 
+	case "Publication.by":
+		if e.ComplexityRoot.Publication.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.By(childComplexity), true
+	case "Publication.cancelled":
+		if e.ComplexityRoot.Publication.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Cancelled(childComplexity), true
+	case "Publication.createdAt":
+		if e.ComplexityRoot.Publication.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.CreatedAt(childComplexity), true
+	case "Publication.doneAt":
+		if e.ComplexityRoot.Publication.DoneAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.DoneAt(childComplexity), true
+	case "Publication.event":
+		if e.ComplexityRoot.Publication.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Event(childComplexity), true
+	case "Publication.gaps":
+		if e.ComplexityRoot.Publication.Gaps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Gaps(childComplexity), true
+	case "Publication.id":
+		if e.ComplexityRoot.Publication.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.ID(childComplexity), true
+	case "Publication.meetings":
+		if e.ComplexityRoot.Publication.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Meetings(childComplexity), true
+	case "Publication.moved":
+		if e.ComplexityRoot.Publication.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Moved(childComplexity), true
+	case "Publication.new":
+		if e.ComplexityRoot.Publication.New == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.New(childComplexity), true
+	case "Publication.number":
+		if e.ComplexityRoot.Publication.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Number(childComplexity), true
+	case "Publication.placements":
+		if e.ComplexityRoot.Publication.Placements == nil {
+			break
+		}
+
+		args, err := ec.field_Publication_placements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Publication.Placements(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Publication.status":
+		if e.ComplexityRoot.Publication.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Status(childComplexity), true
+
+	case "PublicationConnection.edges":
+		if e.ComplexityRoot.PublicationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationConnection.Edges(childComplexity), true
+	case "PublicationConnection.nodes":
+		if e.ComplexityRoot.PublicationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationConnection.Nodes(childComplexity), true
+	case "PublicationConnection.pageInfo":
+		if e.ComplexityRoot.PublicationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationConnection.PageInfo(childComplexity), true
+
+	case "PublicationEdge.cursor":
+		if e.ComplexityRoot.PublicationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationEdge.Cursor(childComplexity), true
+	case "PublicationEdge.node":
+		if e.ComplexityRoot.PublicationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationEdge.Node(childComplexity), true
+
+	case "PublicationPayload.errors":
+		if e.ComplexityRoot.PublicationPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationPayload.Errors(childComplexity), true
+	case "PublicationPayload.publication":
+		if e.ComplexityRoot.PublicationPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationPayload.Result(childComplexity), true
+
 	case "Query.auditLog":
 		if e.ComplexityRoot.Query.AuditLog == nil {
 			break
@@ -6816,6 +7537,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Reports(childComplexity, args["states"].([]marketplace.ReportState), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.run":
+		if e.ComplexityRoot.Query.Run == nil {
+			break
+		}
+
+		args, err := ec.field_Query_run_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Run(childComplexity, args["id"].(marketplace.ID)), true
+	case "Query.runDifference":
+		if e.ComplexityRoot.Query.RunDifference == nil {
+			break
+		}
+
+		args, err := ec.field_Query_runDifference_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.RunDifference(childComplexity, args["from"].(marketplace.ID), args["to"].(marketplace.ID)), true
 	case "Query.sdgs":
 		if e.ComplexityRoot.Query.Sdgs == nil {
 			break
@@ -7298,6 +8041,256 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Review.Note(childComplexity), true
+
+	case "Run.by":
+		if e.ComplexityRoot.Run.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.By(childComplexity), true
+	case "Run.canCancel":
+		if e.ComplexityRoot.Run.CanCancel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.CanCancel(childComplexity), true
+	case "Run.createdAt":
+		if e.ComplexityRoot.Run.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.CreatedAt(childComplexity), true
+	case "Run.endedAt":
+		if e.ComplexityRoot.Run.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.EndedAt(childComplexity), true
+	case "Run.event":
+		if e.ComplexityRoot.Run.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Event(childComplexity), true
+	case "Run.failure":
+		if e.ComplexityRoot.Run.FailureOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.FailureOrNil(childComplexity), true
+	case "Run.id":
+		if e.ComplexityRoot.Run.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.ID(childComplexity), true
+	case "Run.isOutdated":
+		if e.ComplexityRoot.Run.IsOutdated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.IsOutdated(childComplexity), true
+	case "Run.mode":
+		if e.ComplexityRoot.Run.Mode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Mode(childComplexity), true
+	case "Run.number":
+		if e.ComplexityRoot.Run.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Number(childComplexity), true
+	case "Run.outcome":
+		if e.ComplexityRoot.Run.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Outcome(childComplexity), true
+	case "Run.placements":
+		if e.ComplexityRoot.Run.Placements == nil {
+			break
+		}
+
+		args, err := ec.field_Run_placements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.Placements(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Run.progress":
+		if e.ComplexityRoot.Run.Progress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Progress(childComplexity), true
+	case "Run.seconds":
+		if e.ComplexityRoot.Run.Seconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Seconds(childComplexity), true
+	case "Run.seed":
+		if e.ComplexityRoot.Run.Seed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Seed(childComplexity), true
+	case "Run.startedAt":
+		if e.ComplexityRoot.Run.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.StartedAt(childComplexity), true
+	case "Run.status":
+		if e.ComplexityRoot.Run.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Status(childComplexity), true
+	case "Run.reasons":
+		if e.ComplexityRoot.Run.ToldReasons == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.ToldReasons(childComplexity), true
+	case "Run.unplaced":
+		if e.ComplexityRoot.Run.Unplaced == nil {
+			break
+		}
+
+		args, err := ec.field_Run_unplaced_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.Unplaced(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Run.version":
+		if e.ComplexityRoot.Run.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Version(childComplexity), true
+
+	case "RunConnection.edges":
+		if e.ComplexityRoot.RunConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunConnection.Edges(childComplexity), true
+	case "RunConnection.nodes":
+		if e.ComplexityRoot.RunConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunConnection.Nodes(childComplexity), true
+	case "RunConnection.pageInfo":
+		if e.ComplexityRoot.RunConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunConnection.PageInfo(childComplexity), true
+
+	case "RunEdge.cursor":
+		if e.ComplexityRoot.RunEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunEdge.Cursor(childComplexity), true
+	case "RunEdge.node":
+		if e.ComplexityRoot.RunEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunEdge.Node(childComplexity), true
+
+	case "RunOutcome.meetings":
+		if e.ComplexityRoot.RunOutcome.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Meetings(childComplexity), true
+	case "RunOutcome.musts":
+		if e.ComplexityRoot.RunOutcome.Musts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Musts(childComplexity), true
+	case "RunOutcome.mustsPlaced":
+		if e.ComplexityRoot.RunOutcome.MustsPlaced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.MustsPlaced(childComplexity), true
+	case "RunOutcome.objectives":
+		if e.ComplexityRoot.RunOutcome.Objectives == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Objectives(childComplexity), true
+	case "RunOutcome.unplaced":
+		if e.ComplexityRoot.RunOutcome.Unplaced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Unplaced(childComplexity), true
+	case "RunOutcome.wants":
+		if e.ComplexityRoot.RunOutcome.Wants == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Wants(childComplexity), true
+	case "RunOutcome.wantsPlaced":
+		if e.ComplexityRoot.RunOutcome.WantsPlaced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.WantsPlaced(childComplexity), true
+
+	case "RunPayload.errors":
+		if e.ComplexityRoot.RunPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunPayload.Errors(childComplexity), true
+	case "RunPayload.run":
+		if e.ComplexityRoot.RunPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunPayload.Result(childComplexity), true
+
+	case "RunProgress.breaks":
+		if e.ComplexityRoot.RunProgress.Breaks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.Breaks(childComplexity), true
+	case "RunProgress.breaksBound":
+		if e.ComplexityRoot.RunProgress.BreaksBound == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.BreaksBound(childComplexity), true
+	case "RunProgress.of":
+		if e.ComplexityRoot.RunProgress.Of == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.Of(childComplexity), true
+	case "RunProgress.placed":
+		if e.ComplexityRoot.RunProgress.Placed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.Placed(childComplexity), true
+	case "RunProgress.stage":
+		if e.ComplexityRoot.RunProgress.StageOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.StageOrNil(childComplexity), true
 
 	case "SavedBudgetFilter.currency":
 		if e.ComplexityRoot.SavedBudgetFilter.Currency == nil {
@@ -8015,6 +9008,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.Notifications(childComplexity, args["after"].(*marketplace.ID)), true
+	case "Subscription.runProgress":
+		if e.ComplexityRoot.Subscription.RunProgress == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_runProgress_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.RunProgress(childComplexity, args["run"].(marketplace.ID)), true
 
 	case "Suggestion.node":
 		if e.ComplexityRoot.Suggestion.Node == nil {
@@ -8197,6 +9201,129 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Thumbnail.Width(childComplexity), true
 
+	case "TimetableDifference.added":
+		if e.ComplexityRoot.TimetableDifference.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Added(childComplexity), true
+	case "TimetableDifference.addedCount":
+		if e.ComplexityRoot.TimetableDifference.AddedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.AddedCount(childComplexity), true
+	case "TimetableDifference.moved":
+		if e.ComplexityRoot.TimetableDifference.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Moved(childComplexity), true
+	case "TimetableDifference.movedCount":
+		if e.ComplexityRoot.TimetableDifference.MovedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.MovedCount(childComplexity), true
+	case "TimetableDifference.removed":
+		if e.ComplexityRoot.TimetableDifference.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Removed(childComplexity), true
+	case "TimetableDifference.removedCount":
+		if e.ComplexityRoot.TimetableDifference.RemovedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.RemovedCount(childComplexity), true
+	case "TimetableDifference.same":
+		if e.ComplexityRoot.TimetableDifference.Same == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Same(childComplexity), true
+
+	case "TimetableObjective.bound":
+		if e.ComplexityRoot.TimetableObjective.Bound == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.Bound(childComplexity), true
+	case "TimetableObjective.goal":
+		if e.ComplexityRoot.TimetableObjective.Goal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.Goal(childComplexity), true
+	case "TimetableObjective.isBest":
+		if e.ComplexityRoot.TimetableObjective.IsBest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.IsBest(childComplexity), true
+	case "TimetableObjective.value":
+		if e.ComplexityRoot.TimetableObjective.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.Value(childComplexity), true
+
+	case "TimetableReason.advice":
+		if e.ComplexityRoot.TimetableReason.Advice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Advice(childComplexity), true
+	case "TimetableReason.code":
+		if e.ComplexityRoot.TimetableReason.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Code(childComplexity), true
+	case "TimetableReason.count":
+		if e.ComplexityRoot.TimetableReason.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Count(childComplexity), true
+	case "TimetableReason.member":
+		if e.ComplexityRoot.TimetableReason.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Member(childComplexity), true
+	case "TimetableReason.pairs":
+		if e.ComplexityRoot.TimetableReason.MemberPairs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.MemberPairs(childComplexity), true
+	case "TimetableReason.remedy":
+		if e.ComplexityRoot.TimetableReason.RemedyOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.RemedyOrNil(childComplexity), true
+	case "TimetableReason.room":
+		if e.ComplexityRoot.TimetableReason.Room == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Room(childComplexity), true
+	case "TimetableReason.sentence":
+		if e.ComplexityRoot.TimetableReason.Sentence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Sentence(childComplexity), true
+	case "TimetableReason.wanted":
+		if e.ComplexityRoot.TimetableReason.Wanted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Wanted(childComplexity), true
+
 	case "Token.createdAt":
 		if e.ComplexityRoot.Token.CreatedAt == nil {
 			break
@@ -8355,6 +9482,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Translation.Text(childComplexity), true
+
+	case "Unplaced.a":
+		if e.ComplexityRoot.Unplaced.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.A(childComplexity), true
+	case "Unplaced.b":
+		if e.ComplexityRoot.Unplaced.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.B(childComplexity), true
+	case "Unplaced.isMust":
+		if e.ComplexityRoot.Unplaced.IsMust == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.IsMust(childComplexity), true
+	case "Unplaced.reason":
+		if e.ComplexityRoot.Unplaced.ToldReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.ToldReason(childComplexity), true
+
+	case "UnplacedConnection.nodes":
+		if e.ComplexityRoot.UnplacedConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnplacedConnection.Nodes(childComplexity), true
+	case "UnplacedConnection.pageInfo":
+		if e.ComplexityRoot.UnplacedConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnplacedConnection.PageInfo(childComplexity), true
+	case "UnplacedConnection.totalCount":
+		if e.ComplexityRoot.UnplacedConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnplacedConnection.TotalCount(childComplexity), true
 
 	case "Unread.count":
 		if e.ComplexityRoot.Unread.Count == nil {
@@ -8897,6 +10068,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AcceptInvitationInput", ec.unmarshalInputAcceptInvitationInput),
 			graphql.NewInputUnmarshaler("AcceptMeetingInput", ec.unmarshalInputAcceptMeetingInput),
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
+			graphql.NewInputUnmarshaler("AddPlacementInput", ec.unmarshalInputAddPlacementInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
 			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
@@ -8923,6 +10095,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DelegateInput", ec.unmarshalInputDelegateInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
+			graphql.NewInputUnmarshaler("DraftPairInput", ec.unmarshalInputDraftPairInput),
 			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
 			graphql.NewInputUnmarshaler("EditCityInput", ec.unmarshalInputEditCityInput),
 			graphql.NewInputUnmarshaler("EditCompanyInput", ec.unmarshalInputEditCompanyInput),
@@ -8941,6 +10114,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
 			graphql.NewInputUnmarshaler("EventContentInput", ec.unmarshalInputEventContentInput),
 			graphql.NewInputUnmarshaler("EventDayInput", ec.unmarshalInputEventDayInput),
+			graphql.NewInputUnmarshaler("EventDraftInput", ec.unmarshalInputEventDraftInput),
 			graphql.NewInputUnmarshaler("EventSessionInput", ec.unmarshalInputEventSessionInput),
 			graphql.NewInputUnmarshaler("EventTableInput", ec.unmarshalInputEventTableInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
@@ -8959,6 +10133,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
 			graphql.NewInputUnmarshaler("MoveEventInput", ec.unmarshalInputMoveEventInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
+			graphql.NewInputUnmarshaler("MovePlacementInput", ec.unmarshalInputMovePlacementInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
 			graphql.NewInputUnmarshaler("MoveRegistrationInput", ec.unmarshalInputMoveRegistrationInput),
 			graphql.NewInputUnmarshaler("MoveSolutionInput", ec.unmarshalInputMoveSolutionInput),
@@ -8997,11 +10172,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SettingsContentInput", ec.unmarshalInputSettingsContentInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SolutionContentInput", ec.unmarshalInputSolutionContentInput),
+			graphql.NewInputUnmarshaler("StartRunInput", ec.unmarshalInputStartRunInput),
 			graphql.NewInputUnmarshaler("SuspendUserInput", ec.unmarshalInputSuspendUserInput),
+			graphql.NewInputUnmarshaler("SwapPlacementsInput", ec.unmarshalInputSwapPlacementsInput),
 			graphql.NewInputUnmarshaler("TopicContentInput", ec.unmarshalInputTopicContentInput),
 			graphql.NewInputUnmarshaler("TranslateInput", ec.unmarshalInputTranslateInput),
 			graphql.NewInputUnmarshaler("TranslatedTextInput", ec.unmarshalInputTranslatedTextInput),
 			graphql.NewInputUnmarshaler("TranslationInput", ec.unmarshalInputTranslationInput),
+			graphql.NewInputUnmarshaler("UseRunInput", ec.unmarshalInputUseRunInput),
 			graphql.NewInputUnmarshaler("UserContentInput", ec.unmarshalInputUserContentInput),
 			graphql.NewInputUnmarshaler("WallSpanInput", ec.unmarshalInputWallSpanInput),
 			graphql.NewInputUnmarshaler("WishInput", ec.unmarshalInputWishInput),
@@ -9098,7 +10276,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -9129,6 +10307,7 @@ var sources = []*ast.Source{
 	{Name: "schema/settings.graphqls", Input: sourceData("schema/settings.graphqls"), BuiltIn: false},
 	{Name: "schema/solution.graphqls", Input: sourceData("schema/solution.graphqls"), BuiltIn: false},
 	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
+	{Name: "schema/timetable.graphqls", Input: sourceData("schema/timetable.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
 	{Name: "schema/transfer.graphqls", Input: sourceData("schema/transfer.graphqls"), BuiltIn: false},
 	{Name: "schema/upload.graphqls", Input: sourceData("schema/upload.graphqls"), BuiltIn: false},
@@ -9712,6 +10891,42 @@ func (ec *executionContext) childFields_DonePayload(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type DonePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Draft(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Draft_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Draft_event(ctx, field)
+	case "run":
+		return ec.fieldContext_Draft_run(ctx, field)
+	case "placements":
+		return ec.fieldContext_Draft_placements(ctx, field)
+	case "conflicts":
+		return ec.fieldContext_Draft_conflicts(ctx, field)
+	case "unplaced":
+		return ec.fieldContext_Draft_unplaced(ctx, field)
+	case "difference":
+		return ec.fieldContext_Draft_difference(ctx, field)
+	case "canUndo":
+		return ec.fieldContext_Draft_canUndo(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Draft_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Draft_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Draft", field.Name)
+}
+
+func (ec *executionContext) childFields_DraftPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "draft":
+		return ec.fieldContext_DraftPayload_draft(ctx, field)
+	case "errors":
+		return ec.fieldContext_DraftPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DraftPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -9782,6 +10997,14 @@ func (ec *executionContext) childFields_Event(ctx context.Context, field graphql
 		return ec.fieldContext_Event_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Event_version(ctx, field)
+	case "draft":
+		return ec.fieldContext_Event_draft(ctx, field)
+	case "runs":
+		return ec.fieldContext_Event_runs(ctx, field)
+	case "publication":
+		return ec.fieldContext_Event_publication(ctx, field)
+	case "publications":
+		return ec.fieldContext_Event_publications(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
 }
@@ -9960,6 +11183,24 @@ func (ec *executionContext) childFields_FollowUp(ctx context.Context, field grap
 		return ec.fieldContext_FollowUp_link(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FollowUp", field.Name)
+}
+
+func (ec *executionContext) childFields_Gap(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_Gap_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Gap_b(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_Gap_startsAt(ctx, field)
+	case "table":
+		return ec.fieldContext_Gap_table(ctx, field)
+	case "code":
+		return ec.fieldContext_Gap_code(ctx, field)
+	case "who":
+		return ec.fieldContext_Gap_who(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Gap", field.Name)
 }
 
 func (ec *executionContext) childFields_Highlight(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10292,6 +11533,10 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_format(ctx, field)
 	case "link":
 		return ec.fieldContext_Meeting_link(ctx, field)
+	case "event":
+		return ec.fieldContext_Meeting_event(ctx, field)
+	case "table":
+		return ec.fieldContext_Meeting_table(ctx, field)
 	case "place":
 		return ec.fieldContext_Meeting_place(ctx, field)
 	case "time":
@@ -10434,6 +11679,16 @@ func (ec *executionContext) childFields_MeetingTime(ctx context.Context, field g
 		return ec.fieldContext_MeetingTime_to(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingTime", field.Name)
+}
+
+func (ec *executionContext) childFields_MemberPair(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_MemberPair_a(ctx, field)
+	case "b":
+		return ec.fieldContext_MemberPair_b(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MemberPair", field.Name)
 }
 
 func (ec *executionContext) childFields_MemberPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10880,6 +12135,54 @@ func (ec *executionContext) childFields_Pitch(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Pitch", field.Name)
 }
 
+func (ec *executionContext) childFields_Placement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_Placement_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Placement_b(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_Placement_startsAt(ctx, field)
+	case "table":
+		return ec.fieldContext_Placement_table(ctx, field)
+	case "isLocked":
+		return ec.fieldContext_Placement_isLocked(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Placement", field.Name)
+}
+
+func (ec *executionContext) childFields_PlacementConflict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "placement":
+		return ec.fieldContext_PlacementConflict_placement(ctx, field)
+	case "errors":
+		return ec.fieldContext_PlacementConflict_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlacementConflict", field.Name)
+}
+
+func (ec *executionContext) childFields_PlacementConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nodes":
+		return ec.fieldContext_PlacementConnection_nodes(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_PlacementConnection_totalCount(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PlacementConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlacementConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PlacementMove(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_PlacementMove_from(ctx, field)
+	case "to":
+		return ec.fieldContext_PlacementMove_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlacementMove", field.Name)
+}
+
 func (ec *executionContext) childFields_Population(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "number":
@@ -11038,6 +12341,70 @@ func (ec *executionContext) childFields_ProposalPermissions(ctx context.Context,
 		return ec.fieldContext_ProposalPermissions_discuss(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProposalPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_Publication(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Publication_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Publication_event(ctx, field)
+	case "number":
+		return ec.fieldContext_Publication_number(ctx, field)
+	case "status":
+		return ec.fieldContext_Publication_status(ctx, field)
+	case "by":
+		return ec.fieldContext_Publication_by(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Publication_createdAt(ctx, field)
+	case "doneAt":
+		return ec.fieldContext_Publication_doneAt(ctx, field)
+	case "meetings":
+		return ec.fieldContext_Publication_meetings(ctx, field)
+	case "new":
+		return ec.fieldContext_Publication_new(ctx, field)
+	case "moved":
+		return ec.fieldContext_Publication_moved(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_Publication_cancelled(ctx, field)
+	case "gaps":
+		return ec.fieldContext_Publication_gaps(ctx, field)
+	case "placements":
+		return ec.fieldContext_Publication_placements(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Publication", field.Name)
+}
+
+func (ec *executionContext) childFields_PublicationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PublicationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PublicationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PublicationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublicationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PublicationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_PublicationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_PublicationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublicationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PublicationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "publication":
+		return ec.fieldContext_PublicationPayload_publication(ctx, field)
+	case "errors":
+		return ec.fieldContext_PublicationPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublicationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11220,6 +12587,120 @@ func (ec *executionContext) childFields_Review(ctx context.Context, field graphq
 		return ec.fieldContext_Review_at(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Review", field.Name)
+}
+
+func (ec *executionContext) childFields_Run(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Run_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Run_event(ctx, field)
+	case "number":
+		return ec.fieldContext_Run_number(ctx, field)
+	case "mode":
+		return ec.fieldContext_Run_mode(ctx, field)
+	case "seed":
+		return ec.fieldContext_Run_seed(ctx, field)
+	case "seconds":
+		return ec.fieldContext_Run_seconds(ctx, field)
+	case "status":
+		return ec.fieldContext_Run_status(ctx, field)
+	case "progress":
+		return ec.fieldContext_Run_progress(ctx, field)
+	case "by":
+		return ec.fieldContext_Run_by(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Run_createdAt(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Run_startedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Run_endedAt(ctx, field)
+	case "outcome":
+		return ec.fieldContext_Run_outcome(ctx, field)
+	case "failure":
+		return ec.fieldContext_Run_failure(ctx, field)
+	case "reasons":
+		return ec.fieldContext_Run_reasons(ctx, field)
+	case "placements":
+		return ec.fieldContext_Run_placements(ctx, field)
+	case "unplaced":
+		return ec.fieldContext_Run_unplaced(ctx, field)
+	case "isOutdated":
+		return ec.fieldContext_Run_isOutdated(ctx, field)
+	case "canCancel":
+		return ec.fieldContext_Run_canCancel(ctx, field)
+	case "version":
+		return ec.fieldContext_Run_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Run", field.Name)
+}
+
+func (ec *executionContext) childFields_RunConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RunConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RunConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RunConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RunEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_RunEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_RunEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RunOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "meetings":
+		return ec.fieldContext_RunOutcome_meetings(ctx, field)
+	case "musts":
+		return ec.fieldContext_RunOutcome_musts(ctx, field)
+	case "mustsPlaced":
+		return ec.fieldContext_RunOutcome_mustsPlaced(ctx, field)
+	case "wants":
+		return ec.fieldContext_RunOutcome_wants(ctx, field)
+	case "wantsPlaced":
+		return ec.fieldContext_RunOutcome_wantsPlaced(ctx, field)
+	case "unplaced":
+		return ec.fieldContext_RunOutcome_unplaced(ctx, field)
+	case "objectives":
+		return ec.fieldContext_RunOutcome_objectives(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunOutcome", field.Name)
+}
+
+func (ec *executionContext) childFields_RunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "run":
+		return ec.fieldContext_RunPayload_run(ctx, field)
+	case "errors":
+		return ec.fieldContext_RunPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RunProgress(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "stage":
+		return ec.fieldContext_RunProgress_stage(ctx, field)
+	case "placed":
+		return ec.fieldContext_RunProgress_placed(ctx, field)
+	case "of":
+		return ec.fieldContext_RunProgress_of(ctx, field)
+	case "breaks":
+		return ec.fieldContext_RunProgress_breaks(ctx, field)
+	case "breaksBound":
+		return ec.fieldContext_RunProgress_breaksBound(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunProgress", field.Name)
 }
 
 func (ec *executionContext) childFields_SavedBudgetFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11644,6 +13125,64 @@ func (ec *executionContext) childFields_Thumbnail(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type Thumbnail", field.Name)
 }
 
+func (ec *executionContext) childFields_TimetableDifference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "added":
+		return ec.fieldContext_TimetableDifference_added(ctx, field)
+	case "addedCount":
+		return ec.fieldContext_TimetableDifference_addedCount(ctx, field)
+	case "removed":
+		return ec.fieldContext_TimetableDifference_removed(ctx, field)
+	case "removedCount":
+		return ec.fieldContext_TimetableDifference_removedCount(ctx, field)
+	case "moved":
+		return ec.fieldContext_TimetableDifference_moved(ctx, field)
+	case "movedCount":
+		return ec.fieldContext_TimetableDifference_movedCount(ctx, field)
+	case "same":
+		return ec.fieldContext_TimetableDifference_same(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimetableDifference", field.Name)
+}
+
+func (ec *executionContext) childFields_TimetableObjective(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "goal":
+		return ec.fieldContext_TimetableObjective_goal(ctx, field)
+	case "value":
+		return ec.fieldContext_TimetableObjective_value(ctx, field)
+	case "bound":
+		return ec.fieldContext_TimetableObjective_bound(ctx, field)
+	case "isBest":
+		return ec.fieldContext_TimetableObjective_isBest(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimetableObjective", field.Name)
+}
+
+func (ec *executionContext) childFields_TimetableReason(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_TimetableReason_code(ctx, field)
+	case "member":
+		return ec.fieldContext_TimetableReason_member(ctx, field)
+	case "wanted":
+		return ec.fieldContext_TimetableReason_wanted(ctx, field)
+	case "room":
+		return ec.fieldContext_TimetableReason_room(ctx, field)
+	case "remedy":
+		return ec.fieldContext_TimetableReason_remedy(ctx, field)
+	case "count":
+		return ec.fieldContext_TimetableReason_count(ctx, field)
+	case "pairs":
+		return ec.fieldContext_TimetableReason_pairs(ctx, field)
+	case "sentence":
+		return ec.fieldContext_TimetableReason_sentence(ctx, field)
+	case "advice":
+		return ec.fieldContext_TimetableReason_advice(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimetableReason", field.Name)
+}
+
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -11724,6 +13263,32 @@ func (ec *executionContext) childFields_Translation(ctx context.Context, field g
 		return ec.fieldContext_Translation_text(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Translation", field.Name)
+}
+
+func (ec *executionContext) childFields_Unplaced(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_Unplaced_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Unplaced_b(ctx, field)
+	case "isMust":
+		return ec.fieldContext_Unplaced_isMust(ctx, field)
+	case "reason":
+		return ec.fieldContext_Unplaced_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Unplaced", field.Name)
+}
+
+func (ec *executionContext) childFields_UnplacedConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nodes":
+		return ec.fieldContext_UnplacedConnection_nodes(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_UnplacedConnection_totalCount(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UnplacedConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnplacedConnection", field.Name)
 }
 
 func (ec *executionContext) childFields_Unread(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

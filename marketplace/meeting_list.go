@@ -95,8 +95,8 @@ func (m *Market) concernOf(ctx context.Context, of ID, as *ID) (string, error) {
 		return concern(of, ""), nil
 	case network && as == nil && kind != "":
 		return concern(of, ""), nil
-	case kind != KindSolution && kind != KindProposal && kind != KindOffer:
-		return "", invalid("of", "INVALID", "must be the id of a member, a solution, a proposal, an offer or yourself")
+	case kind != KindSolution && kind != KindProposal && kind != KindOffer && kind != KindEvent:
+		return "", invalid("of", "INVALID", "must be the id of a member, a solution, a proposal, an offer, an event or yourself")
 	}
 	if as != nil {
 		if !onSide(ctx, *as) {
@@ -141,7 +141,7 @@ func (x *Meeting) FromSide() *MeetingSide { return x.Side(x.From) }
 func (x *Meeting) ToSide() *MeetingSide { return x.Side(x.To) }
 
 // People are those who take part for the side, with the names that they had
-// when they were named.
+// when they were named; those without an account last.
 func (s *MeetingSide) People() []*Participant {
 	list := []*Participant{}
 	for _, id := range *s.Meeting.peopleOf(s.ID) {
@@ -149,6 +149,11 @@ func (s *MeetingSide) People() []*Participant {
 			if o := &s.Meeting.Participants[i]; o.User == id {
 				list = append(list, o)
 			}
+		}
+	}
+	for _, g := range s.Meeting.Guests {
+		if g.Side == s.ID {
+			list = append(list, &Participant{Name: g.Name})
 		}
 	}
 	return list
@@ -289,6 +294,9 @@ func (m *Market) MeetingTimeTo(ctx context.Context, t *MeetingTime) (*LocalTime,
 	zone, err := m.ZoneOf(ctx, t.meeting.ToSide())
 	return localTime(t.At, zone), err
 }
+
+// TableOrNil is the name of its table at an event; nil where it has none.
+func (x *Meeting) TableOrNil() *string { return maybe(x.Table) }
 
 // LinkOrNil is the address of a meeting online; nil where there is none.
 func (x *Meeting) LinkOrNil() *string { return maybe(x.Link) }

@@ -42,6 +42,9 @@ func (x pair) other(of ID) ID {
 	return x[0]
 }
 
+// TableOrNil is the name of its table; nil where there is none.
+func (p *Placement) TableOrNil() *string { return maybe(p.Table) }
+
 func (p *Placement) pair() pair { return pair{p.A, p.B} }
 
 // involves says whether a member is one of the two.

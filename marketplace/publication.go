@@ -60,6 +60,9 @@ type Gap struct {
 	Who   ID        `json:"who,omitempty"` // the member that it is about
 }
 
+// TableOrNil is the name of its table; nil where there is none.
+func (g *Gap) TableOrNil() *string { return maybe(g.Table) }
+
 // A GapCode names why a meeting could not be made.
 type GapCode string
 

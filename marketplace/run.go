@@ -106,6 +106,14 @@ type RunStage string
 // PROVING may come again.
 var RunStages = []RunStage{"READING", "CHOOSING", "PLACING", "POLISHING", "PROVING", "SEATING"}
 
+// StageOrNil is what it is at; nil where it has not begun.
+func (p *RunProgress) StageOrNil() *RunStage {
+	if p.Stage == "" {
+		return nil
+	}
+	return &p.Stage
+}
+
 // RunOutcome is how good the timetable of a run is.
 type RunOutcome struct {
 	Meetings    int         `json:"meetings"`

@@ -3,34 +3,107 @@ package marketplace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 )
+
+// A ListPage is a page of a list that is one document, such as a timetable.
+type ListPage[T any] struct {
+	Nodes      []T
+	TotalCount int
+	PageInfo   PageInfo
+}
+
+// Names of such pages in the API.
+type (
+	PlacementConnection = ListPage[*Placement]
+	UnplacedConnection  = ListPage[*Unplaced]
+)
+
+// A ListSlice says which part of such a list is asked for.
+type ListSlice struct {
+	Of    *ID // a member; nil: all
+	First *int
+	After *string
+}
+
+// listPage is the part of a list that is asked for. Its cursors are places in the list.
+func listPage[T any](ctx context.Context, list []T, s ListSlice, sides func(*T) pair) (*ListPage[*T], error) {
+	first, from := DefaultPageSize, 0
+	if s.First != nil {
+		first = *s.First
+	}
+	if first < 0 || first > MaxPageSize {
+		return nil, invalid("first", "OUT_OF_RANGE", fmt.Sprintf("must be 0 to %d", MaxPageSize))
+	}
+	if s.After != nil {
+		n, err := strconv.Atoi(*s.After)
+		if err != nil || n < 0 {
+			return nil, ErrBadCursor
+		}
+		from = n + 1
+	}
+	if s.Of != nil {
+		list = slices.DeleteFunc(list, func(x T) bool { m := sides(&x); return m[0] != *s.Of && m[1] != *s.Of })
+	}
+	p := &ListPage[*T]{Nodes: []*T{}, TotalCount: len(list)}
+	var refs []ID
+	for i := from; i < min(from+first, len(list)); i++ {
+		m := sides(&list[i])
+		p.Nodes, refs = append(p.Nodes, &list[i]), append(refs, m[0], m[1])
+	}
+	if n := len(p.Nodes); n > 0 {
+		p.PageInfo.StartCursor, p.PageInfo.EndCursor = new(strconv.Itoa(from)), new(strconv.Itoa(from+n-1))
+	}
+	p.PageInfo.HasPreviousPage, p.PageInfo.HasNextPage = from > 0, from+first < len(list)
+	readsOf(ctx).expect(refs)
+	return p, nil
+}
+
+func placementPage(ctx context.Context, list []Placement, s ListSlice) (*PlacementConnection, error) {
+	return listPage(ctx, list, s, (*Placement).pair)
+}
+
+func unplacedPage(ctx context.Context, list []Unplaced, s ListSlice) (*UnplacedConnection, error) {
+	return listPage(ctx, list, s, func(u *Unplaced) pair { return pair{u.A, u.B} })
+}
 
 // RunUnplaced are the pairs that were asked for and have no place in the
 // timetable of a run, those first that are asked for most, maxUnplaced at the
 // most; none of a run that has made none.
-func (m *Market) RunUnplaced(ctx context.Context, r *Run) ([]Unplaced, error) {
+func (m *Market) RunUnplaced(ctx context.Context, r *Run, s ListSlice) (*UnplacedConnection, error) {
 	t, err := get[*Timetable](ctx, m, timetableID(r.ID))
 	if errors.Is(err, ErrNotFound) {
-		return []Unplaced{}, nil
+		return unplacedPage(ctx, nil, s)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return t.Unplaced.list(), nil
+	return unplacedPage(ctx, t.Unplaced.list(), s)
 }
 
 // RunPlacements are the meetings in the timetable of a run, in the order of
 // time; none of a run that has made none.
-func (m *Market) RunPlacements(ctx context.Context, r *Run) ([]Placement, error) {
+func (m *Market) RunPlacements(ctx context.Context, r *Run, s ListSlice) (*PlacementConnection, error) {
 	t, err := get[*Timetable](ctx, m, timetableID(r.ID))
 	if errors.Is(err, ErrNotFound) {
-		return []Placement{}, nil
+		return placementPage(ctx, nil, s)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return t.Placements.list(), nil
+	return placementPage(ctx, t.Placements.list(), s)
+}
+
+// DraftPlacements are the meetings of a draft, in the order of time.
+func (m *Market) DraftPlacements(ctx context.Context, d *Draft, s ListSlice) (*PlacementConnection, error) {
+	return placementPage(ctx, d.Placements.list(), s)
+}
+
+// PublicationPlacements are what a publication says, in the order of time.
+func (m *Market) PublicationPlacements(ctx context.Context, x *Publication, s ListSlice) (*PlacementConnection, error) {
+	return placementPage(ctx, x.Placements.list(), s)
 }
 
 // A TimetableDifference is what one timetable has that another one has not.
@@ -39,6 +112,8 @@ type TimetableDifference struct {
 	Removed []Placement
 	Moved   []PlacementMove
 	Same    int // meetings that are at the same slot and table in both
+
+	added, removed, moved int // in all
 }
 
 // A PlacementMove is a meeting at another slot or table.
@@ -67,6 +142,27 @@ func difference(from, to []Placement) *TimetableDifference {
 	return d
 }
 
+// maxDifference bounds what is shown of each list of a difference.
+const maxDifference = 1000
+
+// AddedCount, RemovedCount and MovedCount are how many there are in all.
+func (d *TimetableDifference) AddedCount() int { return d.added }
+
+// RemovedCount is how many meetings are no more.
+func (d *TimetableDifference) RemovedCount() int { return d.removed }
+
+// MovedCount is how many meetings are elsewhere.
+func (d *TimetableDifference) MovedCount() int { return d.moved }
+
+// shorten keeps the first maxDifference of each list.
+func (d *TimetableDifference) shorten() *TimetableDifference {
+	d.added, d.removed, d.moved = len(d.Added), len(d.Removed), len(d.Moved)
+	d.Added = d.Added[:min(d.added, maxDifference)]
+	d.Removed = d.Removed[:min(d.removed, maxDifference)]
+	d.Moved = d.Moved[:min(d.moved, maxDifference)]
+	return d
+}
+
 // RunDifference says what the second of two runs of an event has made of the
 // timetable of the first.
 func (m *Market) RunDifference(ctx context.Context, from, to ID) (*TimetableDifference, error) {
@@ -91,7 +187,7 @@ func (m *Market) RunDifference(ctx context.Context, from, to ID) (*TimetableDiff
 		}
 		lists[i] = t.Placements.list()
 	}
-	return difference(lists[0], lists[1]), nil
+	return difference(lists[0], lists[1]).shorten(), nil
 }
 
 // DraftDifference says what publishing the draft would change: what it has
@@ -105,7 +201,7 @@ func (m *Market) DraftDifference(ctx context.Context, d *Draft) (*TimetableDiffe
 	if last != nil {
 		before = last.Placements.list()
 	}
-	return difference(before, d.Placements.list()), nil
+	return difference(before, d.Placements.list()).shorten(), nil
 }
 
 // A PlacementConflict is a meeting of a draft against which something stands
@@ -118,8 +214,8 @@ type PlacementConflict struct {
 // DraftConflicts are the meetings of a draft against which something absolute
 // stands by now, since registrations, wishes, or the time of somebody have
 // changed: they cannot be published. Some ten store operations.
-func (m *Market) DraftConflicts(ctx context.Context, d *Draft) ([]PlacementConflict, error) {
-	out := []PlacementConflict{}
+func (m *Market) DraftConflicts(ctx context.Context, d *Draft) ([]*PlacementConflict, error) {
+	out := []*PlacementConflict{}
 	if !onSide(ctx) {
 		return out, nil
 	}
@@ -128,21 +224,21 @@ func (m *Market) DraftConflicts(ctx context.Context, d *Draft) ([]PlacementConfl
 		return out, ignore(err, ErrNotFound)
 	}
 	for _, s := range newBoard(a, d.Placements.list()).stuck {
-		out = append(out, PlacementConflict{s.Placement, problemsOf(m.refuse(ctx, s.conflicts))})
+		out = append(out, &PlacementConflict{s.Placement, problemsOf(m.refuse(ctx, s.conflicts))})
 	}
-	slices.SortFunc(out, func(x, y PlacementConflict) int { return comparePlacements(x.Placement, y.Placement) })
+	slices.SortFunc(out, func(x, y *PlacementConflict) int { return comparePlacements(x.Placement, y.Placement) })
 	return out, nil
 }
 
 // DraftUnplaced are the pairs that were asked for and have no place in a
 // draft, those first that are asked for most. Some ten store operations.
-func (m *Market) DraftUnplaced(ctx context.Context, d *Draft) ([]Unplaced, error) {
+func (m *Market) DraftUnplaced(ctx context.Context, d *Draft, s ListSlice) (*UnplacedConnection, error) {
 	if !onSide(ctx) {
-		return []Unplaced{}, nil
+		return unplacedPage(ctx, nil, s)
 	}
 	a, err := m.assemble(ctx, d.Event)
 	if err != nil {
-		return []Unplaced{}, ignore(err, ErrNotFound)
+		return nil, err
 	}
-	return newBoard(a, d.Placements.list()).shortage().unplaced(nil), nil
+	return unplacedPage(ctx, newBoard(a, d.Placements.list()).shortage().unplaced(nil), s)
 }

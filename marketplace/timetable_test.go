@@ -317,10 +317,10 @@ func TestWhomSomebodyNeverMeetsShowsNowhere(t *testing.T) {
 		}
 		h.phase(EventStartDrafting)
 		r := h.run(RunNew)
-		list, err := h.RunUnplaced(h.officer(), r)
+		list, err := h.RunUnplaced(h.officer(), r, ListSlice{})
 		h.must(err)
-		for _, u := range list {
-			s, err := h.ReasonSentence(h.officer(), u.Reason, pair{u.A, u.B})
+		for _, u := range list.Nodes {
+			s, err := h.ReasonSentence(h.officer(), u.ToldReason())
 			h.must(err)
 			out = append(out, s)
 		}
@@ -473,13 +473,13 @@ func TestWhatHasNoPlaceIsExplained(t *testing.T) {
 		t.Helper()
 		h.phase(EventStartDrafting)
 		r := h.run(RunNew)
-		list, err := h.RunUnplaced(h.officer(), r)
+		list, err := h.RunUnplaced(h.officer(), r, ListSlice{})
 		h.must(err)
 		var got []string
-		for _, u := range list {
-			s, err := h.ReasonSentence(h.officer(), u.Reason, pair{u.A, u.B})
+		for _, u := range list.Nodes {
+			s, err := h.ReasonSentence(h.officer(), u.ToldReason())
 			h.must(err)
-			fix, err := h.RemedySentence(h.officer(), u.Reason, pair{u.A, u.B})
+			fix, err := h.RemedySentence(h.officer(), u.ToldReason())
 			h.must(err)
 			if s += " " + text(fix); !slices.Contains(got, s) {
 				got = append(got, s)

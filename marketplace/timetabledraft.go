@@ -79,14 +79,6 @@ func (d *Draft) validate(p *problems) {
 // CanUndo says that the latest change by hand can be undone.
 func (d *Draft) CanUndo() bool { return len(d.Edits) > 0 }
 
-// RunOrNil is the run from which it comes; nil where it comes from none.
-func (d *Draft) RunOrNil() *ID {
-	if d.Run == "" {
-		return nil
-	}
-	return &d.Run
-}
-
 // DraftOf returns the draft of an event to the secretariat; ErrNotFound to
 // others, and where there is none yet.
 func (m *Market) DraftOf(ctx context.Context, event ID) (*Draft, error) {

@@ -284,24 +284,57 @@ func (x *shortage) overall() []TimetableReason {
 	return out
 }
 
-// ReasonSentence says in the viewer's language why a pair has no place; for a
-// reason of a timetable as a whole the pair is empty.
-func (m *Market) ReasonSentence(ctx context.Context, r TimetableReason, of pair) (string, error) {
-	return m.sayReason(ctx, "reason."+r.Code, r, of)
+// A ToldReason is a reason as it is shown: with the pair that it is about, or
+// none where it is one of a timetable as a whole.
+type ToldReason struct {
+	TimetableReason
+	of pair
+}
+
+// ToldReason is the reason as it is shown.
+func (u *Unplaced) ToldReason() *ToldReason { return &ToldReason{u.Reason, pair{u.A, u.B}} }
+
+// ToldReasons are its reasons as they are shown.
+func (r *Run) ToldReasons() []*ToldReason {
+	out := make([]*ToldReason, len(r.Reasons))
+	for i, x := range r.Reasons {
+		out[i] = &ToldReason{TimetableReason: x}
+	}
+	return out
+}
+
+// RemedyOrNil is what would let it in; nil where nothing is known.
+func (r *ToldReason) RemedyOrNil() *string { return maybe(r.Remedy) }
+
+// A MemberPair is two members that are named together.
+type MemberPair struct{ A, B ID }
+
+// MemberPairs are meetings that cannot all take place.
+func (r *ToldReason) MemberPairs() []*MemberPair {
+	out := make([]*MemberPair, len(r.Pairs))
+	for i, p := range r.Pairs {
+		out[i] = &MemberPair{entryAt(p, 0), entryAt(p, 1)}
+	}
+	return out
+}
+
+// ReasonSentence says in the viewer's language why it has no place.
+func (m *Market) ReasonSentence(ctx context.Context, r *ToldReason) (string, error) {
+	return m.sayReason(ctx, "reason."+r.Code, r)
 }
 
 // RemedySentence says in the viewer's language what would let it in; nil where
 // nothing is known.
-func (m *Market) RemedySentence(ctx context.Context, r TimetableReason, of pair) (*string, error) {
+func (m *Market) RemedySentence(ctx context.Context, r *ToldReason) (*string, error) {
 	if r.Remedy == "" {
 		return nil, nil
 	}
-	s, err := m.sayReason(ctx, "remedy."+r.Remedy, r, of)
+	s, err := m.sayReason(ctx, "remedy."+r.Remedy, r)
 	return maybe(s), err
 }
 
-func (m *Market) sayReason(ctx context.Context, phrase string, r TimetableReason, of pair) (string, error) {
-	languages := ViewerOf(ctx).Languages
+func (m *Market) sayReason(ctx context.Context, phrase string, r *ToldReason) (string, error) {
+	of, languages := r.of, ViewerOf(ctx).Languages
 	fill := filling{"wanted": strconv.Itoa(r.Wanted), "room": strconv.Itoa(r.Room), "count": strconv.Itoa(r.Count)}
 	one, other := of[0], of[1]
 	if r.Member != "" && phrase != "reason."+string(timetable.SlotsTaken) { // there it is whom the remedy is about
