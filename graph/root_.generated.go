@@ -24,6 +24,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	AgendaItem() AgendaItemResolver
 	AuditEntry() AuditEntryResolver
 	City() CityResolver
 	CommonTimeSide() CommonTimeSideResolver
@@ -34,6 +35,7 @@ type ResolverRoot interface {
 	Deployment() DeploymentResolver
 	Draft() DraftResolver
 	Event() EventResolver
+	EventReport() EventReportResolver
 	EventSession() EventSessionResolver
 	EventTable() EventTableResolver
 	FacetBucket() FacetBucketResolver
@@ -44,6 +46,8 @@ type ResolverRoot interface {
 	Invitation() InvitationResolver
 	Media() MediaResolver
 	Meeting() MeetingResolver
+	MeetingDelay() MeetingDelayResolver
+	MeetingNoShow() MeetingNoShowResolver
 	MeetingOutcome() MeetingOutcomeResolver
 	MeetingSide() MeetingSideResolver
 	MeetingTime() MeetingTimeResolver
@@ -74,6 +78,7 @@ type ResolverRoot interface {
 	Thread() ThreadResolver
 	TimetableReason() TimetableReasonResolver
 	Topic() TopicResolver
+	TopicCount() TopicCountResolver
 	Unplaced() UnplacedResolver
 	Upload() UploadResolver
 	User() UserResolver
@@ -91,6 +96,24 @@ type ComplexityRoot struct {
 	AccountPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	AgendaItem struct {
+		EndsAt   func(childComplexity int) int
+		Link     func(childComplexity int) int
+		Meeting  func(childComplexity int) int
+		OwnTime  func(childComplexity int) int
+		People   func(childComplexity int) int
+		Session  func(childComplexity int) int
+		StartsAt func(childComplexity int) int
+		Table    func(childComplexity int) int
+		Time     func(childComplexity int) int
+		With     func(childComplexity int) int
+	}
+
+	Arrival struct {
+		At     func(childComplexity int) int
+		Person func(childComplexity int) int
 	}
 
 	Attribution struct {
@@ -308,6 +331,7 @@ type ComplexityRoot struct {
 		Free       func(childComplexity int) int
 		Languages  func(childComplexity int) int
 		Name       func(childComplexity int) int
+		Person     func(childComplexity int) int
 		RoleOrNil  func(childComplexity int) int
 		TimeZone   func(childComplexity int) int
 		User       func(childComplexity int) int
@@ -406,6 +430,7 @@ type ComplexityRoot struct {
 		IsSample            func(childComplexity int) int
 		LanguageRule        func(childComplexity int) int
 		Languages           func(childComplexity int) int
+		LostTables          func(childComplexity int) int
 		Maximum             func(childComplexity int) int
 		Minimum             func(childComplexity int) int
 		MovesOnTime         func(childComplexity int) int
@@ -424,9 +449,11 @@ type ComplexityRoot struct {
 		Slug                func(childComplexity int) int
 		StartsAt            func(childComplexity int) int
 		Tables              func(childComplexity int) int
+		TakesBookings       func(childComplexity int) int
 		TakesRegistrations  func(childComplexity int) int
 		TakesWishes         func(childComplexity int) int
 		TimeZone            func(childComplexity int) int
+		TroubledMeetings    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		UpdatedAt           func(childComplexity int) int
 		Version             func(childComplexity int) int
 		ViewerCan           func(childComplexity int) int
@@ -461,6 +488,23 @@ type ComplexityRoot struct {
 		Edit     func(childComplexity int) int
 		Moves    func(childComplexity int) int
 		Register func(childComplexity int) int
+	}
+
+	EventReport struct {
+		Approved   func(childComplexity int) int
+		ByRegion   func(childComplexity int) int
+		ByTopic    func(childComplexity int) int
+		CheckedIn  func(childComplexity int) int
+		Delegates  func(childComplexity int) int
+		Follow     func(childComplexity int) int
+		IsPartial  func(childComplexity int) int
+		MadeAt     func(childComplexity int) int
+		Meetings   func(childComplexity int) int
+		Member     func(childComplexity int) int
+		Outcomes   func(childComplexity int) int
+		Registered func(childComplexity int) int
+		Requests   func(childComplexity int) int
+		Wishes     func(childComplexity int) int
 	}
 
 	EventSession struct {
@@ -519,6 +563,19 @@ type ComplexityRoot struct {
 		At   func(childComplexity int) int
 		Link func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	FollowUps struct {
+		Meetings func(childComplexity int) int
+		Offers   func(childComplexity int) int
+		Pairs    func(childComplexity int) int
+	}
+
+	FreeSlot struct {
+		Day      func(childComplexity int) int
+		EndsAt   func(childComplexity int) int
+		StartsAt func(childComplexity int) int
+		Tables   func(childComplexity int) int
 	}
 
 	Gap struct {
@@ -678,6 +735,11 @@ type ComplexityRoot struct {
 		Translations func(childComplexity int) int
 	}
 
+	LostTable struct {
+		From  func(childComplexity int) int
+		Table func(childComplexity int) int
+	}
+
 	Media struct {
 		File  func(childComplexity int) int
 		Title func(childComplexity int, languages []marketplace.Language) int
@@ -686,29 +748,34 @@ type ComplexityRoot struct {
 	}
 
 	Meeting struct {
-		About         func(childComplexity int) int
-		AnsweredAt    func(childComplexity int) int
-		CreatedAt     func(childComplexity int) int
-		Event         func(childComplexity int) int
-		ExpiresAt     func(childComplexity int) int
-		Format        func(childComplexity int) int
-		FromSide      func(childComplexity int) int
-		ID            func(childComplexity int) int
-		IsSample      func(childComplexity int) int
-		LinkOrNil     func(childComplexity int) int
-		Message       func(childComplexity int, languages []marketplace.Language) int
-		Minutes       func(childComplexity int) int
-		Place         func(childComplexity int, languages []marketplace.Language) int
-		ProposedBy    func(childComplexity int) int
-		ProposedTimes func(childComplexity int) int
-		Reason        func(childComplexity int) int
-		Status        func(childComplexity int) int
-		TableOrNil    func(childComplexity int) int
-		Time          func(childComplexity int) int
-		ToSide        func(childComplexity int) int
-		UpdatedAt     func(childComplexity int) int
-		Version       func(childComplexity int) int
-		ViewerCan     func(childComplexity int) int
+		About          func(childComplexity int) int
+		AnsweredAt     func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		DelayOrNil     func(childComplexity int) int
+		Event          func(childComplexity int) int
+		ExpiresAt      func(childComplexity int) int
+		Format         func(childComplexity int) int
+		FromSide       func(childComplexity int) int
+		ID             func(childComplexity int) int
+		IsSample       func(childComplexity int) int
+		IsTroubled     func(childComplexity int) int
+		LinkOrNil      func(childComplexity int) int
+		LostTableOrNil func(childComplexity int) int
+		Message        func(childComplexity int, languages []marketplace.Language) int
+		Minutes        func(childComplexity int) int
+		NoShow         func(childComplexity int) int
+		Place          func(childComplexity int, languages []marketplace.Language) int
+		ProposedBy     func(childComplexity int) int
+		ProposedTimes  func(childComplexity int) int
+		Reason         func(childComplexity int) int
+		StartedAt      func(childComplexity int) int
+		Status         func(childComplexity int) int
+		TableOrNil     func(childComplexity int) int
+		Time           func(childComplexity int) int
+		ToSide         func(childComplexity int) int
+		UpdatedAt      func(childComplexity int) int
+		Version        func(childComplexity int) int
+		ViewerCan      func(childComplexity int) int
 	}
 
 	MeetingConnection struct {
@@ -717,9 +784,33 @@ type ComplexityRoot struct {
 		PageInfo func(childComplexity int) int
 	}
 
+	MeetingCount struct {
+		Ahead      func(childComplexity int) int
+		Cancelled  func(childComplexity int) int
+		Delayed    func(childComplexity int) int
+		Held       func(childComplexity int) int
+		Live       func(childComplexity int) int
+		Missed     func(childComplexity int) int
+		NoShows    func(childComplexity int) int
+		Timetabled func(childComplexity int) int
+		Unsaid     func(childComplexity int) int
+	}
+
+	MeetingDelay struct {
+		At      func(childComplexity int) int
+		By      func(childComplexity int) int
+		Minutes func(childComplexity int) int
+	}
+
 	MeetingEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	MeetingNoShow struct {
+		At    func(childComplexity int) int
+		By    func(childComplexity int) int
+		Sides func(childComplexity int) int
 	}
 
 	MeetingOutcome struct {
@@ -735,10 +826,13 @@ type ComplexityRoot struct {
 	}
 
 	MeetingPermissions struct {
+		Move          func(childComplexity int) int
 		Moves         func(childComplexity int) int
 		RecordOutcome func(childComplexity int) int
+		Run           func(childComplexity int) int
 		SetPeople     func(childComplexity int) int
 		SetPlace      func(childComplexity int) int
+		SwapDelegate  func(childComplexity int) int
 	}
 
 	MeetingRule struct {
@@ -748,6 +842,7 @@ type ComplexityRoot struct {
 
 	MeetingSide struct {
 		ClockMovedMinutes func(childComplexity int) int
+		GuestNames        func(childComplexity int) int
 		Member            func(childComplexity int) int
 		Outcome           func(childComplexity int) int
 		People            func(childComplexity int) int
@@ -847,9 +942,13 @@ type ComplexityRoot struct {
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
 		AddPlacement        func(childComplexity int, input marketplace.PlaceInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
+		AddWalkIn           func(childComplexity int, input marketplace.AddWalkInInput) int
+		BookEventMeeting    func(childComplexity int, input marketplace.BookEventMeetingInput) int
+		CallOffMeeting      func(childComplexity int, input marketplace.CallOffMeetingInput) int
 		CancelMeeting       func(childComplexity int, input marketplace.CancelMeetingInput) int
 		CancelRun           func(childComplexity int, input IDInput) int
 		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
+		CheckIn             func(childComplexity int, input marketplace.CheckInInput) int
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
 		ConfirmEmail        func(childComplexity int, input LinkInput) int
 		ConfirmFactor       func(childComplexity int, input CodeInput) int
@@ -889,12 +988,14 @@ type ComplexityRoot struct {
 		EndSession          func(childComplexity int, input IDInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
 		LockPlacement       func(childComplexity int, input marketplace.DraftPairInput) int
+		LoseTable           func(childComplexity int, input marketplace.LoseTableInput) int
 		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
 		MarkRead            func(childComplexity int, input marketplace.MarkReadInput) int
 		MarkSavedSearchSeen func(childComplexity int, input IDInput) int
 		MoveEvent           func(childComplexity int, input marketplace.MoveEventInput) int
+		MoveEventMeeting    func(childComplexity int, input marketplace.MoveEventMeetingInput) int
 		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
 		MovePlacement       func(childComplexity int, input marketplace.PlaceInput) int
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
@@ -910,7 +1011,10 @@ type ComplexityRoot struct {
 		RemovePairing       func(childComplexity int, input DeleteInput) int
 		RemovePlacement     func(childComplexity int, input marketplace.DraftPairInput) int
 		RemoveWish          func(childComplexity int, input marketplace.RemoveWishInput) int
+		ReplaceDelegate     func(childComplexity int, input marketplace.ReplaceDelegateInput) int
+		ReportDelay         func(childComplexity int, input marketplace.ReportDelayInput) int
 		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
+		ReportNoShow        func(childComplexity int, input marketplace.ReportNoShowInput) int
 		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
 		RequestMeeting      func(childComplexity int, input marketplace.RequestMeetingInput) int
 		RequestReset        func(childComplexity int, input EmailInput) int
@@ -919,6 +1023,7 @@ type ComplexityRoot struct {
 		ResendInvitation    func(childComplexity int, input IDInput) int
 		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
 		ResolveReport       func(childComplexity int, input marketplace.ResolveReportInput) int
+		RestoreTable        func(childComplexity int, input marketplace.RestoreTableInput) int
 		RevokeCalendarFeed  func(childComplexity int) int
 		RevokeInvitation    func(childComplexity int, input IDInput) int
 		RevokeToken         func(childComplexity int, input IDInput) int
@@ -935,8 +1040,10 @@ type ComplexityRoot struct {
 		SetWishes           func(childComplexity int, input marketplace.SetWishesInput) int
 		SignIn              func(childComplexity int, input marketplace.SignInInput) int
 		SignOut             func(childComplexity int) int
+		StartMeeting        func(childComplexity int, input marketplace.RunMeetingInput) int
 		StartRun            func(childComplexity int, input marketplace.StartRunInput) int
 		SuspendUser         func(childComplexity int, input marketplace.SuspendUserInput) int
+		SwapDelegate        func(childComplexity int, input marketplace.SwapDelegateInput) int
 		SwapPlacements      func(childComplexity int, input marketplace.SwapPlacementsInput) int
 		Translate           func(childComplexity int, input marketplace.TranslateInput) int
 		UndoDraft           func(childComplexity int, input marketplace.PublishTimetableInput) int
@@ -1029,6 +1136,11 @@ type ComplexityRoot struct {
 	OfferPermissions struct {
 		Edit  func(childComplexity int) int
 		Moves func(childComplexity int) int
+	}
+
+	OutcomeCount struct {
+		Sides func(childComplexity int) int
+		What  func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -1244,7 +1356,9 @@ type ComplexityRoot struct {
 		Companies       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company         func(childComplexity int, by By) int
 		Event           func(childComplexity int, by By) int
+		EventReport     func(childComplexity int, event marketplace.ID, member *marketplace.ID) int
 		Events          func(childComplexity int, phases []marketplace.EventPhase, first *int, after *string, last *int, before *string) int
+		FreeSlots       func(childComplexity int, event marketplace.ID, member marketplace.ID, with marketplace.ID, after *time.Time, first *int) int
 		Import          func(childComplexity int, id marketplace.ID) int
 		Imports         func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Institution     func(childComplexity int, by By) int
@@ -1287,29 +1401,37 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	RegionCount struct {
+		Meetings    func(childComplexity int) int
+		RegionOrNil func(childComplexity int) int
+	}
+
 	Registration struct {
-		CreatedAt          func(childComplexity int) int
-		Event              func(childComplexity int) int
-		FreeSlots          func(childComplexity int) int
-		ID                 func(childComplexity int) int
-		IsSample           func(childComplexity int) int
-		Languages          func(childComplexity int) int
-		Member             func(childComplexity int) int
-		Pitch              func(childComplexity int) int
-		RequestedAt        func(childComplexity int) int
-		Status             func(childComplexity int) int
-		Suggestions        func(childComplexity int, first *int) int
-		UpdatedAt          func(childComplexity int) int
-		Version            func(childComplexity int) int
-		ViewerCan          func(childComplexity int) int
-		VisibleDecision    func(childComplexity int) int
-		VisibleDelegates   func(childComplexity int) int
-		VisibleInterpreter func(childComplexity int) int
-		VisibleMaximum     func(childComplexity int) int
-		VisibleMinimum     func(childComplexity int) int
-		VisibleReason      func(childComplexity int) int
-		WishList           func(childComplexity int) int
-		Wishes             func(childComplexity int) int
+		Agenda               func(childComplexity int, delegate *string) int
+		CreatedAt            func(childComplexity int) int
+		Event                func(childComplexity int) int
+		FreeSlots            func(childComplexity int) int
+		ID                   func(childComplexity int) int
+		IsSample             func(childComplexity int) int
+		Languages            func(childComplexity int) int
+		Member               func(childComplexity int) int
+		Pitch                func(childComplexity int) int
+		RequestedAt          func(childComplexity int) int
+		Status               func(childComplexity int) int
+		Suggestions          func(childComplexity int, first *int) int
+		UpdatedAt            func(childComplexity int) int
+		Version              func(childComplexity int) int
+		ViewerCan            func(childComplexity int) int
+		VisibleArrivals      func(childComplexity int) int
+		VisibleDecision      func(childComplexity int) int
+		VisibleDelegates     func(childComplexity int) int
+		VisibleInterpreter   func(childComplexity int) int
+		VisibleMaximum       func(childComplexity int) int
+		VisibleMinimum       func(childComplexity int) int
+		VisibleReason        func(childComplexity int) int
+		VisibleSubstitutions func(childComplexity int) int
+		WishList             func(childComplexity int) int
+		Wishes               func(childComplexity int) int
 	}
 
 	RegistrationConnection struct {
@@ -1365,6 +1487,14 @@ type ComplexityRoot struct {
 	ReportPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	RequestCount struct {
+		Accepted func(childComplexity int) int
+		Declined func(childComplexity int) int
+		Expired  func(childComplexity int) int
+		Open     func(childComplexity int) int
+		Sent     func(childComplexity int) int
 	}
 
 	Review struct {
@@ -1592,6 +1722,12 @@ type ComplexityRoot struct {
 		RunProgress   func(childComplexity int, run marketplace.ID) int
 	}
 
+	Substitution struct {
+		At  func(childComplexity int) int
+		In  func(childComplexity int) int
+		Out func(childComplexity int) int
+	}
+
 	Suggestion struct {
 		Node func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
@@ -1698,6 +1834,11 @@ type ComplexityRoot struct {
 		Proposals func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Slug      func(childComplexity int) int
 		Solutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+	}
+
+	TopicCount struct {
+		Meetings func(childComplexity int) int
+		Topic    func(childComplexity int) int
 	}
 
 	TopicPayload struct {
@@ -1851,6 +1992,13 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	WishShare struct {
+		Held   func(childComplexity int) int
+		Level  func(childComplexity int) int
+		Met    func(childComplexity int) int
+		Wishes func(childComplexity int) int
+	}
+
 	WishSuggestion struct {
 		HasMet       func(childComplexity int) int
 		Registration func(childComplexity int) int
@@ -1885,6 +2033,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AccountPayload.Result(childComplexity), true
+
+	case "AgendaItem.endsAt":
+		if e.ComplexityRoot.AgendaItem.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.EndsAt(childComplexity), true
+	case "AgendaItem.link":
+		if e.ComplexityRoot.AgendaItem.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Link(childComplexity), true
+	case "AgendaItem.meeting":
+		if e.ComplexityRoot.AgendaItem.Meeting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Meeting(childComplexity), true
+	case "AgendaItem.ownTime":
+		if e.ComplexityRoot.AgendaItem.OwnTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.OwnTime(childComplexity), true
+	case "AgendaItem.people":
+		if e.ComplexityRoot.AgendaItem.People == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.People(childComplexity), true
+	case "AgendaItem.session":
+		if e.ComplexityRoot.AgendaItem.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Session(childComplexity), true
+	case "AgendaItem.startsAt":
+		if e.ComplexityRoot.AgendaItem.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.StartsAt(childComplexity), true
+	case "AgendaItem.table":
+		if e.ComplexityRoot.AgendaItem.Table == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Table(childComplexity), true
+	case "AgendaItem.time":
+		if e.ComplexityRoot.AgendaItem.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Time(childComplexity), true
+	case "AgendaItem.with":
+		if e.ComplexityRoot.AgendaItem.With == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.With(childComplexity), true
+
+	case "Arrival.at":
+		if e.ComplexityRoot.Arrival.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Arrival.At(childComplexity), true
+	case "Arrival.person":
+		if e.ComplexityRoot.Arrival.Person == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Arrival.Person(childComplexity), true
 
 	case "Attribution.license":
 		if e.ComplexityRoot.Attribution.License == nil {
@@ -2824,6 +3046,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Delegate.Name(childComplexity), true
+	case "Delegate.key":
+		if e.ComplexityRoot.Delegate.Person == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Person(childComplexity), true
 	case "Delegate.role":
 		if e.ComplexityRoot.Delegate.RoleOrNil == nil {
 			break
@@ -3228,6 +3456,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.Languages(childComplexity), true
+	case "Event.lostTables":
+		if e.ComplexityRoot.Event.LostTables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.LostTables(childComplexity), true
 	case "Event.maximum":
 		if e.ComplexityRoot.Event.Maximum == nil {
 			break
@@ -3361,6 +3595,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.Tables(childComplexity), true
+	case "Event.takesBookings":
+		if e.ComplexityRoot.Event.TakesBookings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TakesBookings(childComplexity), true
 	case "Event.takesRegistrations":
 		if e.ComplexityRoot.Event.TakesRegistrations == nil {
 			break
@@ -3379,6 +3619,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.TimeZone(childComplexity), true
+	case "Event.troubledMeetings":
+		if e.ComplexityRoot.Event.TroubledMeetings == nil {
+			break
+		}
+
+		args, err := ec.field_Event_troubledMeetings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.TroubledMeetings(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Event.updatedAt":
 		if e.ComplexityRoot.Event.UpdatedAt == nil {
 			break
@@ -3498,6 +3749,91 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventPermissions.Register(childComplexity), true
+
+	case "EventReport.approved":
+		if e.ComplexityRoot.EventReport.Approved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Approved(childComplexity), true
+	case "EventReport.byRegion":
+		if e.ComplexityRoot.EventReport.ByRegion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.ByRegion(childComplexity), true
+	case "EventReport.byTopic":
+		if e.ComplexityRoot.EventReport.ByTopic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.ByTopic(childComplexity), true
+	case "EventReport.checkedIn":
+		if e.ComplexityRoot.EventReport.CheckedIn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.CheckedIn(childComplexity), true
+	case "EventReport.delegates":
+		if e.ComplexityRoot.EventReport.Delegates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Delegates(childComplexity), true
+	case "EventReport.follow":
+		if e.ComplexityRoot.EventReport.Follow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Follow(childComplexity), true
+	case "EventReport.isPartial":
+		if e.ComplexityRoot.EventReport.IsPartial == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.IsPartial(childComplexity), true
+	case "EventReport.madeAt":
+		if e.ComplexityRoot.EventReport.MadeAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.MadeAt(childComplexity), true
+	case "EventReport.meetings":
+		if e.ComplexityRoot.EventReport.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Meetings(childComplexity), true
+	case "EventReport.member":
+		if e.ComplexityRoot.EventReport.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Member(childComplexity), true
+	case "EventReport.outcomes":
+		if e.ComplexityRoot.EventReport.Outcomes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Outcomes(childComplexity), true
+	case "EventReport.registered":
+		if e.ComplexityRoot.EventReport.Registered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Registered(childComplexity), true
+	case "EventReport.requests":
+		if e.ComplexityRoot.EventReport.Requests == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Requests(childComplexity), true
+	case "EventReport.wishes":
+		if e.ComplexityRoot.EventReport.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Wishes(childComplexity), true
 
 	case "EventSession.blocksMeetings":
 		if e.ComplexityRoot.EventSession.BlocksMeetings == nil {
@@ -3730,6 +4066,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FollowUp.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "FollowUps.meetings":
+		if e.ComplexityRoot.FollowUps.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Meetings(childComplexity), true
+	case "FollowUps.offers":
+		if e.ComplexityRoot.FollowUps.Offers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Offers(childComplexity), true
+	case "FollowUps.pairs":
+		if e.ComplexityRoot.FollowUps.Pairs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Pairs(childComplexity), true
+
+	case "FreeSlot.day":
+		if e.ComplexityRoot.FreeSlot.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.Day(childComplexity), true
+	case "FreeSlot.endsAt":
+		if e.ComplexityRoot.FreeSlot.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.EndsAt(childComplexity), true
+	case "FreeSlot.startsAt":
+		if e.ComplexityRoot.FreeSlot.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.StartsAt(childComplexity), true
+	case "FreeSlot.tables":
+		if e.ComplexityRoot.FreeSlot.Tables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.Tables(childComplexity), true
 
 	case "Gap.a":
 		if e.ComplexityRoot.Gap.A == nil {
@@ -4365,6 +4745,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LocalizedText.Translations(childComplexity), true
 
+	case "LostTable.from":
+		if e.ComplexityRoot.LostTable.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LostTable.From(childComplexity), true
+	case "LostTable.table":
+		if e.ComplexityRoot.LostTable.Table == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LostTable.Table(childComplexity), true
+
 	case "Media.file":
 		if e.ComplexityRoot.Media.File == nil {
 			break
@@ -4413,6 +4806,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.CreatedAt(childComplexity), true
+	case "Meeting.delay":
+		if e.ComplexityRoot.Meeting.DelayOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.DelayOrNil(childComplexity), true
 	case "Meeting.event":
 		if e.ComplexityRoot.Meeting.Event == nil {
 			break
@@ -4449,12 +4848,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.IsSample(childComplexity), true
+	case "Meeting.isTroubled":
+		if e.ComplexityRoot.Meeting.IsTroubled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.IsTroubled(childComplexity), true
 	case "Meeting.link":
 		if e.ComplexityRoot.Meeting.LinkOrNil == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Meeting.LinkOrNil(childComplexity), true
+	case "Meeting.lostTable":
+		if e.ComplexityRoot.Meeting.LostTableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.LostTableOrNil(childComplexity), true
 	case "Meeting.message":
 		if e.ComplexityRoot.Meeting.Message == nil {
 			break
@@ -4472,6 +4883,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.Minutes(childComplexity), true
+	case "Meeting.noShow":
+		if e.ComplexityRoot.Meeting.NoShow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.NoShow(childComplexity), true
 	case "Meeting.place":
 		if e.ComplexityRoot.Meeting.Place == nil {
 			break
@@ -4501,6 +4918,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.Reason(childComplexity), true
+	case "Meeting.startedAt":
+		if e.ComplexityRoot.Meeting.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.StartedAt(childComplexity), true
 	case "Meeting.status":
 		if e.ComplexityRoot.Meeting.Status == nil {
 			break
@@ -4563,6 +4986,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingConnection.PageInfo(childComplexity), true
 
+	case "MeetingCount.ahead":
+		if e.ComplexityRoot.MeetingCount.Ahead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Ahead(childComplexity), true
+	case "MeetingCount.cancelled":
+		if e.ComplexityRoot.MeetingCount.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Cancelled(childComplexity), true
+	case "MeetingCount.delayed":
+		if e.ComplexityRoot.MeetingCount.Delayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Delayed(childComplexity), true
+	case "MeetingCount.held":
+		if e.ComplexityRoot.MeetingCount.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Held(childComplexity), true
+	case "MeetingCount.live":
+		if e.ComplexityRoot.MeetingCount.Live == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Live(childComplexity), true
+	case "MeetingCount.missed":
+		if e.ComplexityRoot.MeetingCount.Missed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Missed(childComplexity), true
+	case "MeetingCount.noShows":
+		if e.ComplexityRoot.MeetingCount.NoShows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.NoShows(childComplexity), true
+	case "MeetingCount.timetabled":
+		if e.ComplexityRoot.MeetingCount.Timetabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Timetabled(childComplexity), true
+	case "MeetingCount.unsaid":
+		if e.ComplexityRoot.MeetingCount.Unsaid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Unsaid(childComplexity), true
+
+	case "MeetingDelay.at":
+		if e.ComplexityRoot.MeetingDelay.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.At(childComplexity), true
+	case "MeetingDelay.by":
+		if e.ComplexityRoot.MeetingDelay.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.By(childComplexity), true
+	case "MeetingDelay.minutes":
+		if e.ComplexityRoot.MeetingDelay.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.Minutes(childComplexity), true
+
 	case "MeetingEdge.cursor":
 		if e.ComplexityRoot.MeetingEdge.Cursor == nil {
 			break
@@ -4575,6 +5072,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingEdge.Node(childComplexity), true
+
+	case "MeetingNoShow.at":
+		if e.ComplexityRoot.MeetingNoShow.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.At(childComplexity), true
+	case "MeetingNoShow.by":
+		if e.ComplexityRoot.MeetingNoShow.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.By(childComplexity), true
+	case "MeetingNoShow.sides":
+		if e.ComplexityRoot.MeetingNoShow.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.Sides(childComplexity), true
 
 	case "MeetingOutcome.at":
 		if e.ComplexityRoot.MeetingOutcome.At == nil {
@@ -4614,6 +5130,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingPayload.Result(childComplexity), true
 
+	case "MeetingPermissions.move":
+		if e.ComplexityRoot.MeetingPermissions.Move == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Move(childComplexity), true
 	case "MeetingPermissions.moves":
 		if e.ComplexityRoot.MeetingPermissions.Moves == nil {
 			break
@@ -4626,6 +5148,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingPermissions.RecordOutcome(childComplexity), true
+	case "MeetingPermissions.run":
+		if e.ComplexityRoot.MeetingPermissions.Run == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Run(childComplexity), true
 	case "MeetingPermissions.setPeople":
 		if e.ComplexityRoot.MeetingPermissions.SetPeople == nil {
 			break
@@ -4638,6 +5166,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingPermissions.SetPlace(childComplexity), true
+	case "MeetingPermissions.swapDelegate":
+		if e.ComplexityRoot.MeetingPermissions.SwapDelegate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.SwapDelegate(childComplexity), true
 
 	case "MeetingRule.from":
 		if e.ComplexityRoot.MeetingRule.From == nil {
@@ -4658,6 +5192,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingSide.ClockMovedMinutes(childComplexity), true
+	case "MeetingSide.guests":
+		if e.ComplexityRoot.MeetingSide.GuestNames == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingSide.GuestNames(childComplexity), true
 	case "MeetingSide.member":
 		if e.ComplexityRoot.MeetingSide.Member == nil {
 			break
@@ -5056,6 +5596,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddToken(childComplexity, args["input"].(marketplace.AddTokenInput)), true
+	case "Mutation.addWalkIn":
+		if e.ComplexityRoot.Mutation.AddWalkIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addWalkIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddWalkIn(childComplexity, args["input"].(marketplace.AddWalkInInput)), true
+	case "Mutation.bookEventMeeting":
+		if e.ComplexityRoot.Mutation.BookEventMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_bookEventMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.BookEventMeeting(childComplexity, args["input"].(marketplace.BookEventMeetingInput)), true
+	case "Mutation.callOffMeeting":
+		if e.ComplexityRoot.Mutation.CallOffMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_callOffMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CallOffMeeting(childComplexity, args["input"].(marketplace.CallOffMeetingInput)), true
 	case "Mutation.cancelMeeting":
 		if e.ComplexityRoot.Mutation.CancelMeeting == nil {
 			break
@@ -5089,6 +5662,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(marketplace.ChangePasswordInput)), true
+	case "Mutation.checkIn":
+		if e.ComplexityRoot.Mutation.CheckIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_checkIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CheckIn(childComplexity, args["input"].(marketplace.CheckInInput)), true
 	case "Mutation.confirmDeployment":
 		if e.ComplexityRoot.Mutation.ConfirmDeployment == nil {
 			break
@@ -5513,6 +6097,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.LockPlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
+	case "Mutation.loseTable":
+		if e.ComplexityRoot.Mutation.LoseTable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_loseTable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LoseTable(childComplexity, args["input"].(marketplace.LoseTableInput)), true
 	case "Mutation.makeCalendarFeed":
 		if e.ComplexityRoot.Mutation.MakeCalendarFeed == nil {
 			break
@@ -5569,6 +6164,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveEvent(childComplexity, args["input"].(marketplace.MoveEventInput)), true
+	case "Mutation.moveEventMeeting":
+		if e.ComplexityRoot.Mutation.MoveEventMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveEventMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveEventMeeting(childComplexity, args["input"].(marketplace.MoveEventMeetingInput)), true
 	case "Mutation.moveOffer":
 		if e.ComplexityRoot.Mutation.MoveOffer == nil {
 			break
@@ -5734,6 +6340,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveWish(childComplexity, args["input"].(marketplace.RemoveWishInput)), true
+	case "Mutation.replaceDelegate":
+		if e.ComplexityRoot.Mutation.ReplaceDelegate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replaceDelegate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplaceDelegate(childComplexity, args["input"].(marketplace.ReplaceDelegateInput)), true
+	case "Mutation.reportDelay":
+		if e.ComplexityRoot.Mutation.ReportDelay == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reportDelay_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReportDelay(childComplexity, args["input"].(marketplace.ReportDelayInput)), true
 	case "Mutation.reportMessage":
 		if e.ComplexityRoot.Mutation.ReportMessage == nil {
 			break
@@ -5745,6 +6373,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReportMessage(childComplexity, args["input"].(marketplace.ReportMessageInput)), true
+	case "Mutation.reportNoShow":
+		if e.ComplexityRoot.Mutation.ReportNoShow == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reportNoShow_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReportNoShow(childComplexity, args["input"].(marketplace.ReportNoShowInput)), true
 	case "Mutation.requestEmail":
 		if e.ComplexityRoot.Mutation.RequestEmail == nil {
 			break
@@ -5833,6 +6472,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResolveReport(childComplexity, args["input"].(marketplace.ResolveReportInput)), true
+	case "Mutation.restoreTable":
+		if e.ComplexityRoot.Mutation.RestoreTable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_restoreTable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RestoreTable(childComplexity, args["input"].(marketplace.RestoreTableInput)), true
 	case "Mutation.revokeCalendarFeed":
 		if e.ComplexityRoot.Mutation.RevokeCalendarFeed == nil {
 			break
@@ -5999,6 +6649,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.startMeeting":
+		if e.ComplexityRoot.Mutation.StartMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartMeeting(childComplexity, args["input"].(marketplace.RunMeetingInput)), true
 	case "Mutation.startRun":
 		if e.ComplexityRoot.Mutation.StartRun == nil {
 			break
@@ -6021,6 +6682,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SuspendUser(childComplexity, args["input"].(marketplace.SuspendUserInput)), true
+	case "Mutation.swapDelegate":
+		if e.ComplexityRoot.Mutation.SwapDelegate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_swapDelegate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SwapDelegate(childComplexity, args["input"].(marketplace.SwapDelegateInput)), true
 	case "Mutation.swapPlacements":
 		if e.ComplexityRoot.Mutation.SwapPlacements == nil {
 			break
@@ -6426,6 +7098,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.OfferPermissions.Moves(childComplexity), true
+
+	case "OutcomeCount.sides":
+		if e.ComplexityRoot.OutcomeCount.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeCount.Sides(childComplexity), true
+	case "OutcomeCount.what":
+		if e.ComplexityRoot.OutcomeCount.What == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeCount.What(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -7332,6 +8017,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Event(childComplexity, args["by"].(By)), true
+	case "Query.eventReport":
+		if e.ComplexityRoot.Query.EventReport == nil {
+			break
+		}
+
+		args, err := ec.field_Query_eventReport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.EventReport(childComplexity, args["event"].(marketplace.ID), args["member"].(*marketplace.ID)), true
 	case "Query.events":
 		if e.ComplexityRoot.Query.Events == nil {
 			break
@@ -7343,6 +8039,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Events(childComplexity, args["phases"].([]marketplace.EventPhase), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.freeSlots":
+		if e.ComplexityRoot.Query.FreeSlots == nil {
+			break
+		}
+
+		args, err := ec.field_Query_freeSlots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.FreeSlots(childComplexity, args["event"].(marketplace.ID), args["member"].(marketplace.ID), args["with"].(marketplace.ID), args["after"].(*time.Time), args["first"].(*int)), true
 	case "Query.import":
 		if e.ComplexityRoot.Query.Import == nil {
 			break
@@ -7708,6 +8415,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecoveryPayload.Result(childComplexity), true
 
+	case "RegionCount.meetings":
+		if e.ComplexityRoot.RegionCount.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionCount.Meetings(childComplexity), true
+	case "RegionCount.region":
+		if e.ComplexityRoot.RegionCount.RegionOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionCount.RegionOrNil(childComplexity), true
+
+	case "Registration.agenda":
+		if e.ComplexityRoot.Registration.Agenda == nil {
+			break
+		}
+
+		args, err := ec.field_Registration_agenda_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Registration.Agenda(childComplexity, args["delegate"].(*string)), true
 	case "Registration.createdAt":
 		if e.ComplexityRoot.Registration.CreatedAt == nil {
 			break
@@ -7797,6 +8528,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Registration.ViewerCan(childComplexity), true
+	case "Registration.arrivals":
+		if e.ComplexityRoot.Registration.VisibleArrivals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleArrivals(childComplexity), true
 	case "Registration.decidedAt":
 		if e.ComplexityRoot.Registration.VisibleDecision == nil {
 			break
@@ -7833,6 +8570,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Registration.VisibleReason(childComplexity), true
+	case "Registration.substitutions":
+		if e.ComplexityRoot.Registration.VisibleSubstitutions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleSubstitutions(childComplexity), true
 	case "Registration.wishList":
 		if e.ComplexityRoot.Registration.WishList == nil {
 			break
@@ -8022,6 +8765,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReportPayload.Result(childComplexity), true
+
+	case "RequestCount.accepted":
+		if e.ComplexityRoot.RequestCount.Accepted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Accepted(childComplexity), true
+	case "RequestCount.declined":
+		if e.ComplexityRoot.RequestCount.Declined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Declined(childComplexity), true
+	case "RequestCount.expired":
+		if e.ComplexityRoot.RequestCount.Expired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Expired(childComplexity), true
+	case "RequestCount.open":
+		if e.ComplexityRoot.RequestCount.Open == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Open(childComplexity), true
+	case "RequestCount.sent":
+		if e.ComplexityRoot.RequestCount.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Sent(childComplexity), true
 
 	case "Review.at":
 		if e.ComplexityRoot.Review.At == nil {
@@ -9020,6 +9794,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.RunProgress(childComplexity, args["run"].(marketplace.ID)), true
 
+	case "Substitution.at":
+		if e.ComplexityRoot.Substitution.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.At(childComplexity), true
+	case "Substitution.in":
+		if e.ComplexityRoot.Substitution.In == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.In(childComplexity), true
+	case "Substitution.out":
+		if e.ComplexityRoot.Substitution.Out == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.Out(childComplexity), true
+
 	case "Suggestion.node":
 		if e.ComplexityRoot.Suggestion.Node == nil {
 			break
@@ -9437,6 +10230,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Topic.Solutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+
+	case "TopicCount.meetings":
+		if e.ComplexityRoot.TopicCount.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicCount.Meetings(childComplexity), true
+	case "TopicCount.topic":
+		if e.ComplexityRoot.TopicCount.Topic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicCount.Topic(childComplexity), true
 
 	case "TopicPayload.errors":
 		if e.ComplexityRoot.TopicPayload.Errors == nil {
@@ -10031,6 +10837,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.WishListPayload.Result(childComplexity), true
 
+	case "WishShare.held":
+		if e.ComplexityRoot.WishShare.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Held(childComplexity), true
+	case "WishShare.level":
+		if e.ComplexityRoot.WishShare.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Level(childComplexity), true
+	case "WishShare.met":
+		if e.ComplexityRoot.WishShare.Met == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Met(childComplexity), true
+	case "WishShare.wishes":
+		if e.ComplexityRoot.WishShare.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Wishes(childComplexity), true
+
 	case "WishSuggestion.hasMet":
 		if e.ComplexityRoot.WishSuggestion.HasMet == nil {
 			break
@@ -10070,11 +10901,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
 			graphql.NewInputUnmarshaler("AddPlacementInput", ec.unmarshalInputAddPlacementInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
+			graphql.NewInputUnmarshaler("AddWalkInInput", ec.unmarshalInputAddWalkInInput),
 			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
+			graphql.NewInputUnmarshaler("BookEventMeetingInput", ec.unmarshalInputBookEventMeetingInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
+			graphql.NewInputUnmarshaler("CallOffMeetingInput", ec.unmarshalInputCallOffMeetingInput),
 			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CheckInInput", ec.unmarshalInputCheckInInput),
 			graphql.NewInputUnmarshaler("CityContentInput", ec.unmarshalInputCityContentInput),
 			graphql.NewInputUnmarshaler("CodeInput", ec.unmarshalInputCodeInput),
 			graphql.NewInputUnmarshaler("CompanyContentInput", ec.unmarshalInputCompanyContentInput),
@@ -10115,6 +10950,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EventContentInput", ec.unmarshalInputEventContentInput),
 			graphql.NewInputUnmarshaler("EventDayInput", ec.unmarshalInputEventDayInput),
 			graphql.NewInputUnmarshaler("EventDraftInput", ec.unmarshalInputEventDraftInput),
+			graphql.NewInputUnmarshaler("EventMeetingContentInput", ec.unmarshalInputEventMeetingContentInput),
 			graphql.NewInputUnmarshaler("EventSessionInput", ec.unmarshalInputEventSessionInput),
 			graphql.NewInputUnmarshaler("EventTableInput", ec.unmarshalInputEventTableInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
@@ -10124,6 +10960,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
 			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
+			graphql.NewInputUnmarshaler("LoseTableInput", ec.unmarshalInputLoseTableInput),
 			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
 			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
@@ -10132,6 +10969,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MeetingRuleInput", ec.unmarshalInputMeetingRuleInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
 			graphql.NewInputUnmarshaler("MoveEventInput", ec.unmarshalInputMoveEventInput),
+			graphql.NewInputUnmarshaler("MoveEventMeetingInput", ec.unmarshalInputMoveEventMeetingInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
 			graphql.NewInputUnmarshaler("MovePlacementInput", ec.unmarshalInputMovePlacementInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
@@ -10152,12 +10990,17 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
 			graphql.NewInputUnmarshaler("RemoveMessageInput", ec.unmarshalInputRemoveMessageInput),
 			graphql.NewInputUnmarshaler("RemoveWishInput", ec.unmarshalInputRemoveWishInput),
+			graphql.NewInputUnmarshaler("ReplaceDelegateInput", ec.unmarshalInputReplaceDelegateInput),
+			graphql.NewInputUnmarshaler("ReportDelayInput", ec.unmarshalInputReportDelayInput),
 			graphql.NewInputUnmarshaler("ReportMessageInput", ec.unmarshalInputReportMessageInput),
+			graphql.NewInputUnmarshaler("ReportNoShowInput", ec.unmarshalInputReportNoShowInput),
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
 			graphql.NewInputUnmarshaler("RequestMeetingInput", ec.unmarshalInputRequestMeetingInput),
 			graphql.NewInputUnmarshaler("RescheduleMeetingInput", ec.unmarshalInputRescheduleMeetingInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("ResolveReportInput", ec.unmarshalInputResolveReportInput),
+			graphql.NewInputUnmarshaler("RestoreTableInput", ec.unmarshalInputRestoreTableInput),
+			graphql.NewInputUnmarshaler("RunMeetingInput", ec.unmarshalInputRunMeetingInput),
 			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
 			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
@@ -10174,6 +11017,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SolutionContentInput", ec.unmarshalInputSolutionContentInput),
 			graphql.NewInputUnmarshaler("StartRunInput", ec.unmarshalInputStartRunInput),
 			graphql.NewInputUnmarshaler("SuspendUserInput", ec.unmarshalInputSuspendUserInput),
+			graphql.NewInputUnmarshaler("SwapDelegateInput", ec.unmarshalInputSwapDelegateInput),
 			graphql.NewInputUnmarshaler("SwapPlacementsInput", ec.unmarshalInputSwapPlacementsInput),
 			graphql.NewInputUnmarshaler("TopicContentInput", ec.unmarshalInputTopicContentInput),
 			graphql.NewInputUnmarshaler("TranslateInput", ec.unmarshalInputTranslateInput),
@@ -10276,7 +11120,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/eventlive.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -10294,6 +11138,7 @@ var sources = []*ast.Source{
 	{Name: "schema/calendar.graphqls", Input: sourceData("schema/calendar.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/event.graphqls", Input: sourceData("schema/event.graphqls"), BuiltIn: false},
+	{Name: "schema/eventlive.graphqls", Input: sourceData("schema/eventlive.graphqls"), BuiltIn: false},
 	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
@@ -10327,6 +11172,42 @@ func (ec *executionContext) childFields_AccountPayload(ctx context.Context, fiel
 		return ec.fieldContext_AccountPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccountPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AgendaItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startsAt":
+		return ec.fieldContext_AgendaItem_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_AgendaItem_endsAt(ctx, field)
+	case "time":
+		return ec.fieldContext_AgendaItem_time(ctx, field)
+	case "ownTime":
+		return ec.fieldContext_AgendaItem_ownTime(ctx, field)
+	case "session":
+		return ec.fieldContext_AgendaItem_session(ctx, field)
+	case "meeting":
+		return ec.fieldContext_AgendaItem_meeting(ctx, field)
+	case "with":
+		return ec.fieldContext_AgendaItem_with(ctx, field)
+	case "table":
+		return ec.fieldContext_AgendaItem_table(ctx, field)
+	case "link":
+		return ec.fieldContext_AgendaItem_link(ctx, field)
+	case "people":
+		return ec.fieldContext_AgendaItem_people(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AgendaItem", field.Name)
+}
+
+func (ec *executionContext) childFields_Arrival(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "person":
+		return ec.fieldContext_Arrival_person(ctx, field)
+	case "at":
+		return ec.fieldContext_Arrival_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Arrival", field.Name)
 }
 
 func (ec *executionContext) childFields_Attribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10765,6 +11646,8 @@ func (ec *executionContext) childFields_Delegate(ctx context.Context, field grap
 		return ec.fieldContext_Delegate_free(ctx, field)
 	case "busy":
 		return ec.fieldContext_Delegate_busy(ctx, field)
+	case "key":
+		return ec.fieldContext_Delegate_key(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Delegate", field.Name)
 }
@@ -10997,6 +11880,12 @@ func (ec *executionContext) childFields_Event(ctx context.Context, field graphql
 		return ec.fieldContext_Event_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Event_version(ctx, field)
+	case "takesBookings":
+		return ec.fieldContext_Event_takesBookings(ctx, field)
+	case "lostTables":
+		return ec.fieldContext_Event_lostTables(ctx, field)
+	case "troubledMeetings":
+		return ec.fieldContext_Event_troubledMeetings(ctx, field)
 	case "draft":
 		return ec.fieldContext_Event_draft(ctx, field)
 	case "runs":
@@ -11067,6 +11956,40 @@ func (ec *executionContext) childFields_EventPermissions(ctx context.Context, fi
 		return ec.fieldContext_EventPermissions_register(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EventPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_EventReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_EventReport_member(ctx, field)
+	case "madeAt":
+		return ec.fieldContext_EventReport_madeAt(ctx, field)
+	case "registered":
+		return ec.fieldContext_EventReport_registered(ctx, field)
+	case "approved":
+		return ec.fieldContext_EventReport_approved(ctx, field)
+	case "delegates":
+		return ec.fieldContext_EventReport_delegates(ctx, field)
+	case "checkedIn":
+		return ec.fieldContext_EventReport_checkedIn(ctx, field)
+	case "wishes":
+		return ec.fieldContext_EventReport_wishes(ctx, field)
+	case "meetings":
+		return ec.fieldContext_EventReport_meetings(ctx, field)
+	case "requests":
+		return ec.fieldContext_EventReport_requests(ctx, field)
+	case "byRegion":
+		return ec.fieldContext_EventReport_byRegion(ctx, field)
+	case "byTopic":
+		return ec.fieldContext_EventReport_byTopic(ctx, field)
+	case "outcomes":
+		return ec.fieldContext_EventReport_outcomes(ctx, field)
+	case "follow":
+		return ec.fieldContext_EventReport_follow(ctx, field)
+	case "isPartial":
+		return ec.fieldContext_EventReport_isPartial(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventReport", field.Name)
 }
 
 func (ec *executionContext) childFields_EventSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11183,6 +12106,32 @@ func (ec *executionContext) childFields_FollowUp(ctx context.Context, field grap
 		return ec.fieldContext_FollowUp_link(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FollowUp", field.Name)
+}
+
+func (ec *executionContext) childFields_FollowUps(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pairs":
+		return ec.fieldContext_FollowUps_pairs(ctx, field)
+	case "meetings":
+		return ec.fieldContext_FollowUps_meetings(ctx, field)
+	case "offers":
+		return ec.fieldContext_FollowUps_offers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FollowUps", field.Name)
+}
+
+func (ec *executionContext) childFields_FreeSlot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_FreeSlot_day(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_FreeSlot_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_FreeSlot_endsAt(ctx, field)
+	case "tables":
+		return ec.fieldContext_FreeSlot_tables(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FreeSlot", field.Name)
 }
 
 func (ec *executionContext) childFields_Gap(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11499,6 +12448,16 @@ func (ec *executionContext) childFields_LocalizedText(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type LocalizedText", field.Name)
 }
 
+func (ec *executionContext) childFields_LostTable(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "table":
+		return ec.fieldContext_LostTable_table(ctx, field)
+	case "from":
+		return ec.fieldContext_LostTable_from(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LostTable", field.Name)
+}
+
 func (ec *executionContext) childFields_Media(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "type":
@@ -11561,6 +12520,16 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Meeting_version(ctx, field)
+	case "lostTable":
+		return ec.fieldContext_Meeting_lostTable(ctx, field)
+	case "isTroubled":
+		return ec.fieldContext_Meeting_isTroubled(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Meeting_startedAt(ctx, field)
+	case "delay":
+		return ec.fieldContext_Meeting_delay(ctx, field)
+	case "noShow":
+		return ec.fieldContext_Meeting_noShow(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Meeting", field.Name)
 }
@@ -11577,6 +12546,42 @@ func (ec *executionContext) childFields_MeetingConnection(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type MeetingConnection", field.Name)
 }
 
+func (ec *executionContext) childFields_MeetingCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "timetabled":
+		return ec.fieldContext_MeetingCount_timetabled(ctx, field)
+	case "live":
+		return ec.fieldContext_MeetingCount_live(ctx, field)
+	case "held":
+		return ec.fieldContext_MeetingCount_held(ctx, field)
+	case "missed":
+		return ec.fieldContext_MeetingCount_missed(ctx, field)
+	case "unsaid":
+		return ec.fieldContext_MeetingCount_unsaid(ctx, field)
+	case "ahead":
+		return ec.fieldContext_MeetingCount_ahead(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_MeetingCount_cancelled(ctx, field)
+	case "noShows":
+		return ec.fieldContext_MeetingCount_noShows(ctx, field)
+	case "delayed":
+		return ec.fieldContext_MeetingCount_delayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingCount", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingDelay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "by":
+		return ec.fieldContext_MeetingDelay_by(ctx, field)
+	case "minutes":
+		return ec.fieldContext_MeetingDelay_minutes(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingDelay_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingDelay", field.Name)
+}
+
 func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "node":
@@ -11585,6 +12590,18 @@ func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field g
 		return ec.fieldContext_MeetingEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingNoShow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sides":
+		return ec.fieldContext_MeetingNoShow_sides(ctx, field)
+	case "by":
+		return ec.fieldContext_MeetingNoShow_by(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingNoShow_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingNoShow", field.Name)
 }
 
 func (ec *executionContext) childFields_MeetingOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11621,6 +12638,12 @@ func (ec *executionContext) childFields_MeetingPermissions(ctx context.Context, 
 		return ec.fieldContext_MeetingPermissions_setPlace(ctx, field)
 	case "recordOutcome":
 		return ec.fieldContext_MeetingPermissions_recordOutcome(ctx, field)
+	case "run":
+		return ec.fieldContext_MeetingPermissions_run(ctx, field)
+	case "swapDelegate":
+		return ec.fieldContext_MeetingPermissions_swapDelegate(ctx, field)
+	case "move":
+		return ec.fieldContext_MeetingPermissions_move(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingPermissions", field.Name)
 }
@@ -11647,6 +12670,8 @@ func (ec *executionContext) childFields_MeetingSide(ctx context.Context, field g
 		return ec.fieldContext_MeetingSide_people(ctx, field)
 	case "outcome":
 		return ec.fieldContext_MeetingSide_outcome(ctx, field)
+	case "guests":
+		return ec.fieldContext_MeetingSide_guests(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingSide", field.Name)
 }
@@ -11995,6 +13020,16 @@ func (ec *executionContext) childFields_OfferPermissions(ctx context.Context, fi
 		return ec.fieldContext_OfferPermissions_moves(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type OfferPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_OutcomeCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_OutcomeCount_what(ctx, field)
+	case "sides":
+		return ec.fieldContext_OutcomeCount_sides(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OutcomeCount", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -12417,6 +13452,16 @@ func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RecoveryPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RegionCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "region":
+		return ec.fieldContext_RegionCount_region(ctx, field)
+	case "meetings":
+		return ec.fieldContext_RegionCount_meetings(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegionCount", field.Name)
+}
+
 func (ec *executionContext) childFields_Registration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -12463,6 +13508,12 @@ func (ec *executionContext) childFields_Registration(ctx context.Context, field 
 		return ec.fieldContext_Registration_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Registration_version(ctx, field)
+	case "agenda":
+		return ec.fieldContext_Registration_agenda(ctx, field)
+	case "arrivals":
+		return ec.fieldContext_Registration_arrivals(ctx, field)
+	case "substitutions":
+		return ec.fieldContext_Registration_substitutions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Registration", field.Name)
 }
@@ -12575,6 +13626,22 @@ func (ec *executionContext) childFields_ReportPayload(ctx context.Context, field
 		return ec.fieldContext_ReportPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReportPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sent":
+		return ec.fieldContext_RequestCount_sent(ctx, field)
+	case "accepted":
+		return ec.fieldContext_RequestCount_accepted(ctx, field)
+	case "declined":
+		return ec.fieldContext_RequestCount_declined(ctx, field)
+	case "expired":
+		return ec.fieldContext_RequestCount_expired(ctx, field)
+	case "open":
+		return ec.fieldContext_RequestCount_open(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestCount", field.Name)
 }
 
 func (ec *executionContext) childFields_Review(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -13017,6 +14084,18 @@ func (ec *executionContext) childFields_SolutionPermissions(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type SolutionPermissions", field.Name)
 }
 
+func (ec *executionContext) childFields_Substitution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "out":
+		return ec.fieldContext_Substitution_out(ctx, field)
+	case "in":
+		return ec.fieldContext_Substitution_in(ctx, field)
+	case "at":
+		return ec.fieldContext_Substitution_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Substitution", field.Name)
+}
+
 func (ec *executionContext) childFields_Suggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -13231,6 +14310,16 @@ func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql
 		return ec.fieldContext_Topic_proposals(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Topic", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_TopicCount_topic(ctx, field)
+	case "meetings":
+		return ec.fieldContext_TopicCount_meetings(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicCount", field.Name)
 }
 
 func (ec *executionContext) childFields_TopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -13533,6 +14622,20 @@ func (ec *executionContext) childFields_WishListPayload(ctx context.Context, fie
 		return ec.fieldContext_WishListPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WishListPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WishShare(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "level":
+		return ec.fieldContext_WishShare_level(ctx, field)
+	case "wishes":
+		return ec.fieldContext_WishShare_wishes(ctx, field)
+	case "met":
+		return ec.fieldContext_WishShare_met(ctx, field)
+	case "held":
+		return ec.fieldContext_WishShare_held(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishShare", field.Name)
 }
 
 func (ec *executionContext) childFields_WishSuggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -92,8 +92,8 @@ const (
 var limitEventReport = limited{name: "event report", account: throttleLimit{10, 10 * time.Second}}
 
 // EventReport makes the report of an event as it is now: as a whole for the
-// secretariat, of a member for its people and the secretariat. It is reckoned
-// anew each time: one store operation for each 1,000 meetings, 100 lists of
+// secretariat, of a member for its people and the secretariat; ErrNotFound for
+// others. It is reckoned anew each time: one store operation for each 1,000 meetings, 100 lists of
 // wishes, and 500 members.
 func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventReport, error) {
 	e, err := m.Event(ctx, event)
@@ -106,8 +106,8 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 		if !isMember(*member) || !onSide(ctx, *member) {
 			return nil, ErrNotFound
 		}
-	} else if err := MayReadEventReport.check(ctx, e); err != nil {
-		return nil, err
+	} else if !MayReadEventReport.allows(ctx, e) {
+		return nil, ErrNotFound
 	}
 	if err := m.limit(ctx, limitEventReport, string(actorOf(ctx).User)); err != nil {
 		return nil, err

@@ -483,7 +483,7 @@ func TestADay(t *testing.T) {
 	if _, err := h.EventReport(h.of("k2"), h.event, new(ID("city_c1"))); !errors.Is(err, ErrNotFound) {
 		t.Errorf("that of others: %v", err)
 	}
-	if _, err := h.EventReport(h.of("k2"), h.event, nil); !errors.Is(err, ErrForbidden) {
+	if _, err := h.EventReport(h.of("k2"), h.event, nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("that of all: %v", err)
 	}
 	e, err := h.Event(h.officer(), h.event)

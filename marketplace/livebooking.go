@@ -81,7 +81,7 @@ type FreeSlotsInput struct {
 // somebody free, and there is a table, earliest first: for the people of the
 // first, and the secretariat. It does not depend on whom either never wants to
 // meet. Two store operations, one for each delegate and one for each slot.
-func (m *Market) CommonSlots(ctx context.Context, in FreeSlotsInput) ([]FreeSlot, error) {
+func (m *Market) CommonSlots(ctx context.Context, in FreeSlotsInput) ([]*FreeSlot, error) {
 	n := DefaultPageSize
 	if in.First != nil {
 		n = *in.First
@@ -89,7 +89,7 @@ func (m *Market) CommonSlots(ctx context.Context, in FreeSlotsInput) ([]FreeSlot
 	if n < 0 || n > maxFreeSlots {
 		return nil, invalid("first", "OUT_OF_RANGE", fmt.Sprintf("must be 0 to %d", maxFreeSlots))
 	}
-	list := []FreeSlot{}
+	list := []*FreeSlot{}
 	if !onSide(ctx, in.Member) {
 		return list, nil
 	}
@@ -120,7 +120,7 @@ func (m *Market) CommonSlots(ctx context.Context, in FreeSlotsInput) ([]FreeSlot
 			return nil, err
 		}
 		if len(tables) > 0 || len(e.Tables) == 0 {
-			list = append(list, FreeSlot{slot, append([]string{}, tables...)})
+			list = append(list, &FreeSlot{slot, append([]string{}, tables...)})
 		}
 	}
 	return list, nil
