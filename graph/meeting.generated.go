@@ -1545,29 +1545,6 @@ func (ec *executionContext) fieldContext_MeetingSide_outcome(_ context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _MeetingSide_guests(ctx context.Context, field graphql.CollectedField, obj *marketplace.MeetingSide) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_MeetingSide_guests(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.GuestNames(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
-			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_MeetingSide_guests(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("MeetingSide", field, true, false, "String")
-}
-
 func (ec *executionContext) _MeetingTally_pending(ctx context.Context, field graphql.CollectedField, obj *marketplace.MeetingTally) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3160,11 +3137,6 @@ func (ec *executionContext) _MeetingSide(ctx context.Context, sel ast.SelectionS
 		case "outcome":
 			out.Values[i] = ec._MeetingSide_outcome(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "guests":
-			out.Values[i] = ec._MeetingSide_guests(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:

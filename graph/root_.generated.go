@@ -842,7 +842,6 @@ type ComplexityRoot struct {
 
 	MeetingSide struct {
 		ClockMovedMinutes func(childComplexity int) int
-		GuestNames        func(childComplexity int) int
 		Member            func(childComplexity int) int
 		Outcome           func(childComplexity int) int
 		People            func(childComplexity int) int
@@ -5192,12 +5191,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingSide.ClockMovedMinutes(childComplexity), true
-	case "MeetingSide.guests":
-		if e.ComplexityRoot.MeetingSide.GuestNames == nil {
-			break
-		}
-
-		return e.ComplexityRoot.MeetingSide.GuestNames(childComplexity), true
 	case "MeetingSide.member":
 		if e.ComplexityRoot.MeetingSide.Member == nil {
 			break
@@ -12670,8 +12663,6 @@ func (ec *executionContext) childFields_MeetingSide(ctx context.Context, field g
 		return ec.fieldContext_MeetingSide_people(ctx, field)
 	case "outcome":
 		return ec.fieldContext_MeetingSide_outcome(ctx, field)
-	case "guests":
-		return ec.fieldContext_MeetingSide_guests(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingSide", field.Name)
 }

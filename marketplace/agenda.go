@@ -112,11 +112,6 @@ func (x *Meeting) namesOf(side ID) []string {
 	for _, o := range x.Side(side).People() {
 		names = append(names, o.Name)
 	}
-	for _, g := range x.Guests {
-		if g.Side == side {
-			names = append(names, g.Name)
-		}
-	}
 	return names
 }
 
@@ -182,17 +177,6 @@ func (m *Market) sessionEvent(e *Event, x *AgendaItem, u *User) CalendarEvent {
 		c.Location = t.Text
 	}
 	return c
-}
-
-// GuestNames are delegates without an account who take part for the side.
-func (s *MeetingSide) GuestNames() []string {
-	names := []string{}
-	for _, g := range s.Meeting.Guests {
-		if g.Side == s.ID {
-			names = append(names, g.Name)
-		}
-	}
-	return names
 }
 
 // LostTableOrNil is the table at which a meeting was to take place; nil where

@@ -212,8 +212,10 @@ func (d *Delegate) Person() string {
 	return strings.ToLower(strings.Join(strings.Fields(d.Name), " "))
 }
 
-// delegateOf is where a person stands among the delegates; -1 where they do not.
+// delegateOf is where a person stands among the delegates, named as
+// Delegate.Person does, in whatever case; -1 where they do not.
 func (r *Registration) delegateOf(person string) int {
+	person = strings.ToLower(strings.Join(strings.Fields(person), " "))
 	return slices.IndexFunc(r.Delegates, func(d Delegate) bool { return d.Person() == person })
 }
 
