@@ -64,10 +64,15 @@ func paired(f *fixture) map[string]any {
 
 // drafted is an event in whose draft Acme and Oslo meet, with a run and a publication.
 func drafted(f *fixture) map[string]any {
-	event := f.event("DRAFTING", "company_acme", "city_oslo")
-	e, err := f.market.Event(f.system(), event)
+	event, ctx := f.event("DRAFTING"), f.system()
+	e, err := f.market.Event(ctx, event)
 	f.must(err)
-	ctx := f.system()
+	for _, member := range []marketplace.ID{"company_acme", "city_oslo"} {
+		r, err := f.market.Register(ctx, marketplace.RegisterInput{Event: event, Member: member, Content: marketplace.Patch{"delegates": []any{map[string]any{"name": f.word() + " of " + string(member)}}}})
+		f.must(err)
+		_, err = f.market.MoveRegistration(ctx, marketplace.MoveRegistrationInput{ID: r.ID, Move: "APPROVE"})
+		f.must(err)
+	}
 	_, err = f.market.AddPlacement(ctx, marketplace.PlaceInput{Event: event, A: "company_acme", B: "city_oslo", Slot: &e.Slots[0].StartsAt})
 	f.must(err)
 	r, err := f.market.StartRun(ctx, marketplace.StartRunInput{Event: event, Mode: "NEW"})

@@ -26,7 +26,9 @@ type assembly struct {
 	pairings map[pair]bool // whom the secretariat wants to meet
 }
 
-// personKey is the word by which a person is told from all others at an event.
+// personKey is the word by which a person is told from all others, at this
+// event and at others: whoever is known by no more than a name is so within
+// their member.
 func personKey(member ID, d *Delegate) string {
 	if d.User == "" && d.Email == "" {
 		return string(member) + " " + d.Person()

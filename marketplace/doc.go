@@ -31,7 +31,11 @@
 //     time, an outcome. Side: one of the two; Counter: other times in answer;
 //     Participant: who takes part; Tally: how many there were, and what came of them.
 //   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
-//     Timetable.
+//     Pairing: what the secretariat says of two participants. Run: the making
+//     of a Timetable, which is a list of Placements: who meets whom, in which
+//     slot, at which table. Draft: the timetable that is worked on;
+//     Publication: one that holds, whose placements become meetings; Gap: one
+//     that could not.
 //   - Upload: a picture or document that was sent for a solution, a proposal,
 //     an offer or a member, its subject; attached where the subject refers to it.
 //     Media: a link or an upload, with a title.

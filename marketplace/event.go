@@ -242,17 +242,15 @@ func (e *Event) validate(p *problems) {
 	if e.Capacity != nil && (*e.Capacity < 2 || *e.Capacity > maxParticipants) {
 		p.addf("capacity", "OUT_OF_RANGE", "must be 2 to %d participants", maxParticipants)
 	}
-	if e.SlotMinutes < 5 || e.SlotMinutes > maxSlotMinutes {
-		p.addf("slotMinutes", "OUT_OF_RANGE", "must be 5 to %d", maxSlotMinutes)
-	}
-	if e.PauseMinutes < 0 || e.PauseMinutes > maxSlotMinutes {
-		p.addf("pauseMinutes", "OUT_OF_RANGE", "must be 0 to %d", maxSlotMinutes)
-	}
-	if e.SlotMinutes%blockMinutes != 0 {
-		p.addf("slotMinutes", "INVALID", "must be a multiple of %d", blockMinutes)
-	}
-	if e.PauseMinutes%blockMinutes != 0 {
-		p.addf("pauseMinutes", "INVALID", "must be a multiple of %d", blockMinutes)
+	for _, f := range []struct {
+		path     string
+		n, least int
+	}{{"slotMinutes", e.SlotMinutes, blockMinutes}, {"pauseMinutes", e.PauseMinutes, 0}} {
+		if f.n < f.least || f.n > maxSlotMinutes {
+			p.addf(f.path, "OUT_OF_RANGE", "must be %d to %d", f.least, maxSlotMinutes)
+		} else if f.n%blockMinutes != 0 {
+			p.addf(f.path, "INVALID", "must be a multiple of %d", blockMinutes)
+		}
 	}
 	checkMeetings(p, &e.Minimum, &e.Maximum)
 	checkOne(p, "languageRule", e.LanguageRule, LanguageRules)

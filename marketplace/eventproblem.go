@@ -100,7 +100,7 @@ func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[pair]bool) *
 		case slot >= 0 && a.isPast(slot):
 			x.past = append(x.past, p)
 		case stays:
-			if hard, _ := checked.put(p); len(hard) == 0 {
+			if hard, _ := checked.admit(p); len(hard) == 0 {
 				x.fixed[p.pair()] = p
 			}
 		}

@@ -128,7 +128,7 @@ func (f *floor) isFree(s *floorSide, slot int) bool { return len(f.candidates(s,
 func (f *floor) candidates(s *floorSide, slot int) []int {
 	var list []int
 	for i := range s.Delegates {
-		if s.free[i][slot] && !f.passed[f.event.personClaim(s.Member, &s.Delegates[i])] {
+		if s.free[i][slot] && !f.passed[personClaim(s.Member, &s.Delegates[i])] {
 			list = append(list, i)
 		}
 	}
@@ -139,11 +139,11 @@ func (f *floor) candidates(s *floorSide, slot int) []int {
 }
 
 // personClaim is the claim on a delegate's time, without the time.
-func (e *Event) personClaim(member ID, d *Delegate) string {
+func personClaim(member ID, d *Delegate) string {
 	if d.User != "" {
 		return "user:" + string(d.User)
 	}
-	return guestClaim(e.ID, personKey(member, d))
+	return guestClaim(personKey(member, d))
 }
 
 // isOpen says whether meetings can be put into a slot: it has not begun, and

@@ -286,7 +286,7 @@ func (x *Meeting) claims() []string {
 		claims = append(claims, timeClaims("user:"+string(user), *x.At, x.Minutes)...)
 	}
 	for _, g := range x.Guests {
-		claims = append(claims, timeClaims(guestClaim(x.Event, g.Person), *x.At, x.Minutes)...)
+		claims = append(claims, timeClaims(guestClaim(g.Person), *x.At, x.Minutes)...)
 	}
 	if x.Table != "" {
 		claims = append(claims, timeClaims(tableClaim(x.Event, x.Table), *x.At, x.Minutes)...)
@@ -295,11 +295,10 @@ func (x *Meeting) claims() []string {
 	return slices.Compact(claims)
 }
 
-// guestClaim is the claim on the time of a delegate without an account, and
-// tableClaim that on a table of an event, both without the time.
-func guestClaim(event ID, person string) string {
-	return "person:" + string(event) + "/" + hashed(person)[:26]
-}
+// guestClaim is the claim on the time of a delegate without an account,
+// across events, and tableClaim that on a table of an event, both without the
+// time.
+func guestClaim(person string) string { return "person:" + hashed(person)[:26] }
 
 func tableClaim(event ID, table string) string {
 	return "table:" + string(event) + "/" + hashed(table)[:26]

@@ -84,12 +84,12 @@ func TestAMeetingIsAskedForAndAgreed(t *testing.T) {
 		t.Errorf("it is not her turn: %v", err)
 	}
 	x = n.accept("odd", x, 72, "user_odd", "user_otto")
-	if x.Status != MeetingAccepted || !x.At.Equal(n.at(72)) || len(x.claims()) != 3*2 || x.Sequence != 1 || x.ExpiresAt != nil {
+	if x.Status != MeetingAccepted || !x.At.Equal(n.at(72)) || len(x.claims()) != 3*6 || x.Sequence != 1 || x.ExpiresAt != nil {
 		t.Fatalf("%+v %v", x, x.claims())
 	}
 	x, err = n.RescheduleMeeting(n.as("eve"), RescheduleMeetingInput{ID: x.ID, Times: []time.Time{n.at(96)}})
 	n.must(err)
-	if x.Status != MeetingRescheduled || !x.At.Equal(n.at(72)) || len(x.claims()) != 6 {
+	if x.Status != MeetingRescheduled || !x.At.Equal(n.at(72)) || len(x.claims()) != 18 {
 		t.Fatalf("the old time stands until another one is accepted: %+v", x)
 	}
 	x, err = n.DeclineMeeting(n.as("odd"), DeclineMeetingInput{ID: x.ID})

@@ -173,7 +173,7 @@ func seated(a *assembly, list, before []Placement) ([]Placement, map[pair]stuckP
 			if stays {
 				p.PersonA, p.PersonB = old.PersonA, old.PersonB
 			}
-			if hard, _ := b.put(p); len(hard) > 0 {
+			if hard, _ := b.admit(p); len(hard) > 0 {
 				b.stuck[p.pair()] = stuckPlacement{p, hard}
 			}
 		}

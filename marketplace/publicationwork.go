@@ -363,8 +363,8 @@ func (p *publisher) takenBy(at Placement, claim string) (GapCode, ID) {
 	}
 	of, _, _ := strings.Cut(claim, "@")
 	for i, who := range []ID{at.A, at.B} {
-		if d := p.delegate(who, []string{at.PersonA, at.PersonB}[i]); d != nil && (of == "user:"+string(d.User) || d.User == "" && strings.HasPrefix(of, "person:") &&
-			strings.HasSuffix(of, "/"+hashed([]string{at.PersonA, at.PersonB}[i])[:26])) {
+		if d := p.delegate(who, []string{at.PersonA, at.PersonB}[i]); d != nil && (of == "user:"+string(d.User) || d.User == "" &&
+			of == "person:"+hashed([]string{at.PersonA, at.PersonB}[i])[:26]) {
 			return GapPersonTaken, who
 		}
 	}

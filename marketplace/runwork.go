@@ -67,7 +67,7 @@ func (m *Market) workOn(ctx context.Context, r *Run) error {
 		return err
 	}
 	x := a.pose(r.Mode, before, hasMet)
-	result, err := m.solve(ctx, r, x)
+	result, err := m.solve(ctx, r, x, len(a.barred))
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,11 @@ func (m *Market) workOn(ctx context.Context, r *Run) error {
 func (m *Market) finish(ctx context.Context, r *Run, a *assembly, list []Placement, hasMet map[pair]bool, result *timetable.Result, version int) error {
 	s := newSchedule(a)
 	for _, p := range list {
-		s.put(p)
+		s.admit(p)
 	}
 	short := s.shortage()
 	left := short.unplaced(hasMet)
-	out := &RunOutcome{Meetings: len(list), Unplaced: len(left), Objectives: objectives(result)}
+	out := &RunOutcome{Meetings: len(list), Unplaced: len(left), Objectives: objectives(a, result, s.list, hasMet)}
 	for _, p := range a.asked() {
 		_, placed := s.list[a.pairOf(p)]
 		n, of := &out.WantsPlaced, &out.Wants
@@ -166,8 +166,9 @@ func (m *Market) haveMet(ctx context.Context, a *assembly) (map[pair]bool, error
 }
 
 // solve has the solver make a timetable within the time of the run, and saves
-// its progress meanwhile. It is nil without an error when the run was cancelled.
-func (m *Market) solve(ctx context.Context, r *Run, x *posing) (*timetable.Result, error) {
+// its progress meanwhile, in which so many pairs that must not meet count as
+// if they could. It is nil without an error when the run was cancelled.
+func (m *Market) solve(ctx context.Context, r *Run, x *posing, barred int) (*timetable.Result, error) {
 	solving, stop := context.WithTimeout(ctx, time.Duration(r.Seconds)*time.Second)
 	defer stop()
 	var mu sync.Mutex
@@ -175,7 +176,7 @@ func (m *Market) solve(ctx context.Context, r *Run, x *posing) (*timetable.Resul
 	options := timetable.Options{Seed: uint64(r.Seed), Effort: timetable.Endless, Progress: func(p timetable.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
-		now = RunProgress{Stage: RunStage(strings.ToUpper(string(p.Stage))), Placed: p.Held, Of: p.Of, Breaks: p.Breaks, BreaksBound: p.BreaksBound}
+		now = RunProgress{Stage: RunStage(strings.ToUpper(string(p.Stage))), Placed: p.Held, Of: p.Of + barred, Breaks: p.Breaks, BreaksBound: p.BreaksBound}
 	}}
 	var result *timetable.Result
 	var err error
@@ -240,11 +241,35 @@ func (m *Market) solve(ctx context.Context, r *Run, x *posing) (*timetable.Resul
 	return result, nil
 }
 
-// objectives are the measures of a result, in the words of the API.
-func objectives(result *timetable.Result) []Objective {
+// objectives are the measures of a result, in the words of the API. What is
+// locked counts as a must. Pairs that must not meet could all the same by the
+// bounds, so that nobody learns from them that there are any; the bounds hold
+// even so, but are proven to be reached less often.
+func objectives(a *assembly, result *timetable.Result, placed map[pair]Placement, hasMet map[pair]bool) []Objective {
+	locked, musts, score := 0, 0, 0
+	for _, p := range a.Pairs {
+		if _, ok := placed[a.pairOf(p)]; ok && p.rank() == timetable.Booked {
+			locked++
+		}
+	}
+	for _, p := range a.barred {
+		if p.rank() >= timetable.Must {
+			musts++
+		}
+		score += p.score(hasMet[a.pairOf(p)])
+	}
 	out := make([]Objective, len(result.Measures))
 	for i, x := range result.Measures {
-		out[i] = Objective{Goal: goalName(string(x.Goal)), Value: int(x.Value), Bound: int(x.Bound)}
+		o := Objective{Goal: goalName(string(x.Goal)), Value: int(x.Value), Bound: int(x.Bound)}
+		switch x.Goal {
+		case timetable.Musts:
+			o.Value, o.Bound = o.Value+locked, o.Bound+locked+musts
+		case timetable.Held:
+			o.Bound += len(a.barred)
+		case timetable.Score:
+			o.Bound += score
+		}
+		out[i] = o
 	}
 	return out
 }

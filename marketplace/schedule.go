@@ -71,7 +71,7 @@ func (s *schedule) fill(slot int, seat rosterSeat, wished string) bool {
 	r.seats = append(r.seats, seat)
 	n := len(r.seats) - 1
 	if wished != "" && s.canSit(seat.participant, wished, slot) && s.seatOf(r, wished) < 0 {
-		r.put(n, wished)
+		r.sit(n, wished)
 		return true
 	}
 	if s.augment(slot, n, map[string]bool{}) {
@@ -93,7 +93,7 @@ func (s *schedule) canSit(participant int, person string, slot int) bool {
 	return k >= 0 && s.free[participant][k][slot]
 }
 
-func (r *roster) put(seat int, person string) {
+func (r *roster) sit(seat int, person string) {
 	r.seats[seat].person = person
 	r.by[person] = seat
 }
@@ -109,7 +109,7 @@ func (s *schedule) augment(slot, seat int, tried map[string]bool) bool {
 			}
 			tried[person] = true
 			if vacant || s.augment(slot, r.by[person], tried) {
-				r.put(seat, person)
+				r.sit(seat, person)
 				return true
 			}
 		}
@@ -131,9 +131,9 @@ func (s *schedule) vacate(slot int, meeting pair) {
 	r.seats = kept
 }
 
-// put adds a placement as far as nothing absolute stands against it, and
+// admit adds a placement as far as nothing absolute stands against it, and
 // returns what does, or what only should not be.
-func (s *schedule) put(p Placement) (hard, soft []Conflict) {
+func (s *schedule) admit(p Placement) (hard, soft []Conflict) {
 	a, b, slot, hard := s.possible(p)
 	if len(hard) > 0 {
 		return hard, nil

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"citymarket/marketplace/timetable"
 )
 
 // A hall is an event with cities c1, c2... and companies k1, k2..., each with
@@ -510,6 +512,81 @@ func TestWhatHasNoPlaceIsExplained(t *testing.T) {
 	}
 	h.wish("c1", "k1")
 	says(h, "C1 and K1 have no free slot in common. A slot in which both are free would help.")
+}
+
+// A run that is cancelled makes nothing, and one whose server was stopped is
+// begun again, three times at the most.
+func TestRunsAreCancelledAndBegunAgain(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, 1, 1, nil)
+	h.wish("c1", "k1")
+	start := func() *Run {
+		r, err := h.StartRun(h.officer(), StartRunInput{Event: h.event, Mode: RunNew, Seconds: new(20)})
+		h.must(err)
+		return r
+	}
+	r := start()
+	if _, err := h.StartRun(h.officer(), StartRunInput{Event: h.event, Mode: RunNew}); complains(err) != "event TAKEN" {
+		t.Errorf("two at once: %v", err)
+	}
+	if _, err := h.CancelRun(h.of("c1"), r.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a participant cancels: %v", err)
+	}
+	_, err := h.CancelRun(h.officer(), r.ID)
+	h.must(err)
+	h.must(h.CatchUp(context.Background()))
+	if r, err = h.Run(h.officer(), r.ID); err != nil || r.Status != RunCancelled || r.Outcome != nil {
+		t.Errorf("%+v %v", r, err)
+	}
+	if _, err := h.UseRun(h.officer(), UseRunInput{Run: r.ID}); complains(err) != "run INVALID" {
+		t.Errorf("used: %v", err)
+	}
+	r = start()
+	for range 2 { // the server is stopped as soon as it has begun
+		ctx, stop := context.WithCancel(asWorker(context.Background()))
+		stop()
+		_, err = h.moveRun(asWorker(context.Background()), r.ID, "BEGIN", func(r *Run) { r.Attempts++ })
+		h.must(err)
+		if _, err := h.solve(ctx, r, &posing{Problem: &timetable.Problem{}}, 0); err == nil {
+			t.Error("solved by a server that was stopped")
+		}
+	}
+	h.must(h.CatchUp(context.Background()))
+	if r, err = h.Run(h.officer(), r.ID); err != nil || r.Status != RunDone || r.Attempts != 3 || r.Outcome.Meetings != 1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	r = start()
+	_, err = h.moveRun(asWorker(context.Background()), r.ID, "BEGIN", func(r *Run) { r.Attempts = maxAttempts })
+	h.must(err)
+	h.must(h.CatchUp(context.Background()))
+	if r, err = h.Run(h.officer(), r.ID); err != nil || r.Status != RunFailed || r.Failure != RunStopped {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+func TestTheProgressOfARunIsTold(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, 2, 2, nil)
+	h.wish("c1", "k1 k2")
+	r, err := h.StartRun(h.officer(), StartRunInput{Event: h.event, Mode: RunNew, Seconds: new(20)})
+	h.must(err)
+	var seen []RunStatus
+	var working sync.WaitGroup
+	defer working.Wait()
+	for at, err := range h.RunProgress(h.officer(), r.ID) {
+		h.must(err)
+		if seen = append(seen, at.Status); len(seen) == 1 {
+			working.Go(func() { _ = h.CatchUp(context.Background()) })
+		}
+	}
+	if seen[0] != RunQueued || seen[len(seen)-1] != RunDone {
+		t.Errorf("%v", seen)
+	}
+	for _, err := range h.RunProgress(h.of("c1"), r.ID) {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("a participant: %v", err)
+		}
+	}
 }
 
 // What is booked while a timetable is published stays, whoever is faster.

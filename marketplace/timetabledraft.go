@@ -112,7 +112,7 @@ type stuckPlacement struct {
 func newBoard(a *assembly, list []Placement) *board {
 	b := &board{schedule: newSchedule(a), stuck: map[pair]stuckPlacement{}}
 	for _, p := range list {
-		if hard, _ := b.put(p); len(hard) > 0 {
+		if hard, _ := b.admit(p); len(hard) > 0 {
 			b.stuck[p.pair()] = stuckPlacement{p, hard}
 		}
 	}
@@ -153,7 +153,7 @@ func (b *board) insert(p Placement, allowed []ConflictCode) []Conflict {
 	if s, ok := b.stuck[p.pair()]; ok {
 		return []Conflict{{Code: ConflictMeetAlready, Slot: s.Slot}}
 	}
-	hard, soft := b.put(p)
+	hard, soft := b.admit(p)
 	soft = slices.DeleteFunc(soft, func(c Conflict) bool { return slices.Contains(allowed, c.Code) })
 	if len(hard) == 0 && len(soft) > 0 {
 		b.take(p.pair())
