@@ -21,6 +21,7 @@ var cast = map[string]marketplace.Actor{
 	"acme viewer":    of("company_acme", marketplace.RoleViewer),
 	"acme editor":    of("company_acme", marketplace.RoleEditor),
 	"acme owner":     of("company_acme", marketplace.RoleOwner),
+	"acme deputy":    of("company_acme", marketplace.RoleEditor),
 	"rival viewer":   of("company_rival", marketplace.RoleViewer),
 	"rival editor":   of("company_rival", marketplace.RoleEditor),
 	"rival owner":    of("company_rival", marketplace.RoleOwner),

@@ -18,11 +18,12 @@ func (f *fixture) hall() map[string]any {
 	acme, oslo := f.register(e.ID, "company_acme", "APPROVE"), f.register(e.ID, "city_oslo", "APPROVE")
 	f.register(e.ID, "city_lima", "APPROVE")
 	_, err := f.market.EditRegistration(f.system(), marketplace.EditRegistrationInput{ID: acme, Content: marketplace.Patch{"delegates": []any{
-		map[string]any{"name": "Ada"}, map[string]any{"name": "Alf"}}}})
+		map[string]any{"name": "Ada " + f.word()}, map[string]any{"name": "Alf " + f.word()}}}})
 	f.must(err)
-	x, err := f.market.BookEventMeeting(f.system(), marketplace.BookEventMeetingInput{Event: e.ID, From: "company_acme", To: "city_oslo", Slot: e.Slots[0].StartsAt, Table: new("T1"), Delegates: []string{"ada"}})
+	x, err := f.market.BookEventMeeting(f.system(), marketplace.BookEventMeetingInput{Event: e.ID, From: "company_acme", To: "city_oslo", Slot: e.Slots[0].StartsAt, Table: new("T1"), Delegates: []string{"ada " + f.word()}})
 	f.must(err)
-	return map[string]any{"event": e.ID, "slug": e.Slug, "id": x.ID, "acme": acme, "oslo": oslo, "slot": e.Slots[1].StartsAt.Format(time.RFC3339)}
+	return map[string]any{"event": e.ID, "slug": e.Slug, "id": x.ID, "acme": acme, "oslo": oslo, "slot": e.Slots[1].StartsAt.Format(time.RFC3339),
+		"ada": "ada " + f.word(), "alf": "alf " + f.word()}
 }
 
 func inHall(f *fixture) map[string]any { return f.hall() }
@@ -51,16 +52,16 @@ func askedInHall(f *fixture) map[string]any {
 
 func init() {
 	mutations = append(mutations, []attempt{
-		{what: "bookEventMeeting of Lima", query: `mutation($event: ID!, $slot: DateTime!) { bookEventMeeting(input: {event: $event, from: "city_lima", to: "company_acme", slot: $slot}) { errors { code } } }`, on: inHall},
-		{what: "acceptMeeting at an event", query: `mutation($id: ID!, $slot: DateTime!) { acceptMeeting(input: {id: $id, time: $slot, delegates: ["alf"]}) { errors { code } } }`, on: askedInHall},
+		{what: "bookEventMeeting of Acme", query: `mutation($event: ID!, $slot: DateTime!) { bookEventMeeting(input: {event: $event, from: "company_acme", to: "city_lima", slot: $slot}) { errors { code } } }`, on: inHall},
+		{what: "acceptMeeting at an event", query: `mutation($id: ID!, $slot: DateTime!, $alf: String!) { acceptMeeting(input: {id: $id, time: $slot, delegates: [$alf]}) { errors { code } } }`, on: askedInHall},
 		{what: "moveEventMeeting", query: `mutation($id: ID!, $slot: DateTime!) { moveEventMeeting(input: {id: $id, slot: $slot}) { errors { code } } }`, on: inHall},
 		{what: "callOffMeeting", query: `mutation($id: ID!) { callOffMeeting(input: {id: $id, reason: "x"}) { errors { code } } }`, on: inHall},
 		{what: "startMeeting before it begins", query: `mutation($id: ID!) { startMeeting(input: {id: $id}) { errors { code } } }`, on: inHall},
 		{what: "reportDelay of Acme", query: `mutation($id: ID!) { reportDelay(input: {id: $id, as: "company_acme", minutes: 5}) { errors { code } } }`, on: inHall},
 		{what: "reportNoShow before it begins", query: `mutation($id: ID!) { reportNoShow(input: {id: $id, sides: ["city_oslo"]}) { errors { code } } }`, on: inHall},
-		{what: "swapDelegate of Acme", query: `mutation($id: ID!) { swapDelegate(input: {id: $id, as: "company_acme", people: ["alf"]}) { errors { code } } }`, on: inHall},
-		{what: "replaceDelegate of Acme", query: `mutation($acme: ID!) { replaceDelegate(input: {id: $acme, out: "ada", in: "alf"}) { errors { code } } }`, on: inHall},
-		{what: "checkIn for Acme", query: `mutation($acme: ID!) { checkIn(input: {id: $acme, delegate: "ada"}) { errors { code } } }`, on: inHall},
+		{what: "swapDelegate of Acme", query: `mutation($id: ID!, $alf: String!) { swapDelegate(input: {id: $id, as: "company_acme", people: [$alf]}) { errors { code } } }`, on: inHall},
+		{what: "replaceDelegate of Acme", query: `mutation($acme: ID!, $ada: String!, $alf: String!) { replaceDelegate(input: {id: $acme, out: $ada, in: $alf}) { errors { code } } }`, on: inHall},
+		{what: "checkIn for Acme", query: `mutation($acme: ID!, $ada: String!) { checkIn(input: {id: $acme, delegate: $ada}) { errors { code } } }`, on: inHall},
 		{what: "addWalkIn", query: `mutation($event: ID!) { addWalkIn(input: {event: $event, member: "company_rival", content: {delegates: [{name: "Rita"}]}}) { errors { code } } }`, on: inHall},
 		{what: "loseTable", query: `mutation($event: ID!) { loseTable(input: {event: $event, table: "T1"}) { errors { code } } }`, on: inHall},
 		{what: "restoreTable", query: `mutation($event: ID!) { restoreTable(input: {event: $event, table: "T1"}) { errors { code } } }`, on: lostInHall},

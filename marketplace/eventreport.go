@@ -109,7 +109,7 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 	} else if !MayReadEventReport.allows(ctx, e) {
 		return nil, ErrNotFound
 	}
-	if err := m.limit(ctx, limitEventReport, string(actorOf(ctx).User)); err != nil {
+	if err := m.limitUser(ctx, limitEventReport); err != nil {
 		return nil, err
 	}
 	c := &reporter{Market: m, event: e, report: r, regions: map[ID]Region{}, topics: map[ID][]ID{}, wished: map[pair]ID{}, known: map[ID]bool{}, met: map[pair]bool{}, held: map[pair]bool{}}

@@ -56,7 +56,7 @@ func (m *Market) EventSheets(ctx context.Context, slug string, kind SheetKind, m
 	if kind == SheetAgenda && !onSide(ctx, member) || kind != SheetAgenda && !onSide(ctx) {
 		return nil, ErrNotFound
 	}
-	if err := m.limit(ctx, limitPrint, string(actorOf(ctx).User)); err != nil {
+	if err := m.limitUser(ctx, limitPrint); err != nil {
 		return nil, err
 	}
 	b := phrasesFor(wished)

@@ -124,7 +124,7 @@ func (r *Registration) awaySince(person string) *time.Time {
 
 // runMeeting changes what happens with a meeting while its event takes place.
 func (m *Market) runMeeting(ctx context.Context, id ID, version *int, change func(x *Meeting, now time.Time) error) (*Meeting, error) {
-	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
+	if err := m.limitUser(ctx, limitMeetingChange); err != nil {
 		return nil, err
 	}
 	return update(ctx, m, MayRunMeeting, id, versionOf(version), func(x *Meeting) error {
@@ -355,7 +355,7 @@ func (m *Market) MoveEventMeeting(ctx context.Context, in MoveEventMeetingInput)
 
 // reseat puts an agreed meeting of an event elsewhere, or others into it.
 func (m *Market) reseat(ctx context.Context, may Permission, x *Meeting, version *int, how func(*Meeting, *floor) (booking, error), mark func(x *Meeting, gone []ID)) (*Meeting, error) {
-	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
+	if err := m.limitUser(ctx, limitMeetingChange); err != nil {
 		return nil, err
 	}
 	e, err := m.eventOf(ctx, x.Event)

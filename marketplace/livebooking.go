@@ -21,6 +21,14 @@ var (
 // maxFreeSlots bounds a list of free slots, since each costs a store operation.
 const maxFreeSlots = 50
 
+// limitUser counts a try of the viewer; the program itself is not limited.
+func (m *Market) limitUser(ctx context.Context, what limited) error {
+	if user := actorOf(ctx).User; user != "" {
+		return m.limit(ctx, what, string(user))
+	}
+	return nil
+}
+
 // pairAt is an event with the registrations of two participants.
 func (m *Market) pairAt(ctx context.Context, event, from, to ID) (*Event, *Registration, *Registration, error) {
 	e, err := m.Event(ctx, event)
@@ -93,7 +101,7 @@ func (m *Market) CommonSlots(ctx context.Context, in FreeSlotsInput) ([]*FreeSlo
 	if !onSide(ctx, in.Member) {
 		return list, nil
 	}
-	if err := m.limit(ctx, limitFreeSlots, string(actorOf(ctx).User)); err != nil {
+	if err := m.limitUser(ctx, limitFreeSlots); err != nil {
 		return nil, err
 	}
 	e, a, b, err := m.pairAt(ctx, in.Event, in.Member, in.With)
@@ -161,7 +169,7 @@ func (m *Market) BookEventMeeting(ctx context.Context, in BookEventMeetingInput)
 		return nil, err
 	}
 	return keyed(ctx, m, x, in.Key, func(ctx context.Context, x *Meeting) error {
-		if err := m.limit(ctx, limitBooking, string(actorOf(ctx).User)); err != nil {
+		if err := m.limitUser(ctx, limitBooking); err != nil {
 			return err
 		}
 		e, a, b, err := m.pairAt(ctx, in.Event, in.From, in.To)
@@ -320,7 +328,7 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 	if err := MayAnswerMeeting.check(ctx, x); err != nil {
 		return nil, err
 	}
-	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
+	if err := m.limitUser(ctx, limitMeetingChange); err != nil {
 		return nil, err
 	}
 	e, err := m.eventOf(ctx, x.Event)

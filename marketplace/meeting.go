@@ -276,7 +276,11 @@ func (*Meeting) IsNode() {}
 // among those that may wait.
 func (x *Meeting) claims() []string {
 	if slices.Contains(pendingMeetings, x.Status) && x.Pending > 0 {
-		return []string{fmt.Sprintf("pending:%d of %s to %s", x.Pending, x.From, x.To)}
+		place := fmt.Sprintf("pending:%d of %s to %s", x.Pending, x.From, x.To)
+		if x.Event != "" {
+			place += " at " + string(x.Event) // of each event there can be as many
+		}
+		return []string{place}
 	}
 	if !x.isBooked() {
 		return nil
