@@ -23,6 +23,10 @@ import (
 func Turmoil(t *testing.T, store marketplace.Store, steps int) {
 	t.Helper()
 	s := newTurmoil(t, store)
+	for _, slot := range s.event.Slots[:2] {
+		s.rush(slot.StartsAt)
+	}
+	s.recount(t)
 	var all sync.WaitGroup
 	steps = (steps + turmoilHands - 1) / turmoilHands
 	done := make(chan struct{})
@@ -113,6 +117,33 @@ func newTurmoil(t *testing.T, store marketplace.Store) *turmoil {
 		must(err)
 	}
 	return s
+}
+
+// rush lets everybody be asked for a meeting in one slot, and all accept at
+// the same moment.
+func (s *turmoil) rush(slot time.Time) {
+	random := rand.New(rand.NewPCG(uint64(slot.Unix()), 3))
+	var all sync.WaitGroup
+	gate := make(chan struct{})
+	for i := range turmoilMembers * turmoilMembers {
+		from, to := turmoilMember(2*(i/turmoilMembers)), turmoilMember(2*(i%turmoilMembers)+1)
+		x, err := s.BookEventMeeting(s.editor(random, from), marketplace.BookEventMeetingInput{Event: s.event.ID, From: from, To: to, Slot: slot})
+		if errors.Is(err, marketplace.ErrInvalid) {
+			continue // they meet already
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ctx := s.editor(random, to)
+		all.Go(func() {
+			<-gate
+			if _, err := s.AcceptMeeting(ctx, marketplace.AcceptMeetingInput{ID: x.ID, Time: slot}); err != nil && !errors.Is(err, marketplace.ErrInvalid) && !errors.Is(err, marketplace.ErrUnavailable) {
+				s.t.Error(err)
+			}
+		})
+	}
+	close(gate)
+	all.Wait()
 }
 
 // turmoilMember is a city for even numbers, and a company for odd ones.
