@@ -29,6 +29,7 @@ func (c *calendars) handle(mux *http.ServeMux) {
 	limit := newPlaces(maxCalendars).limit
 	mux.Handle("GET /calendar/{file}", limit(http.HandlerFunc(c.feed)))
 	mux.Handle("GET /calendar/meeting/{file}", limit(c.door.open(http.HandlerFunc(c.meeting))))
+	mux.Handle("GET /events/{slug}/agenda.ics", limit(c.door.open(http.HandlerFunc(c.agenda))))
 }
 
 // feed answers GET /calendar/<secret>.ics. It looks at no cookie: who has the
@@ -52,6 +53,20 @@ func (c *calendars) meeting(w http.ResponseWriter, r *http.Request) {
 	}
 	file, err := c.market.MeetingCalendar(r.Context(), marketplace.ID(id))
 	c.answer(w, r, "meeting.ics", file, err)
+}
+
+// agenda answers GET /events/<slug>/agenda.ics?member=<id>, or with
+// &delegate= what one of its delegates has.
+func (c *calendars) agenda(w http.ResponseWriter, r *http.Request) {
+	var person *string
+	if q := r.URL.Query(); q.Has("delegate") {
+		person = new(q.Get("delegate"))
+	}
+	file, err := c.market.AgendaCalendar(r.Context(), r.PathValue("slug"), marketplace.ID(r.URL.Query().Get("member")), person)
+	if errors.Is(err, marketplace.ErrInvalid) {
+		err = marketplace.ErrNotFound
+	}
+	c.answer(w, r, "agenda.ics", file, err)
 }
 
 // answer sends a file, or nothing where it is as the client has it already. It

@@ -41,6 +41,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	newTransfers(market, door, log).handle(mux)
 	newFiles(market, door, log).handle(mux)
 	(&calendars{market, door, log}).handle(mux)
+	mux.Handle("GET /events/{slug}/print/{what}", door.open(working.limit(printing(market, log))))
 	explorer := web.Explorer("/graphiql")
 	mux.Handle("/graphiql", explorer)
 	mux.Handle("/graphiql/", explorer)

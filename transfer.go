@@ -51,6 +51,7 @@ func (t *transfers) handle(mux *http.ServeMux) {
 	mux.Handle("GET /export/statistics.csv", t.door.open(bounded(t.statistics)))
 	mux.Handle("GET /export/statistics.ndjson", t.door.open(bounded(t.statistics)))
 	mux.Handle("GET /export/audit.ndjson", t.door.open(bounded(t.audit)))
+	mux.Handle("GET /export/event/{file}", t.door.open(bounded(t.event)))
 	mux.Handle("GET /export/member/{file}", t.door.open(bounded(t.member)))
 	mux.Handle("POST /import/solutions", t.door.open(bounded(t.solutions)))
 }
@@ -125,6 +126,20 @@ func (t *transfers) member(w http.ResponseWriter, r *http.Request) {
 	e, err := t.market.ExportMember(r.Context(), marketplace.ID(id))
 	w.Header().Set("Cache-Control", "no-store")
 	t.export(w, r, whoAsks(r), e, errors.Join(known(r.URL.Query()), err), "ndjson")
+}
+
+// event answers GET /export/event/meetings.csv?of=event_...: participants,
+// meetings, and the report, that of one member with &member=.
+func (t *transfers) event(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	what, _, _ := strings.Cut(r.PathValue("file"), ".")
+	var member *marketplace.ID
+	if q.Has("member") {
+		member = new(marketplace.ID(q.Get("member")))
+	}
+	e, err := t.market.ExportEvent(r.Context(), q.Get("of"), what, member)
+	w.Header().Set("Cache-Control", "no-store")
+	t.export(w, r, whoAsks(r), e, errors.Join(known(q, "of", "member"), err), "csv", "ndjson")
 }
 
 // audit answers GET /export/audit.ndjson?of=company_acme.

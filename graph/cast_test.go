@@ -21,6 +21,7 @@ var cast = map[string]marketplace.Actor{
 	"acme viewer":    of("company_acme", marketplace.RoleViewer),
 	"acme editor":    of("company_acme", marketplace.RoleEditor),
 	"acme owner":     of("company_acme", marketplace.RoleOwner),
+	"acme deputy":    of("company_acme", marketplace.RoleEditor),
 	"rival viewer":   of("company_rival", marketplace.RoleViewer),
 	"rival editor":   of("company_rival", marketplace.RoleEditor),
 	"rival owner":    of("company_rival", marketplace.RoleOwner),
@@ -97,7 +98,7 @@ func (s *stage) enter(t *testing.T, name string) marketplace.Actor {
 	}
 	actor, ok := cast[name]
 	if !ok {
-		t.Fatalf("nobody of the cast is called %q", name)
+		actor = s.newcomer(t, name)
 	}
 	actor.User, actor.Via = marketplace.ID("user_"+strings.ReplaceAll(name, " ", "-")), "session_stage"
 	ctx := marketplace.WithViewer(t.Context(), marketplace.Viewer{Actor: marketplace.System})
@@ -119,6 +120,22 @@ func (s *stage) enter(t *testing.T, name string) marketplace.Actor {
 		}
 	}
 	return actor
+}
+
+// newcomer is somebody of a member that was added in the conversation, by its
+// slug: "bergen editor".
+func (s *stage) newcomer(t *testing.T, name string) marketplace.Actor {
+	t.Helper()
+	slug, role, _ := strings.Cut(name, " ")
+	ctx := marketplace.WithViewer(t.Context(), marketplace.Viewer{Actor: marketplace.System})
+	if c, err := s.market.CityBySlug(ctx, slug); err == nil {
+		return of(c.ID, marketplace.MemberRole(strings.ToUpper(role)))
+	}
+	c, err := s.market.CompanyBySlug(ctx, slug)
+	if err != nil {
+		t.Fatalf("nobody of the cast is called %q", name)
+	}
+	return of(c.ID, marketplace.MemberRole(strings.ToUpper(role)))
 }
 
 // system is the context of the program itself, which waits for the index.

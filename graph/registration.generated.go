@@ -39,6 +39,8 @@ type RegistrationResolver interface {
 	WishList(ctx context.Context, obj *marketplace.Registration) (*marketplace.WishList, error)
 	Suggestions(ctx context.Context, obj *marketplace.Registration, first *int) ([]*marketplace.WishSuggestion, error)
 	ViewerCan(ctx context.Context, obj *marketplace.Registration) (*marketplace.RegistrationPermissions, error)
+
+	Agenda(ctx context.Context, obj *marketplace.Registration, delegate *string) ([]*marketplace.AgendaItem, error)
 }
 type WishResolver interface {
 	With(ctx context.Context, obj *marketplace.ListedWish) (marketplace.Member, error)
@@ -80,6 +82,20 @@ func (ec *executionContext) field_Pitch_title_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["languages"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Registration_agenda_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "delegate",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["delegate"] = arg0
 	return args, nil
 }
 
@@ -310,6 +326,29 @@ func (ec *executionContext) fieldContext_Delegate_busy(_ context.Context, field 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Delegate_key(ctx context.Context, field graphql.CollectedField, obj *marketplace.Delegate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Delegate_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Person(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Delegate_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Delegate", field, true, false, "String")
 }
 
 func (ec *executionContext) _DelegateSlots_delegate(ctx context.Context, field graphql.CollectedField, obj *marketplace.DelegateSlots) (ret graphql.Marshaler) {
@@ -1588,6 +1627,114 @@ func (ec *executionContext) _Registration_version(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_Registration_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Registration", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Registration_agenda(ctx context.Context, field graphql.CollectedField, obj *marketplace.Registration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registration_agenda(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Registration().Agenda(ctx, obj, fc.Args["delegate"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.AgendaItem) graphql.Marshaler {
+			return ec.marshalNAgendaItem2ᚕᚖcitymarketᚋmarketplaceᚐAgendaItemᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Registration_agenda(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registration",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AgendaItem(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Registration_agenda_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Registration_arrivals(ctx context.Context, field graphql.CollectedField, obj *marketplace.Registration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registration_arrivals(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VisibleArrivals(ctx), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.Arrival) graphql.Marshaler {
+			return ec.marshalOArrival2ᚕcitymarketᚋmarketplaceᚐArrivalᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Registration_arrivals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registration",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Arrival(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Registration_substitutions(ctx context.Context, field graphql.CollectedField, obj *marketplace.Registration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registration_substitutions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VisibleSubstitutions(ctx), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.Substitution) graphql.Marshaler {
+			return ec.marshalOSubstitution2ᚕcitymarketᚋmarketplaceᚐSubstitutionᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Registration_substitutions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registration",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Substitution(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _RegistrationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *marketplace.Page[*marketplace.Registration]) (ret graphql.Marshaler) {
@@ -3283,6 +3430,11 @@ func (ec *executionContext) _Delegate(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "key":
+			out.Values[i] = ec._Delegate_key(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -3722,6 +3874,24 @@ func (ec *executionContext) _Registration(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "agenda":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registration_agenda(ctx, field, obj)
+				})
+		case "arrivals":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registration_arrivals(ctx, field, obj)
+				})
+		case "substitutions":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registration_substitutions(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

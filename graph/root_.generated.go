@@ -24,6 +24,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	AgendaItem() AgendaItemResolver
 	AuditEntry() AuditEntryResolver
 	Candidacy() CandidacyResolver
 	CandidacyAnswer() CandidacyAnswerResolver
@@ -40,6 +41,7 @@ type ResolverRoot interface {
 	Deployment() DeploymentResolver
 	Draft() DraftResolver
 	Event() EventResolver
+	EventReport() EventReportResolver
 	EventSession() EventSessionResolver
 	EventTable() EventTableResolver
 	FacetBucket() FacetBucketResolver
@@ -52,6 +54,8 @@ type ResolverRoot interface {
 	MatchEdge() MatchEdgeResolver
 	Media() MediaResolver
 	Meeting() MeetingResolver
+	MeetingDelay() MeetingDelayResolver
+	MeetingNoShow() MeetingNoShowResolver
 	MeetingOutcome() MeetingOutcomeResolver
 	MeetingSide() MeetingSideResolver
 	MeetingTime() MeetingTimeResolver
@@ -84,6 +88,7 @@ type ResolverRoot interface {
 	Thread() ThreadResolver
 	TimetableReason() TimetableReasonResolver
 	Topic() TopicResolver
+	TopicCount() TopicCountResolver
 	TopicFigures() TopicFiguresResolver
 	Unplaced() UnplacedResolver
 	Upload() UploadResolver
@@ -101,6 +106,24 @@ type ComplexityRoot struct {
 	AccountPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	AgendaItem struct {
+		EndsAt   func(childComplexity int) int
+		Link     func(childComplexity int) int
+		Meeting  func(childComplexity int) int
+		OwnTime  func(childComplexity int) int
+		People   func(childComplexity int) int
+		Session  func(childComplexity int) int
+		StartsAt func(childComplexity int) int
+		Table    func(childComplexity int) int
+		Time     func(childComplexity int) int
+		With     func(childComplexity int) int
+	}
+
+	Arrival struct {
+		At     func(childComplexity int) int
+		Person func(childComplexity int) int
 	}
 
 	Attribution struct {
@@ -464,6 +487,7 @@ type ComplexityRoot struct {
 		Free       func(childComplexity int) int
 		Languages  func(childComplexity int) int
 		Name       func(childComplexity int) int
+		Person     func(childComplexity int) int
 		RoleOrNil  func(childComplexity int) int
 		TimeZone   func(childComplexity int) int
 		User       func(childComplexity int) int
@@ -562,6 +586,7 @@ type ComplexityRoot struct {
 		IsSample            func(childComplexity int) int
 		LanguageRule        func(childComplexity int) int
 		Languages           func(childComplexity int) int
+		LostTables          func(childComplexity int) int
 		Maximum             func(childComplexity int) int
 		Minimum             func(childComplexity int) int
 		MovesOnTime         func(childComplexity int) int
@@ -580,9 +605,11 @@ type ComplexityRoot struct {
 		Slug                func(childComplexity int) int
 		StartsAt            func(childComplexity int) int
 		Tables              func(childComplexity int) int
+		TakesBookings       func(childComplexity int) int
 		TakesRegistrations  func(childComplexity int) int
 		TakesWishes         func(childComplexity int) int
 		TimeZone            func(childComplexity int) int
+		TroubledMeetings    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		UpdatedAt           func(childComplexity int) int
 		Version             func(childComplexity int) int
 		ViewerCan           func(childComplexity int) int
@@ -617,6 +644,23 @@ type ComplexityRoot struct {
 		Edit     func(childComplexity int) int
 		Moves    func(childComplexity int) int
 		Register func(childComplexity int) int
+	}
+
+	EventReport struct {
+		Approved   func(childComplexity int) int
+		ByRegion   func(childComplexity int) int
+		ByTopic    func(childComplexity int) int
+		CheckedIn  func(childComplexity int) int
+		Delegates  func(childComplexity int) int
+		Follow     func(childComplexity int) int
+		IsPartial  func(childComplexity int) int
+		MadeAt     func(childComplexity int) int
+		Meetings   func(childComplexity int) int
+		Member     func(childComplexity int) int
+		Outcomes   func(childComplexity int) int
+		Registered func(childComplexity int) int
+		Requests   func(childComplexity int) int
+		Wishes     func(childComplexity int) int
 	}
 
 	EventSession struct {
@@ -692,6 +736,19 @@ type ComplexityRoot struct {
 		At   func(childComplexity int) int
 		Link func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	FollowUps struct {
+		Meetings func(childComplexity int) int
+		Offers   func(childComplexity int) int
+		Pairs    func(childComplexity int) int
+	}
+
+	FreeSlot struct {
+		Day      func(childComplexity int) int
+		EndsAt   func(childComplexity int) int
+		StartsAt func(childComplexity int) int
+		Tables   func(childComplexity int) int
 	}
 
 	Gap struct {
@@ -858,6 +915,11 @@ type ComplexityRoot struct {
 		Translations func(childComplexity int) int
 	}
 
+	LostTable struct {
+		From  func(childComplexity int) int
+		Table func(childComplexity int) int
+	}
+
 	MatchConnection struct {
 		Edges    func(childComplexity int) int
 		Nodes    func(childComplexity int) int
@@ -896,30 +958,35 @@ type ComplexityRoot struct {
 	}
 
 	Meeting struct {
-		About         func(childComplexity int) int
-		AnsweredAt    func(childComplexity int) int
-		Case          func(childComplexity int) int
-		CreatedAt     func(childComplexity int) int
-		Event         func(childComplexity int) int
-		ExpiresAt     func(childComplexity int) int
-		Format        func(childComplexity int) int
-		FromSide      func(childComplexity int) int
-		ID            func(childComplexity int) int
-		IsSample      func(childComplexity int) int
-		LinkOrNil     func(childComplexity int) int
-		Message       func(childComplexity int, languages []marketplace.Language) int
-		Minutes       func(childComplexity int) int
-		Place         func(childComplexity int, languages []marketplace.Language) int
-		ProposedBy    func(childComplexity int) int
-		ProposedTimes func(childComplexity int) int
-		Reason        func(childComplexity int) int
-		Status        func(childComplexity int) int
-		TableOrNil    func(childComplexity int) int
-		Time          func(childComplexity int) int
-		ToSide        func(childComplexity int) int
-		UpdatedAt     func(childComplexity int) int
-		Version       func(childComplexity int) int
-		ViewerCan     func(childComplexity int) int
+		About          func(childComplexity int) int
+		AnsweredAt     func(childComplexity int) int
+		Case           func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		DelayOrNil     func(childComplexity int) int
+		Event          func(childComplexity int) int
+		ExpiresAt      func(childComplexity int) int
+		Format         func(childComplexity int) int
+		FromSide       func(childComplexity int) int
+		ID             func(childComplexity int) int
+		IsSample       func(childComplexity int) int
+		IsTroubled     func(childComplexity int) int
+		LinkOrNil      func(childComplexity int) int
+		LostTableOrNil func(childComplexity int) int
+		Message        func(childComplexity int, languages []marketplace.Language) int
+		Minutes        func(childComplexity int) int
+		NoShow         func(childComplexity int) int
+		Place          func(childComplexity int, languages []marketplace.Language) int
+		ProposedBy     func(childComplexity int) int
+		ProposedTimes  func(childComplexity int) int
+		Reason         func(childComplexity int) int
+		StartedAt      func(childComplexity int) int
+		Status         func(childComplexity int) int
+		TableOrNil     func(childComplexity int) int
+		Time           func(childComplexity int) int
+		ToSide         func(childComplexity int) int
+		UpdatedAt      func(childComplexity int) int
+		Version        func(childComplexity int) int
+		ViewerCan      func(childComplexity int) int
 	}
 
 	MeetingConnection struct {
@@ -928,9 +995,33 @@ type ComplexityRoot struct {
 		PageInfo func(childComplexity int) int
 	}
 
+	MeetingCount struct {
+		Ahead      func(childComplexity int) int
+		Cancelled  func(childComplexity int) int
+		Delayed    func(childComplexity int) int
+		Held       func(childComplexity int) int
+		Live       func(childComplexity int) int
+		Missed     func(childComplexity int) int
+		NoShows    func(childComplexity int) int
+		Timetabled func(childComplexity int) int
+		Unsaid     func(childComplexity int) int
+	}
+
+	MeetingDelay struct {
+		At      func(childComplexity int) int
+		By      func(childComplexity int) int
+		Minutes func(childComplexity int) int
+	}
+
 	MeetingEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	MeetingNoShow struct {
+		At    func(childComplexity int) int
+		By    func(childComplexity int) int
+		Sides func(childComplexity int) int
 	}
 
 	MeetingOutcome struct {
@@ -946,10 +1037,13 @@ type ComplexityRoot struct {
 	}
 
 	MeetingPermissions struct {
+		Move          func(childComplexity int) int
 		Moves         func(childComplexity int) int
 		RecordOutcome func(childComplexity int) int
+		Run           func(childComplexity int) int
 		SetPeople     func(childComplexity int) int
 		SetPlace      func(childComplexity int) int
+		SwapDelegate  func(childComplexity int) int
 	}
 
 	MeetingRule struct {
@@ -1065,11 +1159,15 @@ type ComplexityRoot struct {
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
 		AddPlacement        func(childComplexity int, input marketplace.PlaceInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
+		AddWalkIn           func(childComplexity int, input marketplace.AddWalkInInput) int
 		AnswerCandidacy     func(childComplexity int, input marketplace.AnswerCandidacyInput) int
 		AskForPartner       func(childComplexity int, input marketplace.AskForPartnerInput) int
+		BookEventMeeting    func(childComplexity int, input marketplace.BookEventMeetingInput) int
+		CallOffMeeting      func(childComplexity int, input marketplace.CallOffMeetingInput) int
 		CancelMeeting       func(childComplexity int, input marketplace.CancelMeetingInput) int
 		CancelRun           func(childComplexity int, input IDInput) int
 		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
+		CheckIn             func(childComplexity int, input marketplace.CheckInInput) int
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
 		ConfirmEmail        func(childComplexity int, input LinkInput) int
 		ConfirmFactor       func(childComplexity int, input CodeInput) int
@@ -1112,6 +1210,7 @@ type ComplexityRoot struct {
 		HandOverCase        func(childComplexity int, input marketplace.HandOverCaseInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
 		LockPlacement       func(childComplexity int, input marketplace.DraftPairInput) int
+		LoseTable           func(childComplexity int, input marketplace.LoseTableInput) int
 		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
@@ -1120,6 +1219,7 @@ type ComplexityRoot struct {
 		MoveCandidate       func(childComplexity int, input marketplace.MoveCandidateInput) int
 		MoveCase            func(childComplexity int, input marketplace.MoveCaseInput) int
 		MoveEvent           func(childComplexity int, input marketplace.MoveEventInput) int
+		MoveEventMeeting    func(childComplexity int, input marketplace.MoveEventMeetingInput) int
 		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
 		MovePlacement       func(childComplexity int, input marketplace.PlaceInput) int
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
@@ -1137,7 +1237,10 @@ type ComplexityRoot struct {
 		RemovePairing       func(childComplexity int, input DeleteInput) int
 		RemovePlacement     func(childComplexity int, input marketplace.DraftPairInput) int
 		RemoveWish          func(childComplexity int, input marketplace.RemoveWishInput) int
+		ReplaceDelegate     func(childComplexity int, input marketplace.ReplaceDelegateInput) int
+		ReportDelay         func(childComplexity int, input marketplace.ReportDelayInput) int
 		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
+		ReportNoShow        func(childComplexity int, input marketplace.ReportNoShowInput) int
 		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
 		RequestMeeting      func(childComplexity int, input marketplace.RequestMeetingInput) int
 		RequestReset        func(childComplexity int, input EmailInput) int
@@ -1146,6 +1249,7 @@ type ComplexityRoot struct {
 		ResendInvitation    func(childComplexity int, input IDInput) int
 		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
 		ResolveReport       func(childComplexity int, input marketplace.ResolveReportInput) int
+		RestoreTable        func(childComplexity int, input marketplace.RestoreTableInput) int
 		RevokeCalendarFeed  func(childComplexity int) int
 		RevokeInvitation    func(childComplexity int, input IDInput) int
 		RevokeToken         func(childComplexity int, input IDInput) int
@@ -1162,8 +1266,10 @@ type ComplexityRoot struct {
 		SetWishes           func(childComplexity int, input marketplace.SetWishesInput) int
 		SignIn              func(childComplexity int, input marketplace.SignInInput) int
 		SignOut             func(childComplexity int) int
+		StartMeeting        func(childComplexity int, input marketplace.RunMeetingInput) int
 		StartRun            func(childComplexity int, input marketplace.StartRunInput) int
 		SuspendUser         func(childComplexity int, input marketplace.SuspendUserInput) int
+		SwapDelegate        func(childComplexity int, input marketplace.SwapDelegateInput) int
 		SwapPlacements      func(childComplexity int, input marketplace.SwapPlacementsInput) int
 		Translate           func(childComplexity int, input marketplace.TranslateInput) int
 		UndoDraft           func(childComplexity int, input marketplace.PublishTimetableInput) int
@@ -1269,6 +1375,11 @@ type ComplexityRoot struct {
 		OutOfScope    func(childComplexity int) int
 		PartnerFound  func(childComplexity int) int
 		Withdrawn     func(childComplexity int) int
+	}
+
+	OutcomeCount struct {
+		Sides func(childComplexity int) int
+		What  func(childComplexity int) int
 	}
 
 	OutcomeFigures struct {
@@ -1497,7 +1608,9 @@ type ComplexityRoot struct {
 		Companies         func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company           func(childComplexity int, by By) int
 		Event             func(childComplexity int, by By) int
+		EventReport       func(childComplexity int, event marketplace.ID, member *marketplace.ID) int
 		Events            func(childComplexity int, phases []marketplace.EventPhase, first *int, after *string, last *int, before *string) int
+		FreeSlots         func(childComplexity int, event marketplace.ID, member marketplace.ID, with marketplace.ID, after *time.Time, first *int) int
 		Import            func(childComplexity int, id marketplace.ID) int
 		Imports           func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Institution       func(childComplexity int, by By) int
@@ -1544,34 +1657,42 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	RegionCount struct {
+		Meetings    func(childComplexity int) int
+		RegionOrNil func(childComplexity int) int
+	}
+
 	RegionFigures struct {
 		Figures func(childComplexity int) int
 		Region  func(childComplexity int) int
 	}
 
 	Registration struct {
-		CreatedAt          func(childComplexity int) int
-		Event              func(childComplexity int) int
-		FreeSlots          func(childComplexity int) int
-		ID                 func(childComplexity int) int
-		IsSample           func(childComplexity int) int
-		Languages          func(childComplexity int) int
-		Member             func(childComplexity int) int
-		Pitch              func(childComplexity int) int
-		RequestedAt        func(childComplexity int) int
-		Status             func(childComplexity int) int
-		Suggestions        func(childComplexity int, first *int) int
-		UpdatedAt          func(childComplexity int) int
-		Version            func(childComplexity int) int
-		ViewerCan          func(childComplexity int) int
-		VisibleDecision    func(childComplexity int) int
-		VisibleDelegates   func(childComplexity int) int
-		VisibleInterpreter func(childComplexity int) int
-		VisibleMaximum     func(childComplexity int) int
-		VisibleMinimum     func(childComplexity int) int
-		VisibleReason      func(childComplexity int) int
-		WishList           func(childComplexity int) int
-		Wishes             func(childComplexity int) int
+		Agenda               func(childComplexity int, delegate *string) int
+		CreatedAt            func(childComplexity int) int
+		Event                func(childComplexity int) int
+		FreeSlots            func(childComplexity int) int
+		ID                   func(childComplexity int) int
+		IsSample             func(childComplexity int) int
+		Languages            func(childComplexity int) int
+		Member               func(childComplexity int) int
+		Pitch                func(childComplexity int) int
+		RequestedAt          func(childComplexity int) int
+		Status               func(childComplexity int) int
+		Suggestions          func(childComplexity int, first *int) int
+		UpdatedAt            func(childComplexity int) int
+		Version              func(childComplexity int) int
+		ViewerCan            func(childComplexity int) int
+		VisibleArrivals      func(childComplexity int) int
+		VisibleDecision      func(childComplexity int) int
+		VisibleDelegates     func(childComplexity int) int
+		VisibleInterpreter   func(childComplexity int) int
+		VisibleMaximum       func(childComplexity int) int
+		VisibleMinimum       func(childComplexity int) int
+		VisibleReason        func(childComplexity int) int
+		VisibleSubstitutions func(childComplexity int) int
+		WishList             func(childComplexity int) int
+		Wishes               func(childComplexity int) int
 	}
 
 	RegistrationConnection struct {
@@ -1627,6 +1748,14 @@ type ComplexityRoot struct {
 	ReportPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	RequestCount struct {
+		Accepted func(childComplexity int) int
+		Declined func(childComplexity int) int
+		Expired  func(childComplexity int) int
+		Open     func(childComplexity int) int
+		Sent     func(childComplexity int) int
 	}
 
 	Review struct {
@@ -1891,6 +2020,12 @@ type ComplexityRoot struct {
 		RunProgress   func(childComplexity int, run marketplace.ID) int
 	}
 
+	Substitution struct {
+		At  func(childComplexity int) int
+		In  func(childComplexity int) int
+		Out func(childComplexity int) int
+	}
+
 	Suggestion struct {
 		Node func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
@@ -1997,6 +2132,11 @@ type ComplexityRoot struct {
 		Proposals func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Slug      func(childComplexity int) int
 		Solutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+	}
+
+	TopicCount struct {
+		Meetings func(childComplexity int) int
+		Topic    func(childComplexity int) int
 	}
 
 	TopicFigures struct {
@@ -2155,6 +2295,13 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	WishShare struct {
+		Held   func(childComplexity int) int
+		Level  func(childComplexity int) int
+		Met    func(childComplexity int) int
+		Wishes func(childComplexity int) int
+	}
+
 	WishSuggestion struct {
 		HasMet       func(childComplexity int) int
 		Match        func(childComplexity int) int
@@ -2188,6 +2335,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AccountPayload.Result(childComplexity), true
+
+	case "AgendaItem.endsAt":
+		if e.ComplexityRoot.AgendaItem.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.EndsAt(childComplexity), true
+	case "AgendaItem.link":
+		if e.ComplexityRoot.AgendaItem.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Link(childComplexity), true
+	case "AgendaItem.meeting":
+		if e.ComplexityRoot.AgendaItem.Meeting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Meeting(childComplexity), true
+	case "AgendaItem.ownTime":
+		if e.ComplexityRoot.AgendaItem.OwnTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.OwnTime(childComplexity), true
+	case "AgendaItem.people":
+		if e.ComplexityRoot.AgendaItem.People == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.People(childComplexity), true
+	case "AgendaItem.session":
+		if e.ComplexityRoot.AgendaItem.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Session(childComplexity), true
+	case "AgendaItem.startsAt":
+		if e.ComplexityRoot.AgendaItem.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.StartsAt(childComplexity), true
+	case "AgendaItem.table":
+		if e.ComplexityRoot.AgendaItem.Table == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Table(childComplexity), true
+	case "AgendaItem.time":
+		if e.ComplexityRoot.AgendaItem.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Time(childComplexity), true
+	case "AgendaItem.with":
+		if e.ComplexityRoot.AgendaItem.With == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.With(childComplexity), true
+
+	case "Arrival.at":
+		if e.ComplexityRoot.Arrival.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Arrival.At(childComplexity), true
+	case "Arrival.person":
+		if e.ComplexityRoot.Arrival.Person == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Arrival.Person(childComplexity), true
 
 	case "Attribution.license":
 		if e.ComplexityRoot.Attribution.License == nil {
@@ -3712,6 +3933,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Delegate.Name(childComplexity), true
+	case "Delegate.key":
+		if e.ComplexityRoot.Delegate.Person == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Person(childComplexity), true
 	case "Delegate.role":
 		if e.ComplexityRoot.Delegate.RoleOrNil == nil {
 			break
@@ -4116,6 +4343,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.Languages(childComplexity), true
+	case "Event.lostTables":
+		if e.ComplexityRoot.Event.LostTables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.LostTables(childComplexity), true
 	case "Event.maximum":
 		if e.ComplexityRoot.Event.Maximum == nil {
 			break
@@ -4249,6 +4482,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.Tables(childComplexity), true
+	case "Event.takesBookings":
+		if e.ComplexityRoot.Event.TakesBookings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TakesBookings(childComplexity), true
 	case "Event.takesRegistrations":
 		if e.ComplexityRoot.Event.TakesRegistrations == nil {
 			break
@@ -4267,6 +4506,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.TimeZone(childComplexity), true
+	case "Event.troubledMeetings":
+		if e.ComplexityRoot.Event.TroubledMeetings == nil {
+			break
+		}
+
+		args, err := ec.field_Event_troubledMeetings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.TroubledMeetings(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Event.updatedAt":
 		if e.ComplexityRoot.Event.UpdatedAt == nil {
 			break
@@ -4386,6 +4636,91 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventPermissions.Register(childComplexity), true
+
+	case "EventReport.approved":
+		if e.ComplexityRoot.EventReport.Approved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Approved(childComplexity), true
+	case "EventReport.byRegion":
+		if e.ComplexityRoot.EventReport.ByRegion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.ByRegion(childComplexity), true
+	case "EventReport.byTopic":
+		if e.ComplexityRoot.EventReport.ByTopic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.ByTopic(childComplexity), true
+	case "EventReport.checkedIn":
+		if e.ComplexityRoot.EventReport.CheckedIn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.CheckedIn(childComplexity), true
+	case "EventReport.delegates":
+		if e.ComplexityRoot.EventReport.Delegates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Delegates(childComplexity), true
+	case "EventReport.follow":
+		if e.ComplexityRoot.EventReport.Follow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Follow(childComplexity), true
+	case "EventReport.isPartial":
+		if e.ComplexityRoot.EventReport.IsPartial == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.IsPartial(childComplexity), true
+	case "EventReport.madeAt":
+		if e.ComplexityRoot.EventReport.MadeAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.MadeAt(childComplexity), true
+	case "EventReport.meetings":
+		if e.ComplexityRoot.EventReport.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Meetings(childComplexity), true
+	case "EventReport.member":
+		if e.ComplexityRoot.EventReport.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Member(childComplexity), true
+	case "EventReport.outcomes":
+		if e.ComplexityRoot.EventReport.Outcomes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Outcomes(childComplexity), true
+	case "EventReport.registered":
+		if e.ComplexityRoot.EventReport.Registered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Registered(childComplexity), true
+	case "EventReport.requests":
+		if e.ComplexityRoot.EventReport.Requests == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Requests(childComplexity), true
+	case "EventReport.wishes":
+		if e.ComplexityRoot.EventReport.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Wishes(childComplexity), true
 
 	case "EventSession.blocksMeetings":
 		if e.ComplexityRoot.EventSession.BlocksMeetings == nil {
@@ -4703,6 +5038,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FollowUp.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "FollowUps.meetings":
+		if e.ComplexityRoot.FollowUps.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Meetings(childComplexity), true
+	case "FollowUps.offers":
+		if e.ComplexityRoot.FollowUps.Offers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Offers(childComplexity), true
+	case "FollowUps.pairs":
+		if e.ComplexityRoot.FollowUps.Pairs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Pairs(childComplexity), true
+
+	case "FreeSlot.day":
+		if e.ComplexityRoot.FreeSlot.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.Day(childComplexity), true
+	case "FreeSlot.endsAt":
+		if e.ComplexityRoot.FreeSlot.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.EndsAt(childComplexity), true
+	case "FreeSlot.startsAt":
+		if e.ComplexityRoot.FreeSlot.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.StartsAt(childComplexity), true
+	case "FreeSlot.tables":
+		if e.ComplexityRoot.FreeSlot.Tables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.Tables(childComplexity), true
 
 	case "Gap.a":
 		if e.ComplexityRoot.Gap.A == nil {
@@ -5363,6 +5742,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LocalizedText.Translations(childComplexity), true
 
+	case "LostTable.from":
+		if e.ComplexityRoot.LostTable.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LostTable.From(childComplexity), true
+	case "LostTable.table":
+		if e.ComplexityRoot.LostTable.Table == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LostTable.Table(childComplexity), true
+
 	case "MatchConnection.edges":
 		if e.ComplexityRoot.MatchConnection.Edges == nil {
 			break
@@ -5534,6 +5926,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.CreatedAt(childComplexity), true
+	case "Meeting.delay":
+		if e.ComplexityRoot.Meeting.DelayOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.DelayOrNil(childComplexity), true
 	case "Meeting.event":
 		if e.ComplexityRoot.Meeting.Event == nil {
 			break
@@ -5570,12 +5968,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.IsSample(childComplexity), true
+	case "Meeting.isTroubled":
+		if e.ComplexityRoot.Meeting.IsTroubled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.IsTroubled(childComplexity), true
 	case "Meeting.link":
 		if e.ComplexityRoot.Meeting.LinkOrNil == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Meeting.LinkOrNil(childComplexity), true
+	case "Meeting.lostTable":
+		if e.ComplexityRoot.Meeting.LostTableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.LostTableOrNil(childComplexity), true
 	case "Meeting.message":
 		if e.ComplexityRoot.Meeting.Message == nil {
 			break
@@ -5593,6 +6003,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.Minutes(childComplexity), true
+	case "Meeting.noShow":
+		if e.ComplexityRoot.Meeting.NoShow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.NoShow(childComplexity), true
 	case "Meeting.place":
 		if e.ComplexityRoot.Meeting.Place == nil {
 			break
@@ -5622,6 +6038,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.Reason(childComplexity), true
+	case "Meeting.startedAt":
+		if e.ComplexityRoot.Meeting.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.StartedAt(childComplexity), true
 	case "Meeting.status":
 		if e.ComplexityRoot.Meeting.Status == nil {
 			break
@@ -5684,6 +6106,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingConnection.PageInfo(childComplexity), true
 
+	case "MeetingCount.ahead":
+		if e.ComplexityRoot.MeetingCount.Ahead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Ahead(childComplexity), true
+	case "MeetingCount.cancelled":
+		if e.ComplexityRoot.MeetingCount.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Cancelled(childComplexity), true
+	case "MeetingCount.delayed":
+		if e.ComplexityRoot.MeetingCount.Delayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Delayed(childComplexity), true
+	case "MeetingCount.held":
+		if e.ComplexityRoot.MeetingCount.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Held(childComplexity), true
+	case "MeetingCount.live":
+		if e.ComplexityRoot.MeetingCount.Live == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Live(childComplexity), true
+	case "MeetingCount.missed":
+		if e.ComplexityRoot.MeetingCount.Missed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Missed(childComplexity), true
+	case "MeetingCount.noShows":
+		if e.ComplexityRoot.MeetingCount.NoShows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.NoShows(childComplexity), true
+	case "MeetingCount.timetabled":
+		if e.ComplexityRoot.MeetingCount.Timetabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Timetabled(childComplexity), true
+	case "MeetingCount.unsaid":
+		if e.ComplexityRoot.MeetingCount.Unsaid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Unsaid(childComplexity), true
+
+	case "MeetingDelay.at":
+		if e.ComplexityRoot.MeetingDelay.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.At(childComplexity), true
+	case "MeetingDelay.by":
+		if e.ComplexityRoot.MeetingDelay.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.By(childComplexity), true
+	case "MeetingDelay.minutes":
+		if e.ComplexityRoot.MeetingDelay.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.Minutes(childComplexity), true
+
 	case "MeetingEdge.cursor":
 		if e.ComplexityRoot.MeetingEdge.Cursor == nil {
 			break
@@ -5696,6 +6192,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingEdge.Node(childComplexity), true
+
+	case "MeetingNoShow.at":
+		if e.ComplexityRoot.MeetingNoShow.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.At(childComplexity), true
+	case "MeetingNoShow.by":
+		if e.ComplexityRoot.MeetingNoShow.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.By(childComplexity), true
+	case "MeetingNoShow.sides":
+		if e.ComplexityRoot.MeetingNoShow.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.Sides(childComplexity), true
 
 	case "MeetingOutcome.at":
 		if e.ComplexityRoot.MeetingOutcome.At == nil {
@@ -5735,6 +6250,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingPayload.Result(childComplexity), true
 
+	case "MeetingPermissions.move":
+		if e.ComplexityRoot.MeetingPermissions.Move == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Move(childComplexity), true
 	case "MeetingPermissions.moves":
 		if e.ComplexityRoot.MeetingPermissions.Moves == nil {
 			break
@@ -5747,6 +6268,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingPermissions.RecordOutcome(childComplexity), true
+	case "MeetingPermissions.run":
+		if e.ComplexityRoot.MeetingPermissions.Run == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Run(childComplexity), true
 	case "MeetingPermissions.setPeople":
 		if e.ComplexityRoot.MeetingPermissions.SetPeople == nil {
 			break
@@ -5759,6 +6286,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingPermissions.SetPlace(childComplexity), true
+	case "MeetingPermissions.swapDelegate":
+		if e.ComplexityRoot.MeetingPermissions.SwapDelegate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.SwapDelegate(childComplexity), true
 
 	case "MeetingRule.from":
 		if e.ComplexityRoot.MeetingRule.From == nil {
@@ -6212,6 +6745,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddToken(childComplexity, args["input"].(marketplace.AddTokenInput)), true
+	case "Mutation.addWalkIn":
+		if e.ComplexityRoot.Mutation.AddWalkIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addWalkIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddWalkIn(childComplexity, args["input"].(marketplace.AddWalkInInput)), true
 	case "Mutation.answerCandidacy":
 		if e.ComplexityRoot.Mutation.AnswerCandidacy == nil {
 			break
@@ -6234,6 +6778,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AskForPartner(childComplexity, args["input"].(marketplace.AskForPartnerInput)), true
+	case "Mutation.bookEventMeeting":
+		if e.ComplexityRoot.Mutation.BookEventMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_bookEventMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.BookEventMeeting(childComplexity, args["input"].(marketplace.BookEventMeetingInput)), true
+	case "Mutation.callOffMeeting":
+		if e.ComplexityRoot.Mutation.CallOffMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_callOffMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CallOffMeeting(childComplexity, args["input"].(marketplace.CallOffMeetingInput)), true
 	case "Mutation.cancelMeeting":
 		if e.ComplexityRoot.Mutation.CancelMeeting == nil {
 			break
@@ -6267,6 +6833,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(marketplace.ChangePasswordInput)), true
+	case "Mutation.checkIn":
+		if e.ComplexityRoot.Mutation.CheckIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_checkIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CheckIn(childComplexity, args["input"].(marketplace.CheckInInput)), true
 	case "Mutation.confirmDeployment":
 		if e.ComplexityRoot.Mutation.ConfirmDeployment == nil {
 			break
@@ -6724,6 +7301,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.LockPlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
+	case "Mutation.loseTable":
+		if e.ComplexityRoot.Mutation.LoseTable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_loseTable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LoseTable(childComplexity, args["input"].(marketplace.LoseTableInput)), true
 	case "Mutation.makeCalendarFeed":
 		if e.ComplexityRoot.Mutation.MakeCalendarFeed == nil {
 			break
@@ -6802,6 +7390,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveEvent(childComplexity, args["input"].(marketplace.MoveEventInput)), true
+	case "Mutation.moveEventMeeting":
+		if e.ComplexityRoot.Mutation.MoveEventMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveEventMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveEventMeeting(childComplexity, args["input"].(marketplace.MoveEventMeetingInput)), true
 	case "Mutation.moveOffer":
 		if e.ComplexityRoot.Mutation.MoveOffer == nil {
 			break
@@ -6989,6 +7588,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveWish(childComplexity, args["input"].(marketplace.RemoveWishInput)), true
+	case "Mutation.replaceDelegate":
+		if e.ComplexityRoot.Mutation.ReplaceDelegate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replaceDelegate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplaceDelegate(childComplexity, args["input"].(marketplace.ReplaceDelegateInput)), true
+	case "Mutation.reportDelay":
+		if e.ComplexityRoot.Mutation.ReportDelay == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reportDelay_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReportDelay(childComplexity, args["input"].(marketplace.ReportDelayInput)), true
 	case "Mutation.reportMessage":
 		if e.ComplexityRoot.Mutation.ReportMessage == nil {
 			break
@@ -7000,6 +7621,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReportMessage(childComplexity, args["input"].(marketplace.ReportMessageInput)), true
+	case "Mutation.reportNoShow":
+		if e.ComplexityRoot.Mutation.ReportNoShow == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reportNoShow_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReportNoShow(childComplexity, args["input"].(marketplace.ReportNoShowInput)), true
 	case "Mutation.requestEmail":
 		if e.ComplexityRoot.Mutation.RequestEmail == nil {
 			break
@@ -7088,6 +7720,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResolveReport(childComplexity, args["input"].(marketplace.ResolveReportInput)), true
+	case "Mutation.restoreTable":
+		if e.ComplexityRoot.Mutation.RestoreTable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_restoreTable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RestoreTable(childComplexity, args["input"].(marketplace.RestoreTableInput)), true
 	case "Mutation.revokeCalendarFeed":
 		if e.ComplexityRoot.Mutation.RevokeCalendarFeed == nil {
 			break
@@ -7254,6 +7897,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.startMeeting":
+		if e.ComplexityRoot.Mutation.StartMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartMeeting(childComplexity, args["input"].(marketplace.RunMeetingInput)), true
 	case "Mutation.startRun":
 		if e.ComplexityRoot.Mutation.StartRun == nil {
 			break
@@ -7276,6 +7930,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SuspendUser(childComplexity, args["input"].(marketplace.SuspendUserInput)), true
+	case "Mutation.swapDelegate":
+		if e.ComplexityRoot.Mutation.SwapDelegate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_swapDelegate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SwapDelegate(childComplexity, args["input"].(marketplace.SwapDelegateInput)), true
 	case "Mutation.swapPlacements":
 		if e.ComplexityRoot.Mutation.SwapPlacements == nil {
 			break
@@ -7747,6 +8412,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.OfficerFigures.Withdrawn(childComplexity), true
+
+	case "OutcomeCount.sides":
+		if e.ComplexityRoot.OutcomeCount.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeCount.Sides(childComplexity), true
+	case "OutcomeCount.what":
+		if e.ComplexityRoot.OutcomeCount.What == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeCount.What(childComplexity), true
 
 	case "OutcomeFigures.agreed":
 		if e.ComplexityRoot.OutcomeFigures.Agreed == nil {
@@ -8744,6 +9422,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Event(childComplexity, args["by"].(By)), true
+	case "Query.eventReport":
+		if e.ComplexityRoot.Query.EventReport == nil {
+			break
+		}
+
+		args, err := ec.field_Query_eventReport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.EventReport(childComplexity, args["event"].(marketplace.ID), args["member"].(*marketplace.ID)), true
 	case "Query.events":
 		if e.ComplexityRoot.Query.Events == nil {
 			break
@@ -8755,6 +9444,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Events(childComplexity, args["phases"].([]marketplace.EventPhase), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.freeSlots":
+		if e.ComplexityRoot.Query.FreeSlots == nil {
+			break
+		}
+
+		args, err := ec.field_Query_freeSlots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.FreeSlots(childComplexity, args["event"].(marketplace.ID), args["member"].(marketplace.ID), args["with"].(marketplace.ID), args["after"].(*time.Time), args["first"].(*int)), true
 	case "Query.import":
 		if e.ComplexityRoot.Query.Import == nil {
 			break
@@ -9164,6 +9864,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecoveryPayload.Result(childComplexity), true
 
+	case "RegionCount.meetings":
+		if e.ComplexityRoot.RegionCount.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionCount.Meetings(childComplexity), true
+	case "RegionCount.region":
+		if e.ComplexityRoot.RegionCount.RegionOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionCount.RegionOrNil(childComplexity), true
+
 	case "RegionFigures.figures":
 		if e.ComplexityRoot.RegionFigures.Figures == nil {
 			break
@@ -9177,6 +9890,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RegionFigures.Region(childComplexity), true
 
+	case "Registration.agenda":
+		if e.ComplexityRoot.Registration.Agenda == nil {
+			break
+		}
+
+		args, err := ec.field_Registration_agenda_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Registration.Agenda(childComplexity, args["delegate"].(*string)), true
 	case "Registration.createdAt":
 		if e.ComplexityRoot.Registration.CreatedAt == nil {
 			break
@@ -9266,6 +9990,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Registration.ViewerCan(childComplexity), true
+	case "Registration.arrivals":
+		if e.ComplexityRoot.Registration.VisibleArrivals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleArrivals(childComplexity), true
 	case "Registration.decidedAt":
 		if e.ComplexityRoot.Registration.VisibleDecision == nil {
 			break
@@ -9302,6 +10032,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Registration.VisibleReason(childComplexity), true
+	case "Registration.substitutions":
+		if e.ComplexityRoot.Registration.VisibleSubstitutions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleSubstitutions(childComplexity), true
 	case "Registration.wishList":
 		if e.ComplexityRoot.Registration.WishList == nil {
 			break
@@ -9491,6 +10227,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReportPayload.Result(childComplexity), true
+
+	case "RequestCount.accepted":
+		if e.ComplexityRoot.RequestCount.Accepted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Accepted(childComplexity), true
+	case "RequestCount.declined":
+		if e.ComplexityRoot.RequestCount.Declined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Declined(childComplexity), true
+	case "RequestCount.expired":
+		if e.ComplexityRoot.RequestCount.Expired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Expired(childComplexity), true
+	case "RequestCount.open":
+		if e.ComplexityRoot.RequestCount.Open == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Open(childComplexity), true
+	case "RequestCount.sent":
+		if e.ComplexityRoot.RequestCount.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Sent(childComplexity), true
 
 	case "Review.at":
 		if e.ComplexityRoot.Review.At == nil {
@@ -10631,6 +11398,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.RunProgress(childComplexity, args["run"].(marketplace.ID)), true
 
+	case "Substitution.at":
+		if e.ComplexityRoot.Substitution.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.At(childComplexity), true
+	case "Substitution.in":
+		if e.ComplexityRoot.Substitution.In == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.In(childComplexity), true
+	case "Substitution.out":
+		if e.ComplexityRoot.Substitution.Out == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.Out(childComplexity), true
+
 	case "Suggestion.node":
 		if e.ComplexityRoot.Suggestion.Node == nil {
 			break
@@ -11048,6 +11834,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Topic.Solutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+
+	case "TopicCount.meetings":
+		if e.ComplexityRoot.TopicCount.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicCount.Meetings(childComplexity), true
+	case "TopicCount.topic":
+		if e.ComplexityRoot.TopicCount.Topic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicCount.Topic(childComplexity), true
 
 	case "TopicFigures.figures":
 		if e.ComplexityRoot.TopicFigures.Figures == nil {
@@ -11655,6 +12454,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.WishListPayload.Result(childComplexity), true
 
+	case "WishShare.held":
+		if e.ComplexityRoot.WishShare.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Held(childComplexity), true
+	case "WishShare.level":
+		if e.ComplexityRoot.WishShare.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Level(childComplexity), true
+	case "WishShare.met":
+		if e.ComplexityRoot.WishShare.Met == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Met(childComplexity), true
+	case "WishShare.wishes":
+		if e.ComplexityRoot.WishShare.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Wishes(childComplexity), true
+
 	case "WishSuggestion.hasMet":
 		if e.ComplexityRoot.WishSuggestion.HasMet == nil {
 			break
@@ -11690,15 +12514,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
 			graphql.NewInputUnmarshaler("AddPlacementInput", ec.unmarshalInputAddPlacementInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
+			graphql.NewInputUnmarshaler("AddWalkInInput", ec.unmarshalInputAddWalkInInput),
 			graphql.NewInputUnmarshaler("AnswerCandidacyInput", ec.unmarshalInputAnswerCandidacyInput),
 			graphql.NewInputUnmarshaler("AskForPartnerInput", ec.unmarshalInputAskForPartnerInput),
 			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
+			graphql.NewInputUnmarshaler("BookEventMeetingInput", ec.unmarshalInputBookEventMeetingInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
+			graphql.NewInputUnmarshaler("CallOffMeetingInput", ec.unmarshalInputCallOffMeetingInput),
 			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
 			graphql.NewInputUnmarshaler("CandidateContentInput", ec.unmarshalInputCandidateContentInput),
 			graphql.NewInputUnmarshaler("CaseContentInput", ec.unmarshalInputCaseContentInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CheckInInput", ec.unmarshalInputCheckInInput),
 			graphql.NewInputUnmarshaler("CityContentInput", ec.unmarshalInputCityContentInput),
 			graphql.NewInputUnmarshaler("CodeInput", ec.unmarshalInputCodeInput),
 			graphql.NewInputUnmarshaler("CompanyContentInput", ec.unmarshalInputCompanyContentInput),
@@ -11741,6 +12569,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EventContentInput", ec.unmarshalInputEventContentInput),
 			graphql.NewInputUnmarshaler("EventDayInput", ec.unmarshalInputEventDayInput),
 			graphql.NewInputUnmarshaler("EventDraftInput", ec.unmarshalInputEventDraftInput),
+			graphql.NewInputUnmarshaler("EventMeetingContentInput", ec.unmarshalInputEventMeetingContentInput),
 			graphql.NewInputUnmarshaler("EventSessionInput", ec.unmarshalInputEventSessionInput),
 			graphql.NewInputUnmarshaler("EventTableInput", ec.unmarshalInputEventTableInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
@@ -11751,6 +12580,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
 			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
+			graphql.NewInputUnmarshaler("LoseTableInput", ec.unmarshalInputLoseTableInput),
 			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
 			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
 			graphql.NewInputUnmarshaler("MatchWeightInput", ec.unmarshalInputMatchWeightInput),
@@ -11762,6 +12592,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MoveCandidateInput", ec.unmarshalInputMoveCandidateInput),
 			graphql.NewInputUnmarshaler("MoveCaseInput", ec.unmarshalInputMoveCaseInput),
 			graphql.NewInputUnmarshaler("MoveEventInput", ec.unmarshalInputMoveEventInput),
+			graphql.NewInputUnmarshaler("MoveEventMeetingInput", ec.unmarshalInputMoveEventMeetingInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
 			graphql.NewInputUnmarshaler("MovePlacementInput", ec.unmarshalInputMovePlacementInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
@@ -11784,12 +12615,17 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
 			graphql.NewInputUnmarshaler("RemoveMessageInput", ec.unmarshalInputRemoveMessageInput),
 			graphql.NewInputUnmarshaler("RemoveWishInput", ec.unmarshalInputRemoveWishInput),
+			graphql.NewInputUnmarshaler("ReplaceDelegateInput", ec.unmarshalInputReplaceDelegateInput),
+			graphql.NewInputUnmarshaler("ReportDelayInput", ec.unmarshalInputReportDelayInput),
 			graphql.NewInputUnmarshaler("ReportMessageInput", ec.unmarshalInputReportMessageInput),
+			graphql.NewInputUnmarshaler("ReportNoShowInput", ec.unmarshalInputReportNoShowInput),
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
 			graphql.NewInputUnmarshaler("RequestMeetingInput", ec.unmarshalInputRequestMeetingInput),
 			graphql.NewInputUnmarshaler("RescheduleMeetingInput", ec.unmarshalInputRescheduleMeetingInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("ResolveReportInput", ec.unmarshalInputResolveReportInput),
+			graphql.NewInputUnmarshaler("RestoreTableInput", ec.unmarshalInputRestoreTableInput),
+			graphql.NewInputUnmarshaler("RunMeetingInput", ec.unmarshalInputRunMeetingInput),
 			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
 			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
@@ -11806,6 +12642,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SolutionContentInput", ec.unmarshalInputSolutionContentInput),
 			graphql.NewInputUnmarshaler("StartRunInput", ec.unmarshalInputStartRunInput),
 			graphql.NewInputUnmarshaler("SuspendUserInput", ec.unmarshalInputSuspendUserInput),
+			graphql.NewInputUnmarshaler("SwapDelegateInput", ec.unmarshalInputSwapDelegateInput),
 			graphql.NewInputUnmarshaler("SwapPlacementsInput", ec.unmarshalInputSwapPlacementsInput),
 			graphql.NewInputUnmarshaler("TopicContentInput", ec.unmarshalInputTopicContentInput),
 			graphql.NewInputUnmarshaler("TranslateInput", ec.unmarshalInputTranslateInput),
@@ -11909,7 +12746,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/case.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/match.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/statistics.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/case.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/eventlive.graphqls" "schema/match.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/statistics.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -11928,6 +12765,7 @@ var sources = []*ast.Source{
 	{Name: "schema/case.graphqls", Input: sourceData("schema/case.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/event.graphqls", Input: sourceData("schema/event.graphqls"), BuiltIn: false},
+	{Name: "schema/eventlive.graphqls", Input: sourceData("schema/eventlive.graphqls"), BuiltIn: false},
 	{Name: "schema/match.graphqls", Input: sourceData("schema/match.graphqls"), BuiltIn: false},
 	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
@@ -11963,6 +12801,42 @@ func (ec *executionContext) childFields_AccountPayload(ctx context.Context, fiel
 		return ec.fieldContext_AccountPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccountPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AgendaItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startsAt":
+		return ec.fieldContext_AgendaItem_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_AgendaItem_endsAt(ctx, field)
+	case "time":
+		return ec.fieldContext_AgendaItem_time(ctx, field)
+	case "ownTime":
+		return ec.fieldContext_AgendaItem_ownTime(ctx, field)
+	case "session":
+		return ec.fieldContext_AgendaItem_session(ctx, field)
+	case "meeting":
+		return ec.fieldContext_AgendaItem_meeting(ctx, field)
+	case "with":
+		return ec.fieldContext_AgendaItem_with(ctx, field)
+	case "table":
+		return ec.fieldContext_AgendaItem_table(ctx, field)
+	case "link":
+		return ec.fieldContext_AgendaItem_link(ctx, field)
+	case "people":
+		return ec.fieldContext_AgendaItem_people(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AgendaItem", field.Name)
+}
+
+func (ec *executionContext) childFields_Arrival(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "person":
+		return ec.fieldContext_Arrival_person(ctx, field)
+	case "at":
+		return ec.fieldContext_Arrival_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Arrival", field.Name)
 }
 
 func (ec *executionContext) childFields_Attribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -12693,6 +13567,8 @@ func (ec *executionContext) childFields_Delegate(ctx context.Context, field grap
 		return ec.fieldContext_Delegate_free(ctx, field)
 	case "busy":
 		return ec.fieldContext_Delegate_busy(ctx, field)
+	case "key":
+		return ec.fieldContext_Delegate_key(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Delegate", field.Name)
 }
@@ -12925,6 +13801,12 @@ func (ec *executionContext) childFields_Event(ctx context.Context, field graphql
 		return ec.fieldContext_Event_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Event_version(ctx, field)
+	case "takesBookings":
+		return ec.fieldContext_Event_takesBookings(ctx, field)
+	case "lostTables":
+		return ec.fieldContext_Event_lostTables(ctx, field)
+	case "troubledMeetings":
+		return ec.fieldContext_Event_troubledMeetings(ctx, field)
 	case "draft":
 		return ec.fieldContext_Event_draft(ctx, field)
 	case "runs":
@@ -12995,6 +13877,40 @@ func (ec *executionContext) childFields_EventPermissions(ctx context.Context, fi
 		return ec.fieldContext_EventPermissions_register(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EventPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_EventReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_EventReport_member(ctx, field)
+	case "madeAt":
+		return ec.fieldContext_EventReport_madeAt(ctx, field)
+	case "registered":
+		return ec.fieldContext_EventReport_registered(ctx, field)
+	case "approved":
+		return ec.fieldContext_EventReport_approved(ctx, field)
+	case "delegates":
+		return ec.fieldContext_EventReport_delegates(ctx, field)
+	case "checkedIn":
+		return ec.fieldContext_EventReport_checkedIn(ctx, field)
+	case "wishes":
+		return ec.fieldContext_EventReport_wishes(ctx, field)
+	case "meetings":
+		return ec.fieldContext_EventReport_meetings(ctx, field)
+	case "requests":
+		return ec.fieldContext_EventReport_requests(ctx, field)
+	case "byRegion":
+		return ec.fieldContext_EventReport_byRegion(ctx, field)
+	case "byTopic":
+		return ec.fieldContext_EventReport_byTopic(ctx, field)
+	case "outcomes":
+		return ec.fieldContext_EventReport_outcomes(ctx, field)
+	case "follow":
+		return ec.fieldContext_EventReport_follow(ctx, field)
+	case "isPartial":
+		return ec.fieldContext_EventReport_isPartial(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventReport", field.Name)
 }
 
 func (ec *executionContext) childFields_EventSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -13145,6 +14061,32 @@ func (ec *executionContext) childFields_FollowUp(ctx context.Context, field grap
 		return ec.fieldContext_FollowUp_link(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FollowUp", field.Name)
+}
+
+func (ec *executionContext) childFields_FollowUps(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pairs":
+		return ec.fieldContext_FollowUps_pairs(ctx, field)
+	case "meetings":
+		return ec.fieldContext_FollowUps_meetings(ctx, field)
+	case "offers":
+		return ec.fieldContext_FollowUps_offers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FollowUps", field.Name)
+}
+
+func (ec *executionContext) childFields_FreeSlot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_FreeSlot_day(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_FreeSlot_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_FreeSlot_endsAt(ctx, field)
+	case "tables":
+		return ec.fieldContext_FreeSlot_tables(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FreeSlot", field.Name)
 }
 
 func (ec *executionContext) childFields_Gap(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -13475,6 +14417,16 @@ func (ec *executionContext) childFields_LocalizedText(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type LocalizedText", field.Name)
 }
 
+func (ec *executionContext) childFields_LostTable(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "table":
+		return ec.fieldContext_LostTable_table(ctx, field)
+	case "from":
+		return ec.fieldContext_LostTable_from(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LostTable", field.Name)
+}
+
 func (ec *executionContext) childFields_MatchConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -13599,6 +14551,16 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_version(ctx, field)
 	case "case":
 		return ec.fieldContext_Meeting_case(ctx, field)
+	case "lostTable":
+		return ec.fieldContext_Meeting_lostTable(ctx, field)
+	case "isTroubled":
+		return ec.fieldContext_Meeting_isTroubled(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Meeting_startedAt(ctx, field)
+	case "delay":
+		return ec.fieldContext_Meeting_delay(ctx, field)
+	case "noShow":
+		return ec.fieldContext_Meeting_noShow(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Meeting", field.Name)
 }
@@ -13615,6 +14577,42 @@ func (ec *executionContext) childFields_MeetingConnection(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type MeetingConnection", field.Name)
 }
 
+func (ec *executionContext) childFields_MeetingCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "timetabled":
+		return ec.fieldContext_MeetingCount_timetabled(ctx, field)
+	case "live":
+		return ec.fieldContext_MeetingCount_live(ctx, field)
+	case "held":
+		return ec.fieldContext_MeetingCount_held(ctx, field)
+	case "missed":
+		return ec.fieldContext_MeetingCount_missed(ctx, field)
+	case "unsaid":
+		return ec.fieldContext_MeetingCount_unsaid(ctx, field)
+	case "ahead":
+		return ec.fieldContext_MeetingCount_ahead(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_MeetingCount_cancelled(ctx, field)
+	case "noShows":
+		return ec.fieldContext_MeetingCount_noShows(ctx, field)
+	case "delayed":
+		return ec.fieldContext_MeetingCount_delayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingCount", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingDelay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "by":
+		return ec.fieldContext_MeetingDelay_by(ctx, field)
+	case "minutes":
+		return ec.fieldContext_MeetingDelay_minutes(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingDelay_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingDelay", field.Name)
+}
+
 func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "node":
@@ -13623,6 +14621,18 @@ func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field g
 		return ec.fieldContext_MeetingEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingNoShow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sides":
+		return ec.fieldContext_MeetingNoShow_sides(ctx, field)
+	case "by":
+		return ec.fieldContext_MeetingNoShow_by(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingNoShow_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingNoShow", field.Name)
 }
 
 func (ec *executionContext) childFields_MeetingOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -13659,6 +14669,12 @@ func (ec *executionContext) childFields_MeetingPermissions(ctx context.Context, 
 		return ec.fieldContext_MeetingPermissions_setPlace(ctx, field)
 	case "recordOutcome":
 		return ec.fieldContext_MeetingPermissions_recordOutcome(ctx, field)
+	case "run":
+		return ec.fieldContext_MeetingPermissions_run(ctx, field)
+	case "swapDelegate":
+		return ec.fieldContext_MeetingPermissions_swapDelegate(ctx, field)
+	case "move":
+		return ec.fieldContext_MeetingPermissions_move(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingPermissions", field.Name)
 }
@@ -14067,6 +15083,16 @@ func (ec *executionContext) childFields_OfficerFigures(ctx context.Context, fiel
 		return ec.fieldContext_OfficerFigures_daysToClose(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type OfficerFigures", field.Name)
+}
+
+func (ec *executionContext) childFields_OutcomeCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_OutcomeCount_what(ctx, field)
+	case "sides":
+		return ec.fieldContext_OutcomeCount_sides(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OutcomeCount", field.Name)
 }
 
 func (ec *executionContext) childFields_OutcomeFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -14505,6 +15531,16 @@ func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RecoveryPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RegionCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "region":
+		return ec.fieldContext_RegionCount_region(ctx, field)
+	case "meetings":
+		return ec.fieldContext_RegionCount_meetings(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegionCount", field.Name)
+}
+
 func (ec *executionContext) childFields_RegionFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "region":
@@ -14561,6 +15597,12 @@ func (ec *executionContext) childFields_Registration(ctx context.Context, field 
 		return ec.fieldContext_Registration_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Registration_version(ctx, field)
+	case "agenda":
+		return ec.fieldContext_Registration_agenda(ctx, field)
+	case "arrivals":
+		return ec.fieldContext_Registration_arrivals(ctx, field)
+	case "substitutions":
+		return ec.fieldContext_Registration_substitutions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Registration", field.Name)
 }
@@ -14673,6 +15715,22 @@ func (ec *executionContext) childFields_ReportPayload(ctx context.Context, field
 		return ec.fieldContext_ReportPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReportPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sent":
+		return ec.fieldContext_RequestCount_sent(ctx, field)
+	case "accepted":
+		return ec.fieldContext_RequestCount_accepted(ctx, field)
+	case "declined":
+		return ec.fieldContext_RequestCount_declined(ctx, field)
+	case "expired":
+		return ec.fieldContext_RequestCount_expired(ctx, field)
+	case "open":
+		return ec.fieldContext_RequestCount_open(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestCount", field.Name)
 }
 
 func (ec *executionContext) childFields_Review(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -15189,6 +16247,18 @@ func (ec *executionContext) childFields_Statistics(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Statistics", field.Name)
 }
 
+func (ec *executionContext) childFields_Substitution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "out":
+		return ec.fieldContext_Substitution_out(ctx, field)
+	case "in":
+		return ec.fieldContext_Substitution_in(ctx, field)
+	case "at":
+		return ec.fieldContext_Substitution_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Substitution", field.Name)
+}
+
 func (ec *executionContext) childFields_Suggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -15403,6 +16473,16 @@ func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql
 		return ec.fieldContext_Topic_proposals(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Topic", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_TopicCount_topic(ctx, field)
+	case "meetings":
+		return ec.fieldContext_TopicCount_meetings(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicCount", field.Name)
 }
 
 func (ec *executionContext) childFields_TopicFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -15715,6 +16795,20 @@ func (ec *executionContext) childFields_WishListPayload(ctx context.Context, fie
 		return ec.fieldContext_WishListPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WishListPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WishShare(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "level":
+		return ec.fieldContext_WishShare_level(ctx, field)
+	case "wishes":
+		return ec.fieldContext_WishShare_wishes(ctx, field)
+	case "met":
+		return ec.fieldContext_WishShare_met(ctx, field)
+	case "held":
+		return ec.fieldContext_WishShare_held(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishShare", field.Name)
 }
 
 func (ec *executionContext) childFields_WishSuggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

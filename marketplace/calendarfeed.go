@@ -251,6 +251,9 @@ func (m *Market) meetingEvent(ctx context.Context, x *Meeting, u *User) (Calenda
 	default:
 		e.Location = b.phrases["calendar.online"]
 	}
+	if x.Table != "" {
+		e.Location = strings.TrimSuffix(oneLine(x.Table)+", "+e.Location, ", ")
+	}
 	return e, nil
 }
 

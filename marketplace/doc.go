@@ -55,6 +55,12 @@
 //     whom, in which slot, at which table. Draft: the timetable that is worked
 //     on; Conflict: what stands against a placement. Publication: a timetable
 //     that holds, whose placements become meetings; Gap: one that could not.
+//   - Booking: a meeting in a slot that is still free, which one participant
+//     asks for while the timetable is published, or the secretariat makes. Walk-in:
+//     who comes without a registration; Arrival: a delegate who has come;
+//     Substitution: one who comes no more; Delay, NoShow: of a meeting. Trouble:
+//     a meeting without its table, or without somebody for a side. Agenda: what a
+//     participant has; Sheet: a list to print; EventReport: what came of it all.
 //   - Upload: a picture or document that was sent for a solution, a proposal,
 //     an offer or a member, its subject; attached where the subject refers to it.
 //     Media: a link or an upload, with a title.

@@ -41,6 +41,9 @@ type Event struct {
 	Interpreters []Language    `json:"interpreters,omitempty"` // between which somebody interprets
 	LanguageRule LanguageRule  `json:"languageRule"`
 
+	// LostTables are those that cannot be used any more.
+	LostTables []LostTable `json:"lostTables,omitempty"`
+
 	// What follows from the above, kept by plan.
 	Slots    []EventSlot `json:"slots"`
 	StartsAt time.Time   `json:"startsAt"` // of the first day

@@ -247,6 +247,11 @@ func (e *Event) Free(r *Registration) [][]bool {
 	all := make([][]bool, len(r.Delegates))
 	for i := range r.Delegates {
 		all[i] = r.Delegates[i].freeIn(e)
+		if since := r.awaySince(r.Delegates[i].Person()); since != nil {
+			for k, s := range e.Slots {
+				all[i][k] = all[i][k] && s.StartsAt.Before(*since)
+			}
+		}
 	}
 	return all
 }

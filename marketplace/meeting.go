@@ -69,6 +69,19 @@ type Meeting struct {
 	// Timetabled is what the latest publication made of it; nil where it was
 	// not made by one.
 	Timetabled *Timetabled `json:"timetabled,omitempty"`
+	// IsUnheard says that the side that is asked at an event never wants to
+	// meet the one that asks: it does not see the request, which ends like one
+	// that nobody answers. Nobody is shown it.
+	IsUnheard bool `json:"isUnheard,omitempty"`
+	// LostTable is the table at which it was to take place, until that was
+	// lost and no other one was free, and Vacant are the sides whose delegate
+	// comes no more and for whom nobody else was free.
+	LostTable string `json:"lostTable,omitempty"`
+	Vacant    []ID   `json:"vacant,omitempty"`
+	// What happens while its event takes place.
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+	Delay     *Delay     `json:"delay,omitempty"`
+	NoShow    *NoShow    `json:"noShow,omitempty"`
 
 	FromOutcome *Outcome `json:"fromOutcome,omitempty"`
 	ToOutcome   *Outcome `json:"toOutcome,omitempty"`
@@ -227,9 +240,22 @@ const (
 	maxOutcomeNote     = 2000
 )
 
-func (*Meeting) kind() Kind          { return KindMeeting }
-func (x *Meeting) parties() []ID     { return []ID{x.From, x.To} }
-func (x *Meeting) audience() []Group { return []Group{Group(x.From), Group(x.To), Secretariat} }
+func (*Meeting) kind() Kind { return KindMeeting }
+
+func (x *Meeting) parties() []ID {
+	if x.IsUnheard {
+		return []ID{x.From}
+	}
+	return []ID{x.From, x.To}
+}
+
+func (x *Meeting) audience() []Group {
+	if x.IsUnheard {
+		return []Group{Group(x.From), Secretariat}
+	}
+	return []Group{Group(x.From), Group(x.To), Secretariat}
+}
+
 func (x *Meeting) texts() []NamedText {
 	return []NamedText{{"message", &x.Message}, {"place", &x.Place}}
 }
@@ -251,7 +277,11 @@ func (*Meeting) IsNode() {}
 // among those that may wait.
 func (x *Meeting) claims() []string {
 	if slices.Contains(pendingMeetings, x.Status) && x.Pending > 0 {
-		return []string{fmt.Sprintf("pending:%d of %s to %s", x.Pending, x.From, x.To)}
+		place := fmt.Sprintf("pending:%d of %s to %s", x.Pending, x.From, x.To)
+		if x.Event != "" {
+			place += " at " + string(x.Event) // of each event there can be as many
+		}
+		return []string{place}
 	}
 	if !x.isBooked() {
 		return nil
@@ -261,13 +291,22 @@ func (x *Meeting) claims() []string {
 		claims = append(claims, timeClaims("user:"+string(user), *x.At, x.Minutes)...)
 	}
 	for _, g := range x.Guests {
-		claims = append(claims, timeClaims("person:"+hashed(g.Person)[:26], *x.At, x.Minutes)...)
+		claims = append(claims, timeClaims(guestClaim(g.Person), *x.At, x.Minutes)...)
 	}
 	if x.Table != "" {
-		claims = append(claims, timeClaims("table:"+string(x.Event)+"/"+hashed(x.Table)[:26], *x.At, x.Minutes)...)
+		claims = append(claims, timeClaims(tableClaim(x.Event, x.Table), *x.At, x.Minutes)...)
 	}
 	slices.Sort(claims)
 	return slices.Compact(claims)
+}
+
+// guestClaim is the claim on the time of a delegate without an account,
+// across events, and tableClaim that on a table of an event, both without the
+// time.
+func guestClaim(person string) string { return "person:" + hashed(person)[:26] }
+
+func tableClaim(event ID, table string) string {
+	return "table:" + string(event) + "/" + hashed(table)[:26]
 }
 
 // timeClaims are the claims on somebody's time, or that of a table, from a

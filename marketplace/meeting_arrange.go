@@ -112,11 +112,19 @@ func checkMeetingTimes(p *problems, times []time.Time, now time.Time) {
 // await makes a meeting wait for the answer of the other side: for a week, and
 // no longer than the last of its times can be taken.
 func (x *Meeting) await(now time.Time) {
-	until, last := now.Add(meetingWait), x.Times[len(x.Times)-1].Add(-meetingNotice)
+	until, last := now.Add(meetingWait), x.Times[len(x.Times)-1].Add(-x.notice())
 	if last.Before(until) {
 		until = last
 	}
 	x.ExpiresAt = &until
+}
+
+// notice is how long before it begins a meeting can no longer be agreed.
+func (x *Meeting) notice() time.Duration {
+	if x.Event != "" {
+		return 0
+	}
+	return meetingNotice
 }
 
 // checkSides reports members that are not there, or do not want to be asked.
@@ -278,6 +286,11 @@ func (m *Market) moveMeeting(ctx context.Context, id ID, version *int, name Meet
 	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
 		return nil, err
 	}
+	return m.takeStep(ctx, id, version, name, as, reason, change)
+}
+
+// takeStep is moveMeeting for whoever has counted it.
+func (m *Market) takeStep(ctx context.Context, id ID, version *int, name MeetingMove, as *ID, reason *string, change func(x *Meeting, side ID, now time.Time) error) (*Meeting, error) {
 	var claimed func(error) error
 	x, err := update(ctx, m, MayArrangeMeeting, id, versionOf(version), func(x *Meeting) error {
 		now := m.clock()
@@ -316,7 +329,9 @@ func (m *Market) moveMeeting(ctx context.Context, id ID, version *int, name Meet
 			return err
 		}
 		x.plan()
-		claimed = x.explain(side)
+		if claimed = nil; x.Event == "" {
+			claimed = x.explain(side)
+		}
 		return nil
 	})
 	if err != nil && claimed != nil {
@@ -377,6 +392,9 @@ func (m *Market) propose(ctx context.Context, x *Meeting, side ID, times []time.
 	x.tidyTimes()
 	var p problems
 	p.list = problemsOf(check(x))
+	if x.Event != "" {
+		return m.proposeSlots(ctx, &p, x, now)
+	}
 	checkMeetingTimes(&p, x.Times, now)
 	if err := m.namePeople(ctx, &p, x, side, people); err != nil {
 		return err
@@ -394,12 +412,19 @@ type AcceptMeetingInput struct {
 	Version *int
 	Time    time.Time // one of those that are proposed
 	People  []ID      // of the side that accepts; nil: as they are, or the viewer
+	// Delegates are who takes part for the side that accepts in a meeting at
+	// an event, as Delegate.Person names them, in place of People; nil: the
+	// viewer, or whoever is free.
+	Delegates []string
 }
 
 // AcceptMeeting takes one of the times that the other side proposes. From then
 // on the time of everybody who takes part is claimed. It is refused where one
 // of them has another meeting, whoever is faster.
 func (m *Market) AcceptMeeting(ctx context.Context, in AcceptMeetingInput) (*Meeting, error) {
+	if x, err := m.Meeting(ctx, in.ID); err == nil && x.Event != "" {
+		return m.acceptAtEvent(ctx, x, in)
+	}
 	return m.moveMeeting(ctx, in.ID, in.Version, MeetingAccept, nil, nil, func(x *Meeting, side ID, now time.Time) error {
 		at := in.Time.UTC().Truncate(time.Second)
 		var p problems
@@ -542,6 +567,9 @@ type SetMeetingPeopleInput struct {
 // ended. The time of those who are new is claimed, that of the others free.
 func (m *Market) SetMeetingPeople(ctx context.Context, in SetMeetingPeopleInput) (*Meeting, error) {
 	return m.alter(ctx, in.ID, in.Version, in.As, func(x *Meeting, side ID) error {
+		if x.Event != "" {
+			return invalid("id", "INVALID", "is at an event: swap a delegate instead")
+		}
 		before := slices.Clone(*x.peopleOf(side))
 		var p problems
 		people := in.People

@@ -14,6 +14,9 @@ type MeetingPermissions struct {
 	SetPeople     bool // of the own side
 	SetPlace      bool
 	RecordOutcome bool
+	Run           bool // say that it has begun, who is late, who has not come
+	SwapDelegate  bool
+	Move          bool // elsewhere, or call it off, for the secretariat
 }
 
 // MeetingPermissions says what the viewer may do with a meeting now.
@@ -21,8 +24,11 @@ func (m *Market) MeetingPermissions(ctx context.Context, x *Meeting) *MeetingPer
 	now := m.clock()
 	moves := slices.DeleteFunc(meetingMoves.open(ctx, x, x.Status), func(name MeetingMove) bool { return x.inTime(name, x.Status, now) != nil })
 	alter := x.isAlterable(now) && MayArrangeMeeting.allows(ctx, x)
-	return &MeetingPermissions{Moves: moves, SetPeople: alter, SetPlace: alter,
-		RecordOutcome: x.isJudgeable(now) && MayRecordOutcome.allows(ctx, x)}
+	return &MeetingPermissions{Moves: moves, SetPeople: alter && x.Event == "", SetPlace: alter,
+		RecordOutcome: x.isJudgeable(now) && MayRecordOutcome.allows(ctx, x),
+		Run:           x.Event != "" && x.isBooked() && MayRunMeeting.allows(ctx, x),
+		SwapDelegate:  x.Event != "" && x.At != nil && x.isAlterable(now) && MaySwapDelegate.allows(ctx, x),
+		Move:          x.Event != "" && x.canUnplace(now) && MayPlaceAtEvent.allows(ctx, x)}
 }
 
 // MeetingFilter narrows a list of meetings.

@@ -55,6 +55,17 @@ func (x *Meeting) plan() {
 			note(side, id)
 		}
 	}
+	if x.Event != "" {
+		for _, key := range x.personKeys() {
+			note(ID(key), x.Event)
+		}
+		if x.Table != "" {
+			note(atTable(x.Table), x.Event)
+		}
+		if x.IsTroubled() {
+			note(inTrouble, x.Event)
+		}
+	}
 	x.DueAt = x.dueAt()
 }
 
@@ -107,7 +118,7 @@ func (x *Meeting) judged(now time.Time) MeetingStatus {
 			denials++
 		}
 	}
-	if o := x.soleDenial(); denials == 2 || o != nil && !now.Before(o.At.Add(outcomeWait)) {
+	if o := x.soleDenial(); denials == 2 || o != nil && !now.Before(o.At.Add(outcomeWait)) || x.NoShow != nil && x.NoShow.By == "" {
 		return MeetingMissed
 	}
 	return MeetingAccepted

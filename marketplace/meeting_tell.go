@@ -24,7 +24,7 @@ func bothSides(x *Meeting, _ *AuditEntry) []ID { return x.parties() }
 // where that could act for both, or for none.
 func otherSide(x *Meeting, e *AuditEntry) []ID {
 	list := slices.DeleteFunc(x.parties(), func(id ID) bool { return slices.Contains(e.OnBehalf, id) })
-	if len(list) == 0 {
+	if len(list) == 0 && !x.IsUnheard {
 		return x.parties()
 	}
 	return list
@@ -39,7 +39,12 @@ func sideOfRequest(x *Meeting, e *AuditEntry) []ID {
 	return []ID{x.From}
 }
 
-func askedSide(x *Meeting, _ *AuditEntry) []ID { return []ID{x.To} }
+func askedSide(x *Meeting, _ *AuditEntry) []ID {
+	if x.IsUnheard {
+		return nil
+	}
+	return []ID{x.To}
+}
 
 // silentSides are those that have not said yet what came of it.
 func silentSides(x *Meeting, _ *AuditEntry) []ID {
@@ -88,6 +93,29 @@ func meetingPeople(of sidesOfMeeting) func(context.Context, *Market, *AuditEntry
 		}
 		return list, nil
 	}
+}
+
+// absentSides are those that have not come, as somebody says.
+func absentSides(x *Meeting, _ *AuditEntry) []ID {
+	if x.NoShow == nil {
+		return nil
+	}
+	return x.NoShow.Sides
+}
+
+// delayed are the people of the side that waits for one that runs late, with
+// the minutes.
+func delayed(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
+	list, err := meetingPeople(func(x *Meeting, _ *AuditEntry) []ID {
+		if x.Delay == nil {
+			return nil
+		}
+		return []ID{x.other(x.Delay.By)}
+	})(ctx, m, e)
+	for i := range list {
+		list[i].note, _, _ = strings.Cut(e.Note, " ")
+	}
+	return list, err
 }
 
 // saidOnce are the people of the other side, told once of the first word of
@@ -171,13 +199,16 @@ func tellPlace(b *phrasebook, u *User, n *Notification, x *Meeting, text *letter
 			where = oneLine(t.Text)
 		}
 	}
+	if x.Table != "" {
+		where = strings.TrimSuffix(oneLine(x.Table)+", "+where, ", ")
+	}
 	if where != "" {
 		text.Items = append(text.Items, b.say("meeting.where", filling{"note": where}))
 	}
 	var names []string
 	for _, s := range []*MeetingSide{x.FromSide(), x.ToSide()} {
-		for _, o := range s.People() {
-			names = append(names, oneLine(o.Name))
+		for _, name := range x.namesOf(s.ID) {
+			names = append(names, oneLine(name))
 		}
 	}
 	if len(names) > 0 {
@@ -186,7 +217,7 @@ func tellPlace(b *phrasebook, u *User, n *Notification, x *Meeting, text *letter
 	if t := x.Message.In(u.Languages); t != nil && n.Event == "meeting.REQUEST" {
 		text.After = append(text.After, t.Text)
 	}
-	if x.Reason != nil && slices.Contains([]string{"meeting.COUNTER", "meeting.DECLINE", "meeting.KEEP", "meeting.RESCHEDULE", "meeting.CANCEL"}, n.Event) {
+	if x.Reason != nil && slices.Contains([]string{"meeting.COUNTER", "meeting.DECLINE", "meeting.KEEP", "meeting.RESCHEDULE", "meeting.CANCEL", "meeting.CALL_OFF"}, n.Event) {
 		text.After = append(text.After, *x.Reason)
 	}
 }
@@ -194,7 +225,8 @@ func tellPlace(b *phrasebook, u *User, n *Notification, x *Meeting, text *letter
 // calendarMethods are the events that change what is in calendars.
 var calendarMethods = map[string]CalendarMethod{
 	"meeting.ACCEPT": CalendarRequest, "meeting.SET_PEOPLE": CalendarRequest, "meeting.SET_PLACE": CalendarRequest,
-	"meeting.CANCEL": CalendarCancel, "meeting.LEAVE": CalendarCancel,
+	"meeting.BOOK": CalendarRequest, "meeting.SHIFT": CalendarRequest, "meeting.SWAP": CalendarRequest, "meeting.SEAT": CalendarRequest, "meeting.STRAND": CalendarRequest,
+	"meeting.CANCEL": CalendarCancel, "meeting.LEAVE": CalendarCancel, "meeting.CALL_OFF": CalendarCancel, "meeting.PULL_OUT": CalendarCancel,
 }
 
 // meetingTime fills in for a sentence when a meeting takes place, or could, by

@@ -104,7 +104,7 @@ func TestWhoIsToldOfAMeeting(t *testing.T) {
 		done[strings.TrimSuffix(event, ",")] = true
 	}
 	for event := range rules {
-		if strings.HasPrefix(event, "meeting.") && !done[event] {
+		if strings.HasPrefix(event, "meeting.") && !done[event] && !slices.Contains(toldLive, event) {
 			t.Errorf("%s is not in the story", event)
 		}
 	}

@@ -150,7 +150,14 @@ var (
 	MayPair                 = Permission{verb: "pair participants of events", who: officers}
 	MayMakeTimetable        = Permission{verb: "make the timetable of events", who: officers}
 	MayKeepTimetables       = Permission{verb: "note what became of timetables", who: networkAdmin} // the program itself
-	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin}  // the program itself
+	MayBookAtEvent          = Permission{verb: "ask for a meeting at an event on behalf of this member", who: editors, of: asking}
+	MayPlaceAtEvent         = Permission{verb: "book, move and call off meetings of participants of an event", who: officers}
+	MayRunMeeting           = Permission{verb: "say how this meeting goes on", who: editors | self | officers, of: attending}
+	MaySwapDelegate         = Permission{verb: "put other delegates into this meeting", who: editors | officers}
+	MayReplaceDelegate      = Permission{verb: "replace a delegate of this member", who: editors | officers}
+	MayCheckIn              = Permission{verb: "say that this delegate has come", who: editors | self | officers, of: arriving}
+	MayReadEventReport      = Permission{verb: "read the report of this event", who: staff, reads: true}
+	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin} // the program itself
 
 	MayUpload = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
 
@@ -176,6 +183,7 @@ var permissions = []Permission{
 	MayAskForPartner, MayEditCase, MayWithdrawCase, MayReopenCase, MaySeeCases, MayHandleCase, MayAnswerCandidacy, MayKeepCases, MaySeeStatistics, MaySeeOwnStatistics,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayMakeTimetable, MayKeepTimetables, MayKeepEvents,
+	MayBookAtEvent, MayPlaceAtEvent, MayRunMeeting, MaySwapDelegate, MayReplaceDelegate, MayCheckIn, MayReadEventReport,
 	MayUpload,
 	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }

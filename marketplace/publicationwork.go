@@ -315,6 +315,7 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 func (p *publisher) settleAt(x *Meeting, at Placement) {
 	x.Times, x.Minutes, x.Table = []time.Time{at.Slot}, p.event.SlotMinutes, at.Table
 	x.FromPeople, x.ToPeople, x.Participants, x.Guests = nil, nil, nil, nil
+	x.LostTable, x.Vacant = "", nil
 	for i, side := range []ID{x.From, x.To} {
 		person := []string{at.PersonA, at.PersonB}[i]
 		d := p.delegate(side, person)

@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,8 +33,12 @@ type Registration struct {
 	// Languages are those of its delegates, else of the member, kept by the commands.
 	Languages []Language `json:"languages,omitempty"`
 	Seat      *int       `json:"seat,omitempty"` // from 0; nil where it is not approved
-	Reason    *string    `json:"reason,omitempty"`
-	DecidedAt *time.Time `json:"decidedAt,omitempty"`
+	// Arrivals are who has come, and Substitutions who comes no more and by
+	// whom their meetings are taken over.
+	Arrivals      []Arrival      `json:"arrivals,omitempty"`
+	Substitutions []Substitution `json:"substitutions,omitempty"`
+	Reason        *string        `json:"reason,omitempty"`
+	DecidedAt     *time.Time     `json:"decidedAt,omitempty"`
 }
 
 // KindRegistration is the kind of Registration.
@@ -207,6 +212,13 @@ func (d *Delegate) Person() string {
 		return normalEmail(d.Email)
 	}
 	return strings.ToLower(strings.Join(strings.Fields(d.Name), " "))
+}
+
+// delegateOf is where a person stands among the delegates, named as
+// Delegate.Person does, in whatever case; -1 where they do not.
+func (r *Registration) delegateOf(person string) int {
+	person = strings.ToLower(strings.Join(strings.Fields(person), " "))
+	return slices.IndexFunc(r.Delegates, func(d Delegate) bool { return d.Person() == person })
 }
 
 // EmailOrNil is the address; nil where nothing is said.

@@ -16,7 +16,7 @@ var registrationContent = []string{"delegates", "minimum", "maximum", "wantsInte
 
 // ownRegistration are the columns of a member's registrations in its export.
 var ownRegistration = plainColumns("id", "event", "member", "status", "requestedAt", "delegates", "minimum", "maximum", "wantsInterpreter", "pitch", "languages",
-	"reason", "decidedAt", "createdAt", "updatedAt")
+	"arrivals", "substitutions", "reason", "decidedAt", "createdAt", "updatedAt")
 
 // RegisterInput is what Register takes.
 type RegisterInput struct {

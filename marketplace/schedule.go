@@ -42,6 +42,13 @@ func newSchedule(a *assembly) *schedule {
 			}
 		}
 	}
+	for _, t := range a.Event.LostTables {
+		for k, slot := range a.Event.Slots {
+			if a.Event.isLost(t.Table, slot.StartsAt) {
+				s.taken[k][t.Table] = duo{}
+			}
+		}
+	}
 	for _, x := range a.live {
 		for k, slot := range a.Event.Slots {
 			if x.At.Before(slot.EndsAt) && slot.StartsAt.Before(x.end()) && x.Table != "" {

@@ -62,6 +62,16 @@ var rules = map[string][]rule{
 	"meeting.ASK":            {{kind: NotifyMeeting, who: meetingPeople(silentSides)}},
 	"meeting.RECORD_OUTCOME": {{kind: NotifyMeeting, who: saidOnce}},
 
+	"meeting.BOOK":     {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}},
+	"meeting.SHIFT":    {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}, {kind: NotifyMeeting, who: substituted, as: "meeting.LEAVE", self: true, open: true}},
+	"meeting.SWAP":     {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}, {kind: NotifyMeeting, who: substituted, as: "meeting.LEAVE", self: true, open: true}},
+	"meeting.SEAT":     {{kind: NotifyMeeting, who: meetingPeople(bothSides)}},
+	"meeting.STRAND":   {{kind: NotifyMeeting, who: meetingPeople(bothSides)}, {kind: NotifyEvent, who: officersOf, as: "meeting.STRAND_FOR_OFFICERS"}},
+	"meeting.CALL_OFF": {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}},
+	"meeting.PULL_OUT": {{kind: NotifyMeeting, who: meetingPeople(bothSides)}},
+	"meeting.DELAY":    {{kind: NotifyMeeting, who: delayed}},
+	"meeting.NO_SHOW":  {{kind: NotifyMeeting, who: meetingPeople(absentSides)}},
+
 	"message.ADD":   {{kind: NotifyMessage, who: addressees}},
 	"report.REPORT": {{kind: NotifyReport, who: officersOf}},
 
@@ -84,6 +94,7 @@ var rules = map[string][]rule{
 	"registration.WAITLIST": {{kind: NotifyEvent, who: registrants}},
 	"registration.MOVE_UP":  {{kind: NotifyEvent, who: registrants}},
 	"registration.DECLINE":  {{kind: NotifyEvent, who: registrants}},
+	"registration.WALK_IN":  {{kind: NotifyEvent, who: registrants}},
 	"event.OPEN_WISHES":     {{kind: NotifyEvent, who: participants}},
 
 	"team.JOIN":          {{kind: NotifyTeam, who: heads}},

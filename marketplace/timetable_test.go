@@ -25,6 +25,7 @@ type hall struct {
 	time  time.Time
 	event ID
 	names []string
+	seen  map[ID]bool // notifications that letters has told
 }
 
 var hallDay = time.Date(2026, 3, 9, 9, 0, 0, 0, time.UTC)
