@@ -29,7 +29,7 @@ func smallEvent(seed uint64) *Problem {
 
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	n := 100
+	n := 10
 	if testing.Short() {
 		n = 2
 	}
@@ -56,7 +56,7 @@ func TestEvents(t *testing.T) {
 // A further table, slot or person never lets fewer wishes be met.
 func TestMoreRoomMeetsNoFewer(t *testing.T) {
 	t.Parallel()
-	n := 10
+	n := 4
 	if testing.Short() {
 		n = 1
 	}
