@@ -275,44 +275,53 @@ func edits(o Membership) bool { return o.Role == RoleOwner || o.Role == RoleEdit
 // moveMeeting takes a step in the life of a meeting. The change gets the side that
 // takes it, and may be applied more than once.
 func (m *Market) moveMeeting(ctx context.Context, id ID, version *int, name MeetingMove, as *ID, reason *string, change func(x *Meeting, side ID, now time.Time) error) (*Meeting, error) {
-	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
-		return nil, err
-	}
-	var claimed func(error) error
-	x, err := update(ctx, m, MayArrangeMeeting, id, versionOf(version), func(x *Meeting) error {
+	return m.changeMeeting(ctx, id, version, func(x *Meeting) (side ID, err error) {
 		now := m.clock()
 		move, err := meetingMoves.from(name, x.Status)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if slices.Contains(move.from, x.Status) {
 			if err := move.may.check(ctx, x); err != nil {
-				return err
+				return "", err
 			}
 		}
 		was := x.Status
 		if err := move.take(&x.Meta, &x.Status, text(reason)); err != nil {
-			return err
+			return "", err
 		}
 		if was == MeetingRescheduled && name == MeetingDecline {
 			x.did.Action = "KEEP"
 		}
 		if err := x.inTime(name, was, now); err != nil {
-			return err
+			return "", err
 		}
-		side := x.other(x.ProposedBy)
+		side = x.other(x.ProposedBy)
 		switch {
 		case move.may.verb == MayWithdrawMeeting.verb:
 			side = x.ProposedBy
 		case move.may.verb == MayArrangeMeeting.verb:
 			if side, err = sideOf(ctx, x, as, edits); err != nil {
-				return err
+				return "", err
 			}
 		}
 		if x.Reason = maybe(text(reason)); side == x.To && x.AnsweredAt == nil && name != MeetingCancel {
 			x.AnsweredAt = &now
 		}
-		if err := change(x, side, now); err != nil {
+		return side, change(x, side, now)
+	})
+}
+
+// changeMeeting is update for a meeting, by one of its sides, which the change
+// names. It may be applied more than once. Each user does so only so often.
+func (m *Market) changeMeeting(ctx context.Context, id ID, version *int, change func(*Meeting) (side ID, err error)) (*Meeting, error) {
+	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
+		return nil, err
+	}
+	var claimed func(error) error
+	x, err := update(ctx, m, MayArrangeMeeting, id, versionOf(version), func(x *Meeting) error {
+		side, err := change(x)
+		if err != nil {
 			return err
 		}
 		x.plan()
@@ -497,32 +506,22 @@ func (m *Market) CancelMeeting(ctx context.Context, in CancelMeetingInput) (*Mee
 
 // alter changes what an open or agreed meeting says, for one of its sides.
 func (m *Market) alter(ctx context.Context, id ID, version *int, as *ID, change func(x *Meeting, side ID) error) (*Meeting, error) {
-	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
-		return nil, err
-	}
-	var claimed func(error) error
-	x, err := update(ctx, m, MayArrangeMeeting, id, versionOf(version), func(x *Meeting) error {
+	return m.changeMeeting(ctx, id, version, func(x *Meeting) (ID, error) {
 		side, err := sideOf(ctx, x, as, edits)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if !x.isAlterable(m.clock()) {
-			return invalid("id", "INVALID", "is over, or was never agreed")
+			return "", invalid("id", "INVALID", "is over, or was never agreed")
 		}
 		if err := change(x, side); err != nil {
-			return err
+			return "", err
 		}
 		if x.isBooked() {
 			x.Sequence++
 		}
-		x.plan()
-		claimed = x.explain(side)
-		return nil
+		return side, nil
 	})
-	if err != nil && claimed != nil {
-		err = claimed(err)
-	}
-	return x, err
 }
 
 // isAlterable says whether people and place can still be changed.
