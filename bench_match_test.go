@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -108,21 +107,10 @@ func BenchmarkMatches(b *testing.B) {
 	}))
 	defer api.Close()
 	ask := func(b *testing.B, document string, variables func(i int) map[string]any) {
-		before := cpu()
-		for i := 0; b.Loop(); i++ {
+		askCPU(b, api.URL, func(i int) []byte {
 			body, _ := json.Marshal(map[string]any{"query": document, "variables": variables(i)})
-			resp, err := http.Post(api.URL, "application/json", bytes.NewReader(body))
-			if err != nil {
-				b.Fatal(err)
-			}
-			var answer bytes.Buffer
-			answer.ReadFrom(resp.Body)
-			resp.Body.Close()
-			if resp.StatusCode != http.StatusOK || bytes.Contains(answer.Bytes(), []byte(`"errors"`)) {
-				b.Fatalf("%d %.300s", resp.StatusCode, &answer)
-			}
-		}
-		reportCPU(b, before)
+			return body
+		})
 	}
 	b.Run("graphql/search", func(b *testing.B) {
 		ask(b, facetsDocument, func(i int) map[string]any { return map[string]any{"text": texts[i%len(texts)]} })

@@ -32,11 +32,7 @@ func (m *Market) OfficerStatistics(ctx context.Context, first, last Month) ([]*O
 	if err := MaySeeStatistics.checkFor(ctx); err != nil {
 		return nil, err
 	}
-	from, to, err := monthRange(first, last)
-	if err != nil {
-		return nil, err
-	}
-	leave, err := m.beginCount(ctx)
+	from, to, leave, err := m.beginCount(ctx, first, last)
 	if err != nil {
 		return nil, err
 	}

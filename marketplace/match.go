@@ -256,12 +256,6 @@ func (m *Market) seekerFor(ctx context.Context, of []ID) (*seeker, error) {
 
 func (e *Match) stance(noted regard) StanceKind { return noted.of(e.subject, e.pair.other.member) }
 
-// onTeam says whether the viewer is one of the people of a member.
-func onTeam(ctx context.Context, members ...ID) bool {
-	groups := groupsOf(ctx)
-	return slices.ContainsFunc(members, func(id ID) bool { return slices.Contains(groups, Group(id)) })
-}
-
 // page fills in the page of a ranked list that comes after a place.
 func (s *seeker) page(ranked []*Match, after *matchPlace, size int, own bool) error {
 	from := 0

@@ -291,41 +291,50 @@ func (m *Market) moveMeeting(ctx context.Context, id ID, version *int, name Meet
 
 // takeStep is moveMeeting for whoever has counted it.
 func (m *Market) takeStep(ctx context.Context, id ID, version *int, name MeetingMove, as *ID, reason *string, change func(x *Meeting, side ID, now time.Time) error) (*Meeting, error) {
-	var claimed func(error) error
-	x, err := update(ctx, m, MayArrangeMeeting, id, versionOf(version), func(x *Meeting) error {
+	return m.changeMeeting(ctx, id, version, func(x *Meeting) (side ID, err error) {
 		now := m.clock()
 		move, err := meetingMoves.from(name, x.Status)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if slices.Contains(move.from, x.Status) {
 			if err := move.may.check(ctx, x); err != nil {
-				return err
+				return "", err
 			}
 		}
 		was := x.Status
 		if err := move.take(&x.Meta, &x.Status, text(reason)); err != nil {
-			return err
+			return "", err
 		}
 		if was == MeetingRescheduled && name == MeetingDecline {
 			x.did.Action = "KEEP"
 		}
 		if err := x.inTime(name, was, now); err != nil {
-			return err
+			return "", err
 		}
-		side := x.other(x.ProposedBy)
+		side = x.other(x.ProposedBy)
 		switch {
 		case move.may.verb == MayWithdrawMeeting.verb:
 			side = x.ProposedBy
 		case move.may.verb == MayArrangeMeeting.verb:
 			if side, err = sideOf(ctx, x, as, edits); err != nil {
-				return err
+				return "", err
 			}
 		}
 		if x.Reason = maybe(text(reason)); side == x.To && x.AnsweredAt == nil && name != MeetingCancel {
 			x.AnsweredAt = &now
 		}
-		if err := change(x, side, now); err != nil {
+		return side, change(x, side, now)
+	})
+}
+
+// changeMeeting is update for a meeting, by one of its sides, which the change
+// names. It may be applied more than once. Callers count how often a user does so.
+func (m *Market) changeMeeting(ctx context.Context, id ID, version *int, change func(*Meeting) (side ID, err error)) (*Meeting, error) {
+	var claimed func(error) error
+	x, err := update(ctx, m, MayArrangeMeeting, id, versionOf(version), func(x *Meeting) error {
+		side, err := change(x)
+		if err != nil {
 			return err
 		}
 		x.plan()
@@ -525,29 +534,22 @@ func (m *Market) alter(ctx context.Context, id ID, version *int, as *ID, change 
 	if err := m.limit(ctx, limitMeetingChange, string(actorOf(ctx).User)); err != nil {
 		return nil, err
 	}
-	var claimed func(error) error
-	x, err := update(ctx, m, MayArrangeMeeting, id, versionOf(version), func(x *Meeting) error {
+	return m.changeMeeting(ctx, id, version, func(x *Meeting) (ID, error) {
 		side, err := sideOf(ctx, x, as, edits)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if !x.isAlterable(m.clock()) {
-			return invalid("id", "INVALID", "is over, or was never agreed")
+			return "", invalid("id", "INVALID", "is over, or was never agreed")
 		}
 		if err := change(x, side); err != nil {
-			return err
+			return "", err
 		}
 		if x.isBooked() {
 			x.Sequence++
 		}
-		x.plan()
-		claimed = x.explain(side)
-		return nil
+		return side, nil
 	})
-	if err != nil && claimed != nil {
-		err = claimed(err)
-	}
-	return x, err
 }
 
 // isAlterable says whether people and place can still be changed.

@@ -310,9 +310,13 @@ func (m *Market) Offers(ctx context.Context, of ID, statuses []OfferStatus, s Sl
 
 // onSide says whether the viewer is one of a member's people or of the secretariat.
 func onSide(ctx context.Context, members ...ID) bool {
+	return slices.Contains(groupsOf(ctx), Secretariat) || onTeam(ctx, members...)
+}
+
+// onTeam says whether the viewer is one of a member's people.
+func onTeam(ctx context.Context, members ...ID) bool {
 	groups := groupsOf(ctx)
-	return slices.Contains(groups, Secretariat) ||
-		slices.ContainsFunc(members, func(id ID) bool { return slices.Contains(groups, Group(id)) })
+	return slices.ContainsFunc(members, func(id ID) bool { return slices.Contains(groups, Group(id)) })
 }
 
 // Names of the pages of offers in the API.

@@ -128,11 +128,7 @@ func (m *Market) Statistics(ctx context.Context, in StatisticsInput) (*Statistic
 	if may != nil {
 		return nil, may
 	}
-	from, to, err := monthRange(in.From, in.To)
-	if err != nil {
-		return nil, err
-	}
-	leave, err := m.beginCount(ctx)
+	from, to, leave, err := m.beginCount(ctx, in.From, in.To)
 	if err != nil {
 		return nil, err
 	}
@@ -171,17 +167,21 @@ func monthRange(first, last Month) (from, to time.Time, err error) {
 	return from, to, p.err()
 }
 
-// beginCount takes the place of who counts, of which there is one in each
-// process, and waits for it as long as the request lasts.
-func (m *Market) beginCount(ctx context.Context) (leave func(), err error) {
+// beginCount says from which moment on and before which one the documents of
+// some months were made, and takes the place of who counts, of which there is
+// one in each process: it waits for that as long as the request lasts.
+func (m *Market) beginCount(ctx context.Context, first, last Month) (from, to time.Time, leave func(), err error) {
+	if from, to, err = monthRange(first, last); err != nil {
+		return from, to, nil, err
+	}
 	if err := m.limit(ctx, limitStatistics, string(actorOf(ctx).User)); err != nil {
-		return nil, err
+		return from, to, nil, err
 	}
 	select {
 	case m.counting <- struct{}{}:
-		return func() { <-m.counting }, nil
+		return from, to, func() { <-m.counting }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("marketplace: other statistics are being counted: %w", ctx.Err())
+		return from, to, nil, fmt.Errorf("marketplace: other statistics are being counted: %w", ctx.Err())
 	}
 }
 
