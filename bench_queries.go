@@ -125,7 +125,8 @@ type benchQuery struct {
 	analyzer    string
 	words, typo []string // three words; the first one without its second letter, but in Chinese
 	long        string
-	typing      []string // the first word of a title and half the last; in Chinese, two characters
+	need        marketplace.Translation // the long text and its language
+	typing      []string                // the first word of a title and half the last; in Chinese, two characters
 	filters     []marketplace.Filter
 	texts       []marketplace.Translation // to be highlighted
 }
@@ -180,6 +181,7 @@ func benchQueries(n int) []benchQuery {
 		}
 		long := strings.Fields(all[k].Text + " " + all[(k+1)%len(all)].Text)
 		q.long = strings.Join(long[:min(len(long), 110)], " ")
+		q.need = marketplace.Translation{Language: language, Text: q.long}
 		out = append(out, q)
 	}
 	return out
@@ -264,6 +266,10 @@ func (b *bench) kinds() []benchKind {
 		{"long text",
 			b.finds(func(q *benchQuery) asked { return asked{Text: q.long} }),
 			b.searches(func(q *benchQuery) *request { return request20(q.anyOf(q.long), nil) })},
+		{"like a need of 110 words, 200 with their values",
+			b.finds(func(q *benchQuery) asked {
+				return asked{Like: []marketplace.Text{{q.need}}, Prefer: q.filters[:1], Size: 200, Keywords: benchFacets, Numbers: []marketplace.Field{marketplace.FieldChanged}}
+			}), nil},
 		{"as you type",
 			b.finds(func(q *benchQuery) asked { return asked{Text: strings.Join(q.typing, " "), Typing: true} }),
 			b.searches(func(q *benchQuery) *request { return request20(q.beginning(), nil) })},
@@ -281,7 +287,7 @@ func (b *bench) kinds() []benchKind {
 
 // find asks ours, as a visitor, for 20 solutions.
 func (b *bench) find(ctx context.Context, q marketplace.FinderQuery) (marketplace.Found, error) {
-	q.Groups, q.Kinds, q.Size = []marketplace.Group{marketplace.Everyone}, []marketplace.Kind{marketplace.KindSolution}, 20
+	q.Groups, q.Kinds, q.Size = []marketplace.Group{marketplace.Everyone}, []marketplace.Kind{marketplace.KindSolution}, max(q.Size, 20)
 	found, err := b.ours.Search(ctx, q)
 	if err != nil {
 		return marketplace.Found{}, err

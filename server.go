@@ -37,6 +37,7 @@ func newServer(market *marketplace.Market, index *search.Index, c config, log *s
 	mux.Handle("/graphql", door.open(working.limit(api)))
 	mux.Handle("/graphql/stream", door.open(working.limit(api)))
 	mux.Handle("/unsubscribe", unsubscribe(market, log))
+	mux.Handle("/outcome", outcome(market, log))
 	newTransfers(market, door, log).handle(mux)
 	newFiles(market, door, log).handle(mux)
 	(&calendars{market, door, log}).handle(mux)

@@ -262,6 +262,7 @@ func TestStoreOperationsDoNotGrowWithThePage(t *testing.T) {
 		// the page, the solutions of all of them, their topics
 		{`{ companies(first: %d) { nodes { solutions(first: 3) { totalCount nodes { title { text } topics { label { text } } } } } } }`, 3},
 		{`{ cities(first: %d) { nodes { name { text } within { name { text } } proposals(first: 2) { nodes { topics { label { text } } } } } } }`, 4},
+		{`{ cities(first: %d) { nodes { availability { timeZone } } } }`, 2},
 		{`{ proposals(first: %d) { nodes { city { name { text } proposals(first: 2) { totalCount } } } } }`, 3},
 		{`{ topics { children { label { text } solutions(first: 1) { totalCount nodes { company { id } } } } } solutions(first: %d) { totalCount } }`, 5},
 	} {
@@ -309,6 +310,17 @@ func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {
 		}
 		answered = &d.ID
 	}
+	for i := range 12 {
+		at := time.Now().UTC().Truncate(time.Hour).Add(time.Duration(48+i) * time.Hour)
+		x, err := s.market.RequestMeeting(as("oslo editor"), marketplace.RequestMeetingInput{From: "city_oslo", To: "company_acme", About: &about, Content: marketplace.Patch{
+			"message": english("Hello"), "minutes": 30, "format": "ONLINE", "times": []time.Time{at}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.market.AcceptMeeting(as("acme editor"), marketplace.AcceptMeetingInput{ID: x.ID, Time: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := s.market.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -320,9 +332,10 @@ func TestStoreOperationsOfTheDeskDoNotGrow(t *testing.T) {
 		{"acme editor", `{ offers(of: "company_acme", first: %d) { nodes { proposal { title { text } } city { name { text } } company { slug } solution { slug } viewerCan { edit moves } } } }`, 5},
 		// the proposal, the page, then proposals, companies, cities, messages
 		{"oslo editor", `{ messages(proposal: "` + string(about) + `", company: "company_acme", first: %d) { nodes { text proposal { slug } company { slug } member { name { text } } replyTo { text } viewerCan { edit } } } }`, 6},
-		// the page, then proposals, cities, companies
-		// the page and what is unread, then offers and messages, the proposals of both, companies
-		{"oslo editor", `{ viewer { notifications(first: %d) { unreadCount nodes { sentence subject { id } member { name { text } } } } } }`, 8},
+		// the page and what is unread, then offers, messages and meetings, the proposals of all, companies, cities, the reader
+		{"oslo editor", `{ viewer { notifications(first: %d) { unreadCount nodes { sentence subject { id } member { name { text } } } } } }`, 9},
+		// the page, then cities, companies, their availability, teams, users, proposals and their tallies
+		{"oslo editor", `{ meetings(of: "city_oslo", first: %d) { nodes { from { member { id } timeZone people { user { name } } outcome { by { name } } } to { member { id } timeZone people { user { name } } } about { ... on Proposal { title { text } meetingTally { agreed } } } times { from { time } to { time } } time { from { time } } proposedBy { id } viewerCan { moves } } } }`, 8},
 		{"oslo editor", `{ threads(of: "city_oslo", first: %d) { nodes { proposal { slug } city { slug } company { slug } } } }`, 4},
 	} {
 		for _, size := range []int{1, 3, 12} {

@@ -474,27 +474,36 @@ func (ec *executionContext) fieldContext_CommonTimeSide_member(_ context.Context
 	return fc, nil
 }
 
-func (ec *executionContext) _CommonTimeSide_timeZone(ctx context.Context, field graphql.CollectedField, obj *marketplace.CommonTimeSide) (ret graphql.Marshaler) {
+func (ec *executionContext) _CommonTimeSide_localTime(ctx context.Context, field graphql.CollectedField, obj *marketplace.CommonTimeSide) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CommonTimeSide_timeZone(ctx, field)
+			return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.TimeZone, nil
+			return obj.LocalTime, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNTimeZone2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.LocalTime) graphql.Marshaler {
+			return ec.marshalNLocalTime2ᚖcitymarketᚋmarketplaceᚐLocalTime(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_CommonTimeSide_timeZone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("CommonTimeSide", field, false, false, "TimeZone")
+func (ec *executionContext) fieldContext_CommonTimeSide_localTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CommonTimeSide",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LocalTime(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _CommonTimeSide_isZoneAssumed(ctx context.Context, field graphql.CollectedField, obj *marketplace.CommonTimeSide) (ret graphql.Marshaler) {
@@ -518,29 +527,6 @@ func (ec *executionContext) _CommonTimeSide_isZoneAssumed(ctx context.Context, f
 }
 func (ec *executionContext) fieldContext_CommonTimeSide_isZoneAssumed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CommonTimeSide", field, false, false, "Boolean")
-}
-
-func (ec *executionContext) _CommonTimeSide_localTime(ctx context.Context, field graphql.CollectedField, obj *marketplace.CommonTimeSide) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LocalTime(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_CommonTimeSide_localTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("CommonTimeSide", field, true, false, "String")
 }
 
 func (ec *executionContext) _CommonTimeSide_isOutsideHours(ctx context.Context, field graphql.CollectedField, obj *marketplace.CommonTimeSide) (ret graphql.Marshaler) {
@@ -1260,18 +1246,13 @@ func (ec *executionContext) _CommonTimeSide(ctx context.Context, sel ast.Selecti
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CommonTimeSide_member(ctx, field, obj)
 				})
-		case "timeZone":
-			out.Values[i] = ec._CommonTimeSide_timeZone(ctx, field, obj)
+		case "localTime":
+			out.Values[i] = ec._CommonTimeSide_localTime(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "isZoneAssumed":
 			out.Values[i] = ec._CommonTimeSide_isZoneAssumed(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "localTime":
-			out.Values[i] = ec._CommonTimeSide_localTime(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1430,22 +1411,6 @@ func (ec *executionContext) unmarshalNAvailabilityContentInput2map(ctx context.C
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCommonTime2ᚕᚖcitymarketᚋmarketplaceᚐCommonTimeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.CommonTime) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNCommonTime2ᚖcitymarketᚋmarketplaceᚐCommonTime(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
 func (ec *executionContext) marshalNCommonTime2ᚖcitymarketᚋmarketplaceᚐCommonTime(ctx context.Context, sel ast.SelectionSet, v *marketplace.CommonTime) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "CommonTime!")
@@ -1598,6 +1563,25 @@ func (ec *executionContext) marshalOAvailabilityPayload2ᚖcitymarketᚋgraphᚐ
 		return graphql.Null
 	}
 	return ec._AvailabilityPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCommonTime2ᚕᚖcitymarketᚋmarketplaceᚐCommonTimeᚄ(ctx context.Context, sel ast.SelectionSet, v []*marketplace.CommonTime) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCommonTime2ᚖcitymarketᚋmarketplaceᚐCommonTime(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalODayHours2ᚕcitymarketᚋmarketplaceᚐDayHoursᚄ(ctx context.Context, sel ast.SelectionSet, v []marketplace.DayHours) graphql.Marshaler {

@@ -152,6 +152,7 @@ var (
 	madeID     = regexp.MustCompile(`\b([a-z]+)_(?:[a-z]+-)?[0-9a-hjkmnp-tv-z]{26}(?:-[0-9]{8})?\b`)
 	idName     = regexp.MustCompile(`\b[a-z]+_[0-9]+\b`)
 	madeSecret = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]{44}`)
+	madeFeed   = regexp.MustCompile(`/calendar/[0-9a-z]{52}\.ics`)
 	madeTime   = regexp.MustCompile(`\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z`)
 )
 
@@ -162,6 +163,7 @@ func (s *stage) stable(answer []byte) []byte {
 		return answer
 	}
 	answer = madeSecret.ReplaceAll(answer, []byte("whsec_..."))
+	answer = madeFeed.ReplaceAll(answer, []byte("/calendar/....ics"))
 	answer = madeID.ReplaceAllFunc(answer, func(id []byte) []byte {
 		name := s.names[string(id)]
 		if name == "" {

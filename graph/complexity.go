@@ -23,6 +23,10 @@ const typeLength = 10
 // takes 17 ms, and 152 kB are answered.
 const schemaWeight = 3000
 
+// matchWeight is what a list of matches counts beside its entries, since it
+// takes a search by long texts: no more than three can be asked for at once.
+const matchWeight = 1500
+
 // checkComplexity bounds the number of values in the answer, as far as it can
 // be told from the operation: each field counts once for every object that it
 // may be asked of. The numbers come from the arguments, so that a new
@@ -35,8 +39,8 @@ const schemaWeight = 3000
 //   - Another list field with `first` has so many entries.
 //   - All other lists count as listLength, those of types as typeLength.
 //
-// All branches of a union count, though an object takes but one. The whole
-// schema can be asked for once.
+// All branches of a union count, though an object takes but one. A list of
+// matches counts matchWeight more. The whole schema can be asked for once.
 func checkComplexity(op *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
 	w := &weigher{variables: variables, fragments: map[spreadOnPage]int{}}
 	total := w.selections(op.SelectionSet, 0)
@@ -116,7 +120,11 @@ func (w *weigher) field(f *ast.Field, page int) int {
 	default:
 		times = listLength
 	}
-	return min(1+min(times, huge)*w.selections(f.SelectionSet, inside), huge)
+	weight := 1
+	if typ.Name() == "MatchConnection" {
+		weight = matchWeight
+	}
+	return min(weight+min(times, huge)*w.selections(f.SelectionSet, inside), huge)
 }
 
 // pageSize is how many entries the field's arguments first and last ask for,

@@ -79,6 +79,13 @@ func (f *fixture) userCalled(name string) marketplace.ID {
 	return u.ID
 }
 
+// colleague is somebody of Acme.
+func (f *fixture) colleague() marketplace.ID {
+	u := f.user()
+	f.must(f.market.PlaceInTeam(f.system(), "company_acme", u, "VIEWER"))
+	return u
+}
+
 // someone is an owner of a member who has not used up any of what is limited.
 func (f *fixture) someone(member marketplace.ID) context.Context {
 	name := fmt.Sprintf("owner-%d-of-%s", f.n/8, strings.ReplaceAll(string(member), "_", "-"))
@@ -142,6 +149,13 @@ func (f *fixture) savedSearch() marketplace.ID {
 	s, err := f.market.SaveSearch(f.someone("city_lima"), marketplace.SaveSearchInput{Name: "x", Alert: "NONE"})
 	f.must(err)
 	return s.ID
+}
+
+// stance is something that Oslo has noted.
+func (f *fixture) stance() map[string]any {
+	_, err := f.market.NoteStance(f.someone("city_oslo"), marketplace.NoteStanceInput{Member: "city_oslo", Subject: "company_acme", Kind: new(marketplace.NotInterested)})
+	f.must(err)
+	return nil
 }
 
 // webhook is one of Acme, which is deleted again when the row is done, since
@@ -249,6 +263,7 @@ var mutations = []attempt{
 		f.must(f.market.PlaceInTeam(f.system(), "", u, "OFFICER"))
 		return u
 	})},
+	{what: "noteStance for a city", query: `mutation($id: ID!) { noteStance(input: {member: "city_oslo", subject: $id, kind: NOT_INTERESTED}) { errors { code } } }`, on: solutionIn("PUBLISHED")},
 	{what: "editSettings", query: `mutation { editSettings(input: {content: {reviewsSolutions: true}}) { errors { code } } }`, on: nothing},
 
 	{what: "createCity", query: `mutation { createCity(input: {content: {}}) { errors { code } } }`, on: nothing},
@@ -344,6 +359,12 @@ var mutations = []attempt{
 		return page.Edges[0].Node.ID
 	})},
 
+	{what: "setAvailability of a member", query: `mutation { setAvailability(input: {of: "company_acme", content: {bufferAfter: 0}}) { errors { code } } }`, on: nothing},
+	{what: "setAvailability of oneself", query: `mutation { setAvailability(input: {content: {bufferAfter: 0}}) { errors { code } } }`, on: nothing},
+	{what: "setAvailability of a colleague", query: `mutation($id: ID!) { setAvailability(input: {of: $id, content: {bufferAfter: 0}}) { errors { code } } }`, on: id((*fixture).colleague)},
+	{what: "makeCalendarFeed", query: `mutation { makeCalendarFeed { errors { code } } }`, on: nothing},
+	{what: "revokeCalendarFeed", query: `mutation { revokeCalendarFeed { errors { code } } }`, on: nothing},
+
 	{what: "markRead", query: `mutation($at: DateTime!) { markRead(input: {until: $at}) { errors { code } } }`, on: func(*fixture) map[string]any {
 		return map[string]any{"at": time.Now().UTC().Format(time.RFC3339)}
 	}},
@@ -404,6 +425,15 @@ var reads = []attempt{
 		f.must(err)
 		return u
 	}), seen: `@example.org`},
+	{what: "when a company can meet", query: `{ company(by: {id: "company_acme"}) { availability { hours { day } } } }`, on: nothing, seen: `"hours"`},
+	{what: "when a colleague can meet", query: `query($id: ID!) { node(id: $id) { ... on User { availability { bufferAfter } } } }`, on: id((*fixture).colleague), seen: `"bufferAfter"`},
+	{what: "common times of a company", query: `{ commonTimes(with: "city_oslo", for: "company_acme", people: []) { at } }`, on: nothing, seen: `"at"`},
+	{what: "common times of a city, with oneself", query: `{ commonTimes(with: "company_acme", for: "city_oslo") { at } }`, on: nothing, seen: `"at"`},
+	{what: "a calendar's address by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id(func(f *fixture) marketplace.ID {
+		feed, _, err := f.market.MakeCalendarFeed(f.someone("city_lima"))
+		f.must(err)
+		return feed.ID
+	}), seen: `"node":{"id"`},
 	{what: "all users", query: `{ users { nodes { email } } }`, on: nothing, seen: `@example.org`},
 	{what: "the whole audit log", query: `{ auditLog { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "the audit log of a company", query: `{ auditLog(of: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
@@ -420,6 +450,12 @@ var reads = []attempt{
 	{what: "how somebody else is told", query: `query($id: ID!) { node(id: $id) { ... on User { preferences { channel } } } }`, on: id((*fixture).user), seen: `"channel"`},
 	{what: "reports of messages", query: `{ reports { nodes { id } } }`, on: nothing, seen: `"nodes"`},
 	{what: "imports of a company", query: `{ imports(company: "company_acme") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "matches of a proposal", query: `query($id: ID!) { proposal(by: {id: $id}) { matches { nodes { id } } } }`, on: proposalIn("PUBLISHED"), seen: `"matches":{`},
+	{what: "matches of a company", query: `{ company(by: {slug: "acme"}) { matches { nodes { id } } } }`, on: nothing, seen: `"matches":{`},
+	{what: "matches of a text", query: `{ matchText(text: "noise") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "matches of a text for a city", query: `{ matchText(text: "noise", of: "city_oslo") { nodes { id } } }`, on: nothing, seen: `"nodes"`},
+	{what: "what a city has noted", query: `{ stances(member: "city_oslo") { nodes { kind } } }`, on: (*fixture).stance, seen: `"NOT_INTERESTED"`},
+	{what: "what a city has noted, by node", query: `{ node(id: "stances_city-oslo") { id } }`, on: (*fixture).stance, seen: `"node":{"id"`},
 	{what: "a saved search by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).savedSearch), seen: `"node":{"id"`},
 	{what: "a webhook by node", query: `query($id: ID!) { node(id: $id) { id } }`, on: id((*fixture).webhook), seen: `"node":{"id"`},
 	{what: "the webhooks of a company", query: `{ webhooks(member: "company_acme") { id } }`, on: id((*fixture).webhook), seen: `"webhook_`},

@@ -127,6 +127,7 @@ type (
 	DraftPayload        = Payload[*marketplace.Draft]
 	PublicationPayload  = Payload[*marketplace.Publication]
 	ReportPayload       = Payload[*marketplace.Report]
+	StancePayload       = Payload[*marketplace.Stance]
 	DonePayload         = Payload[bool]
 	DeletePayload       = Payload[*marketplace.ID]
 	UnreadPayload       = Payload[*marketplace.Unread]

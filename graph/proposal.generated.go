@@ -34,6 +34,7 @@ type ProposalResolver interface {
 
 	ViewerCan(ctx context.Context, obj *marketplace.Proposal) (*marketplace.ProposalPermissions, error)
 
+	Matches(ctx context.Context, obj *marketplace.Proposal, first *int, after *string, includeContacted bool) (*marketplace.Matches, error)
 	MeetingTally(ctx context.Context, obj *marketplace.Proposal) (*marketplace.MeetingTally, error)
 }
 
@@ -102,6 +103,36 @@ func (ec *executionContext) field_Proposal_asks_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["languages"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Proposal_matches_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "includeContacted",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["includeContacted"] = arg2
 	return args, nil
 }
 
@@ -1126,6 +1157,50 @@ func (ec *executionContext) _Proposal_version(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Proposal_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Proposal", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Proposal_matches(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Proposal_matches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Proposal().Matches(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["includeContacted"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Matches) graphql.Marshaler {
+			return ec.marshalOMatchConnection2ᚖcitymarketᚋmarketplaceᚐMatches(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Proposal_matches(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Proposal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MatchConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Proposal_matches_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Proposal_meetingTally(ctx context.Context, field graphql.CollectedField, obj *marketplace.Proposal) (ret graphql.Marshaler) {
@@ -2538,6 +2613,12 @@ func (ec *executionContext) _Proposal(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "matches":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Proposal_matches(ctx, field, obj)
+				})
 		case "meetingTally":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,

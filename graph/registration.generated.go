@@ -52,10 +52,6 @@ type WishListResolver interface {
 	Registration(ctx context.Context, obj *marketplace.WishList) (*marketplace.Registration, error)
 	Wishes(ctx context.Context, obj *marketplace.WishList) ([]*marketplace.ListedWish, error)
 }
-type WishSuggestionResolver interface {
-	Topics(ctx context.Context, obj *marketplace.WishSuggestion) ([]*marketplace.Topic, error)
-	Things(ctx context.Context, obj *marketplace.WishSuggestion) ([]marketplace.SearchResult, error)
-}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -2534,65 +2530,33 @@ func (ec *executionContext) fieldContext_WishSuggestion_registration(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _WishSuggestion_topics(ctx context.Context, field graphql.CollectedField, obj *marketplace.WishSuggestion) (ret graphql.Marshaler) {
+func (ec *executionContext) _WishSuggestion_match(ctx context.Context, field graphql.CollectedField, obj *marketplace.WishSuggestion) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WishSuggestion_topics(ctx, field)
+			return ec.fieldContext_WishSuggestion_match(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.WishSuggestion().Topics(ctx, obj)
+			return obj.Match, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.Topic) graphql.Marshaler {
-			return ec.marshalNTopic2ᚕᚖcitymarketᚋmarketplaceᚐTopicᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Match) graphql.Marshaler {
+			return ec.marshalOMatchEdge2ᚖcitymarketᚋmarketplaceᚐMatch(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
-func (ec *executionContext) fieldContext_WishSuggestion_topics(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_WishSuggestion_match(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "WishSuggestion",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Topic(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _WishSuggestion_things(ctx context.Context, field graphql.CollectedField, obj *marketplace.WishSuggestion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WishSuggestion_things(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.WishSuggestion().Things(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []marketplace.SearchResult) graphql.Marshaler {
-			return ec.marshalNSearchResult2ᚕcitymarketᚋmarketplaceᚐSearchResultᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_WishSuggestion_things(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "WishSuggestion",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+			return ec.childFields_MatchEdge(ctx, field)
 		},
 	}
 	return fc, nil
@@ -4328,24 +4292,17 @@ func (ec *executionContext) _WishSuggestion(ctx context.Context, sel ast.Selecti
 		case "registration":
 			out.Values[i] = ec._WishSuggestion_registration(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
-		case "topics":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._WishSuggestion_topics(ctx, field, obj)
-				})
-		case "things":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._WishSuggestion_things(ctx, field, obj)
-				})
+		case "match":
+			out.Values[i] = ec._WishSuggestion_match(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "hasMet":
 			out.Values[i] = ec._WishSuggestion_hasMet(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

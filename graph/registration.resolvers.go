@@ -126,14 +126,6 @@ func (r *wishListResolver) Wishes(ctx context.Context, obj *marketplace.WishList
 	return r.Market.Wishes(ctx, obj)
 }
 
-func (r *wishSuggestionResolver) Topics(ctx context.Context, obj *marketplace.WishSuggestion) ([]*marketplace.Topic, error) {
-	return r.Market.SuggestionTopics(ctx, obj)
-}
-
-func (r *wishSuggestionResolver) Things(ctx context.Context, obj *marketplace.WishSuggestion) ([]marketplace.SearchResult, error) {
-	return r.Market.SuggestionThings(ctx, obj)
-}
-
 func (r *Resolver) Delegate() DelegateResolver { return &delegateResolver{r} }
 
 func (r *Resolver) Pairing() PairingResolver { return &pairingResolver{r} }
@@ -146,14 +138,11 @@ func (r *Resolver) Wish() WishResolver { return &wishResolver{r} }
 
 func (r *Resolver) WishList() WishListResolver { return &wishListResolver{r} }
 
-func (r *Resolver) WishSuggestion() WishSuggestionResolver { return &wishSuggestionResolver{r} }
-
 type (
-	delegateResolver       struct{ *Resolver }
-	pairingResolver        struct{ *Resolver }
-	pitchResolver          struct{ *Resolver }
-	registrationResolver   struct{ *Resolver }
-	wishResolver           struct{ *Resolver }
-	wishListResolver       struct{ *Resolver }
-	wishSuggestionResolver struct{ *Resolver }
+	delegateResolver     struct{ *Resolver }
+	pairingResolver      struct{ *Resolver }
+	pitchResolver        struct{ *Resolver }
+	registrationResolver struct{ *Resolver }
+	wishResolver         struct{ *Resolver }
+	wishListResolver     struct{ *Resolver }
 )

@@ -104,3 +104,8 @@ func ofKinds(kinds []marketplace.Kind, l marketplace.Listing) marketplace.Listin
 	l.Kinds = kinds
 	return l
 }
+
+// matchListing gathers the arguments of a list of matches.
+func matchListing(first *int, after *string, includeContacted bool) marketplace.MatchListing {
+	return marketplace.MatchListing{First: first, After: after, IncludeContacted: includeContacted}
+}

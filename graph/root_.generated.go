@@ -44,6 +44,7 @@ type ResolverRoot interface {
 	Import() ImportResolver
 	Institution() InstitutionResolver
 	Invitation() InvitationResolver
+	MatchEdge() MatchEdgeResolver
 	Media() MediaResolver
 	Meeting() MeetingResolver
 	MeetingDelay() MeetingDelayResolver
@@ -72,6 +73,7 @@ type ResolverRoot interface {
 	Run() RunResolver
 	SavedSearch() SavedSearchResolver
 	Solution() SolutionResolver
+	Stance() StanceResolver
 	Subscription() SubscriptionResolver
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
@@ -86,7 +88,6 @@ type ResolverRoot interface {
 	Webhook() WebhookResolver
 	Wish() WishResolver
 	WishList() WishListResolver
-	WishSuggestion() WishSuggestionResolver
 }
 
 type DirectiveRoot struct {
@@ -188,6 +189,7 @@ type ComplexityRoot struct {
 		Languages      func(childComplexity int) int
 		Level          func(childComplexity int) int
 		Logo           func(childComplexity int) int
+		Matches        func(childComplexity int, first *int, after *string, includeContacted bool) int
 		Name           func(childComplexity int, languages []marketplace.Language) int
 		OtherNames     func(childComplexity int) int
 		Population     func(childComplexity int) int
@@ -240,7 +242,6 @@ type ComplexityRoot struct {
 		IsZoneAssumed  func(childComplexity int) int
 		LocalTime      func(childComplexity int) int
 		Member         func(childComplexity int) int
-		TimeZone       func(childComplexity int) int
 	}
 
 	Company struct {
@@ -257,6 +258,7 @@ type ComplexityRoot struct {
 		JoinedYear      func(childComplexity int) int
 		Languages       func(childComplexity int) int
 		Logo            func(childComplexity int) int
+		Matches         func(childComplexity int, first *int, after *string, includeContacted bool) int
 		Name            func(childComplexity int, languages []marketplace.Language) int
 		OtherNames      func(childComplexity int) int
 		Printed         func(childComplexity int) int
@@ -740,6 +742,36 @@ type ComplexityRoot struct {
 		Table func(childComplexity int) int
 	}
 
+	MatchConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	MatchEdge struct {
+		Cursor  func(childComplexity int) int
+		Node    func(childComplexity int) int
+		Own     func(childComplexity int) int
+		Reasons func(childComplexity int, languages []marketplace.Language) int
+		Score   func(childComplexity int) int
+		Stance  func(childComplexity int) int
+		Through func(childComplexity int) int
+	}
+
+	MatchReason struct {
+		Criterion func(childComplexity int) int
+		Part      func(childComplexity int) int
+		Sentence  func(childComplexity int) int
+		Value     func(childComplexity int) int
+		Weight    func(childComplexity int) int
+	}
+
+	MatchWeight struct {
+		Criterion func(childComplexity int) int
+		IsDefault func(childComplexity int) int
+		Weight    func(childComplexity int) int
+	}
+
 	Media struct {
 		File  func(childComplexity int) int
 		Title func(childComplexity int, languages []marketplace.Language) int
@@ -1000,6 +1032,7 @@ type ComplexityRoot struct {
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
 		MoveRegistration    func(childComplexity int, input marketplace.MoveRegistrationInput) int
 		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
+		NoteStance          func(childComplexity int, input marketplace.NoteStanceInput) int
 		PingWebhook         func(childComplexity int, input IDInput) int
 		PublishTimetable    func(childComplexity int, input marketplace.PublishTimetableInput) int
 		RecordOutcome       func(childComplexity int, input marketplace.RecordOutcomeInput) int
@@ -1267,6 +1300,7 @@ type ComplexityRoot struct {
 		IsOpen           func(childComplexity int) int
 		IsSample         func(childComplexity int) int
 		Languages        func(childComplexity int) int
+		Matches          func(childComplexity int, first *int, after *string, includeContacted bool) int
 		MeetingTally     func(childComplexity int) int
 		Partners         func(childComplexity int) int
 		Problem          func(childComplexity int, languages []marketplace.Language) int
@@ -1363,6 +1397,7 @@ type ComplexityRoot struct {
 		Institution     func(childComplexity int, by By) int
 		Institutions    func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Invitation      func(childComplexity int, link string) int
+		MatchText       func(childComplexity int, text string, kinds []marketplace.Kind, of *marketplace.ID, first *int, after *string, includeContacted bool) int
 		Meeting         func(childComplexity int, id marketplace.ID) int
 		Meetings        func(childComplexity int, of marketplace.ID, as *marketplace.ID, statuses []marketplace.MeetingStatus, from *time.Time, until *time.Time, latestFirst bool, first *int, after *string, last *int, before *string) int
 		Messages        func(childComplexity int, proposal marketplace.ID, company *marketplace.ID, first *int, after *string, last *int, before *string) int
@@ -1385,6 +1420,7 @@ type ComplexityRoot struct {
 		SignInProviders func(childComplexity int) int
 		Solution        func(childComplexity int, by By) int
 		Solutions       func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Stances         func(childComplexity int, member marketplace.ID, kinds []marketplace.StanceKind, first *int, after *string) int
 		Suggest         func(childComplexity int, text string, kinds []marketplace.Kind, first int) int
 		Threads         func(childComplexity int, of marketplace.ID, first *int, after *string, last *int, before *string) int
 		Topic           func(childComplexity int, by By) int
@@ -1639,6 +1675,7 @@ type ComplexityRoot struct {
 	}
 
 	Settings struct {
+		AllMatchWeights      func(childComplexity int) int
 		ReviewsSolutions     func(childComplexity int) int
 		SecretariatNeedsCode func(childComplexity int) int
 		Version              func(childComplexity int) int
@@ -1663,6 +1700,7 @@ type ComplexityRoot struct {
 		Description       func(childComplexity int, languages []marketplace.Language) int
 		ID                func(childComplexity int) int
 		IsSample          func(childComplexity int) int
+		Matches           func(childComplexity int, first *int, after *string, includeContacted bool) int
 		Maturity          func(childComplexity int) int
 		Media             func(childComplexity int) int
 		PriceBand         func(childComplexity int) int
@@ -1714,6 +1752,30 @@ type ComplexityRoot struct {
 		Duplicate func(childComplexity int) int
 		Edit      func(childComplexity int) int
 		Moves     func(childComplexity int) int
+	}
+
+	Stance struct {
+		At      func(childComplexity int) int
+		By      func(childComplexity int) int
+		Kind    func(childComplexity int) int
+		Note    func(childComplexity int) int
+		Subject func(childComplexity int) int
+	}
+
+	StanceConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	StanceEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	StancePayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -2000,9 +2062,8 @@ type ComplexityRoot struct {
 
 	WishSuggestion struct {
 		HasMet       func(childComplexity int) int
+		Match        func(childComplexity int) int
 		Registration func(childComplexity int) int
-		Things       func(childComplexity int) int
-		Topics       func(childComplexity int) int
 	}
 }
 
@@ -2397,6 +2458,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.City.Logo(childComplexity), true
+	case "City.matches":
+		if e.ComplexityRoot.City.Matches == nil {
+			break
+		}
+
+		args, err := ec.field_City_matches_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.City.Matches(childComplexity, args["first"].(*int), args["after"].(*string), args["includeContacted"].(bool)), true
 	case "City.name":
 		if e.ComplexityRoot.City.Name == nil {
 			break
@@ -2644,12 +2716,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CommonTimeSide.Member(childComplexity), true
-	case "CommonTimeSide.timeZone":
-		if e.ComplexityRoot.CommonTimeSide.TimeZone == nil {
-			break
-		}
-
-		return e.ComplexityRoot.CommonTimeSide.TimeZone(childComplexity), true
 
 	case "Company.abbreviation":
 		if e.ComplexityRoot.Company.Abbreviation == nil {
@@ -2729,6 +2795,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Company.Logo(childComplexity), true
+	case "Company.matches":
+		if e.ComplexityRoot.Company.Matches == nil {
+			break
+		}
+
+		args, err := ec.field_Company_matches_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Company.Matches(childComplexity, args["first"].(*int), args["after"].(*string), args["includeContacted"].(bool)), true
 	case "Company.name":
 		if e.ComplexityRoot.Company.Name == nil {
 			break
@@ -4757,6 +4834,123 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LostTable.Table(childComplexity), true
 
+	case "MatchConnection.edges":
+		if e.ComplexityRoot.MatchConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchConnection.Edges(childComplexity), true
+	case "MatchConnection.nodes":
+		if e.ComplexityRoot.MatchConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchConnection.Nodes(childComplexity), true
+	case "MatchConnection.pageInfo":
+		if e.ComplexityRoot.MatchConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchConnection.PageInfo(childComplexity), true
+
+	case "MatchEdge.cursor":
+		if e.ComplexityRoot.MatchEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchEdge.Cursor(childComplexity), true
+	case "MatchEdge.node":
+		if e.ComplexityRoot.MatchEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchEdge.Node(childComplexity), true
+	case "MatchEdge.own":
+		if e.ComplexityRoot.MatchEdge.Own == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchEdge.Own(childComplexity), true
+	case "MatchEdge.reasons":
+		if e.ComplexityRoot.MatchEdge.Reasons == nil {
+			break
+		}
+
+		args, err := ec.field_MatchEdge_reasons_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.MatchEdge.Reasons(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "MatchEdge.score":
+		if e.ComplexityRoot.MatchEdge.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchEdge.Score(childComplexity), true
+	case "MatchEdge.stance":
+		if e.ComplexityRoot.MatchEdge.Stance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchEdge.Stance(childComplexity), true
+	case "MatchEdge.through":
+		if e.ComplexityRoot.MatchEdge.Through == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchEdge.Through(childComplexity), true
+
+	case "MatchReason.criterion":
+		if e.ComplexityRoot.MatchReason.Criterion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchReason.Criterion(childComplexity), true
+	case "MatchReason.part":
+		if e.ComplexityRoot.MatchReason.Part == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchReason.Part(childComplexity), true
+	case "MatchReason.sentence":
+		if e.ComplexityRoot.MatchReason.Sentence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchReason.Sentence(childComplexity), true
+	case "MatchReason.value":
+		if e.ComplexityRoot.MatchReason.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchReason.Value(childComplexity), true
+	case "MatchReason.weight":
+		if e.ComplexityRoot.MatchReason.Weight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchReason.Weight(childComplexity), true
+
+	case "MatchWeight.criterion":
+		if e.ComplexityRoot.MatchWeight.Criterion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchWeight.Criterion(childComplexity), true
+	case "MatchWeight.isDefault":
+		if e.ComplexityRoot.MatchWeight.IsDefault == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchWeight.IsDefault(childComplexity), true
+	case "MatchWeight.weight":
+		if e.ComplexityRoot.MatchWeight.Weight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MatchWeight.Weight(childComplexity), true
+
 	case "Media.file":
 		if e.ComplexityRoot.Media.File == nil {
 			break
@@ -6223,6 +6417,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveSolution(childComplexity, args["input"].(marketplace.MoveSolutionInput)), true
+	case "Mutation.noteStance":
+		if e.ComplexityRoot.Mutation.NoteStance == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_noteStance_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.NoteStance(childComplexity, args["input"].(marketplace.NoteStanceInput)), true
 	case "Mutation.pingWebhook":
 		if e.ComplexityRoot.Mutation.PingWebhook == nil {
 			break
@@ -7580,6 +7785,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Proposal.Languages(childComplexity), true
+	case "Proposal.matches":
+		if e.ComplexityRoot.Proposal.Matches == nil {
+			break
+		}
+
+		args, err := ec.field_Proposal_matches_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Proposal.Matches(childComplexity, args["first"].(*int), args["after"].(*string), args["includeContacted"].(bool)), true
 	case "Proposal.meetingTally":
 		if e.ComplexityRoot.Proposal.MeetingTally == nil {
 			break
@@ -8099,6 +8315,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Invitation(childComplexity, args["link"].(string)), true
+	case "Query.matchText":
+		if e.ComplexityRoot.Query.MatchText == nil {
+			break
+		}
+
+		args, err := ec.field_Query_matchText_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.MatchText(childComplexity, args["text"].(string), args["kinds"].([]marketplace.Kind), args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string), args["includeContacted"].(bool)), true
 	case "Query.meeting":
 		if e.ComplexityRoot.Query.Meeting == nil {
 			break
@@ -8316,6 +8543,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Solutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.stances":
+		if e.ComplexityRoot.Query.Stances == nil {
+			break
+		}
+
+		args, err := ec.field_Query_stances_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Stances(childComplexity, args["member"].(marketplace.ID), args["kinds"].([]marketplace.StanceKind), args["first"].(*int), args["after"].(*string)), true
 	case "Query.suggest":
 		if e.ComplexityRoot.Query.Suggest == nil {
 			break
@@ -9407,6 +9645,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Session.Provider(childComplexity), true
 
+	case "Settings.matchWeights":
+		if e.ComplexityRoot.Settings.AllMatchWeights == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.AllMatchWeights(childComplexity), true
 	case "Settings.reviewsSolutions":
 		if e.ComplexityRoot.Settings.ReviewsSolutions == nil {
 			break
@@ -9505,6 +9749,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Solution.IsSample(childComplexity), true
+	case "Solution.matches":
+		if e.ComplexityRoot.Solution.Matches == nil {
+			break
+		}
+
+		args, err := ec.field_Solution_matches_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Solution.Matches(childComplexity, args["first"].(*int), args["after"].(*string), args["includeContacted"].(bool)), true
 	case "Solution.maturity":
 		if e.ComplexityRoot.Solution.Maturity == nil {
 			break
@@ -9763,6 +10018,82 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SolutionPermissions.Moves(childComplexity), true
+
+	case "Stance.at":
+		if e.ComplexityRoot.Stance.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Stance.At(childComplexity), true
+	case "Stance.by":
+		if e.ComplexityRoot.Stance.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Stance.By(childComplexity), true
+	case "Stance.kind":
+		if e.ComplexityRoot.Stance.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Stance.Kind(childComplexity), true
+	case "Stance.note":
+		if e.ComplexityRoot.Stance.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Stance.Note(childComplexity), true
+	case "Stance.subject":
+		if e.ComplexityRoot.Stance.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Stance.Subject(childComplexity), true
+
+	case "StanceConnection.edges":
+		if e.ComplexityRoot.StanceConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StanceConnection.Edges(childComplexity), true
+	case "StanceConnection.nodes":
+		if e.ComplexityRoot.StanceConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StanceConnection.Nodes(childComplexity), true
+	case "StanceConnection.pageInfo":
+		if e.ComplexityRoot.StanceConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StanceConnection.PageInfo(childComplexity), true
+
+	case "StanceEdge.cursor":
+		if e.ComplexityRoot.StanceEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StanceEdge.Cursor(childComplexity), true
+	case "StanceEdge.node":
+		if e.ComplexityRoot.StanceEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StanceEdge.Node(childComplexity), true
+
+	case "StancePayload.errors":
+		if e.ComplexityRoot.StancePayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StancePayload.Errors(childComplexity), true
+	case "StancePayload.stance":
+		if e.ComplexityRoot.StancePayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StancePayload.Result(childComplexity), true
 
 	case "Subscription.notifications":
 		if e.ComplexityRoot.Subscription.Notifications == nil {
@@ -10861,24 +11192,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.WishSuggestion.HasMet(childComplexity), true
+	case "WishSuggestion.match":
+		if e.ComplexityRoot.WishSuggestion.Match == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.Match(childComplexity), true
 	case "WishSuggestion.registration":
 		if e.ComplexityRoot.WishSuggestion.Registration == nil {
 			break
 		}
 
 		return e.ComplexityRoot.WishSuggestion.Registration(childComplexity), true
-	case "WishSuggestion.things":
-		if e.ComplexityRoot.WishSuggestion.Things == nil {
-			break
-		}
-
-		return e.ComplexityRoot.WishSuggestion.Things(childComplexity), true
-	case "WishSuggestion.topics":
-		if e.ComplexityRoot.WishSuggestion.Topics == nil {
-			break
-		}
-
-		return e.ComplexityRoot.WishSuggestion.Topics(childComplexity), true
 
 	}
 	return 0, false
@@ -10956,6 +11281,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("LoseTableInput", ec.unmarshalInputLoseTableInput),
 			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
 			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
+			graphql.NewInputUnmarshaler("MatchWeightInput", ec.unmarshalInputMatchWeightInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
 			graphql.NewInputUnmarshaler("MeetingContentInput", ec.unmarshalInputMeetingContentInput),
 			graphql.NewInputUnmarshaler("MeetingPlaceInput", ec.unmarshalInputMeetingPlaceInput),
@@ -10968,6 +11294,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
 			graphql.NewInputUnmarshaler("MoveRegistrationInput", ec.unmarshalInputMoveRegistrationInput),
 			graphql.NewInputUnmarshaler("MoveSolutionInput", ec.unmarshalInputMoveSolutionInput),
+			graphql.NewInputUnmarshaler("NoteStanceInput", ec.unmarshalInputNoteStanceInput),
 			graphql.NewInputUnmarshaler("OfferContentInput", ec.unmarshalInputOfferContentInput),
 			graphql.NewInputUnmarshaler("PartnerInput", ec.unmarshalInputPartnerInput),
 			graphql.NewInputUnmarshaler("PasswordInput", ec.unmarshalInputPasswordInput),
@@ -11113,7 +11440,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/eventlive.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/eventlive.graphqls" "schema/match.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -11132,6 +11459,7 @@ var sources = []*ast.Source{
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
 	{Name: "schema/event.graphqls", Input: sourceData("schema/event.graphqls"), BuiltIn: false},
 	{Name: "schema/eventlive.graphqls", Input: sourceData("schema/eventlive.graphqls"), BuiltIn: false},
+	{Name: "schema/match.graphqls", Input: sourceData("schema/match.graphqls"), BuiltIn: false},
 	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
 	{Name: "schema/network.graphqls", Input: sourceData("schema/network.graphqls"), BuiltIn: false},
@@ -11377,6 +11705,8 @@ func (ec *executionContext) childFields_City(ctx context.Context, field graphql.
 		return ec.fieldContext_City_identification(ctx, field)
 	case "proposals":
 		return ec.fieldContext_City_proposals(ctx, field)
+	case "matches":
+		return ec.fieldContext_City_matches(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type City", field.Name)
 }
@@ -11443,12 +11773,10 @@ func (ec *executionContext) childFields_CommonTimeSide(ctx context.Context, fiel
 	switch field.Name {
 	case "member":
 		return ec.fieldContext_CommonTimeSide_member(ctx, field)
-	case "timeZone":
-		return ec.fieldContext_CommonTimeSide_timeZone(ctx, field)
-	case "isZoneAssumed":
-		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
 	case "localTime":
 		return ec.fieldContext_CommonTimeSide_localTime(ctx, field)
+	case "isZoneAssumed":
+		return ec.fieldContext_CommonTimeSide_isZoneAssumed(ctx, field)
 	case "isOutsideHours":
 		return ec.fieldContext_CommonTimeSide_isOutsideHours(ctx, field)
 	case "burden":
@@ -11515,6 +11843,8 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_contactPolicy(ctx, field)
 	case "solutions":
 		return ec.fieldContext_Company_solutions(ctx, field)
+	case "matches":
+		return ec.fieldContext_Company_matches(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Company", field.Name)
 }
@@ -12451,6 +12781,66 @@ func (ec *executionContext) childFields_LostTable(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type LostTable", field.Name)
 }
 
+func (ec *executionContext) childFields_MatchConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_MatchConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_MatchConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_MatchConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MatchConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_MatchEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_MatchEdge_node(ctx, field)
+	case "score":
+		return ec.fieldContext_MatchEdge_score(ctx, field)
+	case "reasons":
+		return ec.fieldContext_MatchEdge_reasons(ctx, field)
+	case "through":
+		return ec.fieldContext_MatchEdge_through(ctx, field)
+	case "own":
+		return ec.fieldContext_MatchEdge_own(ctx, field)
+	case "stance":
+		return ec.fieldContext_MatchEdge_stance(ctx, field)
+	case "cursor":
+		return ec.fieldContext_MatchEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MatchEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MatchReason(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "criterion":
+		return ec.fieldContext_MatchReason_criterion(ctx, field)
+	case "part":
+		return ec.fieldContext_MatchReason_part(ctx, field)
+	case "weight":
+		return ec.fieldContext_MatchReason_weight(ctx, field)
+	case "value":
+		return ec.fieldContext_MatchReason_value(ctx, field)
+	case "sentence":
+		return ec.fieldContext_MatchReason_sentence(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MatchReason", field.Name)
+}
+
+func (ec *executionContext) childFields_MatchWeight(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "criterion":
+		return ec.fieldContext_MatchWeight_criterion(ctx, field)
+	case "weight":
+		return ec.fieldContext_MatchWeight_weight(ctx, field)
+	case "isDefault":
+		return ec.fieldContext_MatchWeight_isDefault(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MatchWeight", field.Name)
+}
+
 func (ec *executionContext) childFields_Media(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "type":
@@ -13301,6 +13691,8 @@ func (ec *executionContext) childFields_Proposal(ctx context.Context, field grap
 		return ec.fieldContext_Proposal_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Proposal_version(ctx, field)
+	case "matches":
+		return ec.fieldContext_Proposal_matches(ctx, field)
 	case "meetingTally":
 		return ec.fieldContext_Proposal_meetingTally(ctx, field)
 	}
@@ -13925,6 +14317,8 @@ func (ec *executionContext) childFields_Settings(ctx context.Context, field grap
 		return ec.fieldContext_Settings_reviewsSolutions(ctx, field)
 	case "secretariatNeedsCode":
 		return ec.fieldContext_Settings_secretariatNeedsCode(ctx, field)
+	case "matchWeights":
+		return ec.fieldContext_Settings_matchWeights(ctx, field)
 	case "version":
 		return ec.fieldContext_Settings_version(ctx, field)
 	}
@@ -14013,6 +14407,8 @@ func (ec *executionContext) childFields_Solution(ctx context.Context, field grap
 		return ec.fieldContext_Solution_updatedAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Solution_version(ctx, field)
+	case "matches":
+		return ec.fieldContext_Solution_matches(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Solution", field.Name)
 }
@@ -14073,6 +14469,54 @@ func (ec *executionContext) childFields_SolutionPermissions(ctx context.Context,
 		return ec.fieldContext_SolutionPermissions_moves(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SolutionPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_Stance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "subject":
+		return ec.fieldContext_Stance_subject(ctx, field)
+	case "kind":
+		return ec.fieldContext_Stance_kind(ctx, field)
+	case "note":
+		return ec.fieldContext_Stance_note(ctx, field)
+	case "by":
+		return ec.fieldContext_Stance_by(ctx, field)
+	case "at":
+		return ec.fieldContext_Stance_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Stance", field.Name)
+}
+
+func (ec *executionContext) childFields_StanceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_StanceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_StanceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_StanceConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StanceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_StanceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_StanceEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_StanceEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StanceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_StancePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "stance":
+		return ec.fieldContext_StancePayload_stance(ctx, field)
+	case "errors":
+		return ec.fieldContext_StancePayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StancePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Substitution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -14633,10 +15077,8 @@ func (ec *executionContext) childFields_WishSuggestion(ctx context.Context, fiel
 	switch field.Name {
 	case "registration":
 		return ec.fieldContext_WishSuggestion_registration(ctx, field)
-	case "topics":
-		return ec.fieldContext_WishSuggestion_topics(ctx, field)
-	case "things":
-		return ec.fieldContext_WishSuggestion_things(ctx, field)
+	case "match":
+		return ec.fieldContext_WishSuggestion_match(ctx, field)
 	case "hasMet":
 		return ec.fieldContext_WishSuggestion_hasMet(ctx, field)
 	}

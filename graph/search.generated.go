@@ -1905,6 +1905,13 @@ func (ec *executionContext) marshalOSearchKind2ᚕcitymarketᚋmarketplaceᚐKin
 	return ret
 }
 
+func (ec *executionContext) marshalOSearchResult2citymarketᚋmarketplaceᚐSearchResult(ctx context.Context, sel ast.SelectionSet, v marketplace.SearchResult) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SearchResult(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOSearchSort2ᚖcitymarketᚋmarketplaceᚐSortOrder(ctx context.Context, v any) (*marketplace.SortOrder, error) {
 	if v == nil {
 		return nil, nil

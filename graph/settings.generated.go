@@ -69,6 +69,38 @@ func (ec *executionContext) fieldContext_Settings_secretariatNeedsCode(_ context
 	return graphql.NewScalarFieldContext("Settings", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Settings_matchWeights(ctx context.Context, field graphql.CollectedField, obj *marketplace.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Settings_matchWeights(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllMatchWeights(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*marketplace.MatchWeight) graphql.Marshaler {
+			return ec.marshalNMatchWeight2ᚕᚖcitymarketᚋmarketplaceᚐMatchWeightᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Settings_matchWeights(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settings",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MatchWeight(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Settings_version(ctx context.Context, field graphql.CollectedField, obj *marketplace.Settings) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -220,7 +252,7 @@ func (ec *executionContext) unmarshalInputSettingsContentInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"reviewsSolutions", "secretariatNeedsCode"}
+	fieldsInOrder := [...]string{"reviewsSolutions", "secretariatNeedsCode", "matchWeights"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -242,6 +274,13 @@ func (ec *executionContext) unmarshalInputSettingsContentInput(ctx context.Conte
 				return it, err
 			}
 			it["secretariatNeedsCode"] = data
+		case "matchWeights":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("matchWeights"))
+			data, err := ec.unmarshalOMatchWeightInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["matchWeights"] = data
 		}
 	}
 	return it, nil
@@ -285,6 +324,11 @@ func (ec *executionContext) _Settings(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "secretariatNeedsCode":
 			out.Values[i] = ec._Settings_secretariatNeedsCode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "matchWeights":
+			out.Values[i] = ec._Settings_matchWeights(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -37,6 +37,8 @@ type SolutionResolver interface {
 	PriceNote(ctx context.Context, obj *marketplace.Solution, languages []marketplace.Language) (*marketplace.LocalizedText, error)
 
 	ViewerCan(ctx context.Context, obj *marketplace.Solution) (*marketplace.SolutionPermissions, error)
+
+	Matches(ctx context.Context, obj *marketplace.Solution, first *int, after *string, includeContacted bool) (*marketplace.Matches, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -104,6 +106,36 @@ func (ec *executionContext) field_Solution_description_args(ctx context.Context,
 		return nil, err
 	}
 	args["languages"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Solution_matches_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "includeContacted",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["includeContacted"] = arg2
 	return args, nil
 }
 
@@ -1475,6 +1507,50 @@ func (ec *executionContext) _Solution_version(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Solution_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Solution", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Solution_matches(ctx context.Context, field graphql.CollectedField, obj *marketplace.Solution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Solution_matches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Solution().Matches(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["includeContacted"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *marketplace.Matches) graphql.Marshaler {
+			return ec.marshalOMatchConnection2ᚖcitymarketᚋmarketplaceᚐMatches(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Solution_matches(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Solution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MatchConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Solution_matches_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _SolutionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *marketplace.Results[*marketplace.Solution]) (ret graphql.Marshaler) {
@@ -3019,6 +3095,12 @@ func (ec *executionContext) _Solution(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "matches":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Solution_matches(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

@@ -15,15 +15,15 @@ import (
 type assembly struct {
 	*Demand
 	at       time.Time
-	number   map[ID]int    // participants, by member
-	persons  [][]string    // by participant, of each delegate; see personKey
-	free     [][][]bool    // by participant, delegate and slot, without what takes their time elsewhere
-	busy     [][]int       // by participant and slot, how many of its delegates sit in sessions
-	live     []*Meeting    // of the event, that no publication has made: they stay as they are
-	owners   map[ID]bool   // members that have tables of their own
-	tables   []EventTable  // that can be used: without those of members that do not participate
-	had      map[pair]bool // who meet in one of the live ones
-	pairings map[pair]bool // whom the secretariat wants to meet
+	number   map[ID]int   // participants, by member
+	persons  [][]string   // by participant, of each delegate; see personKey
+	free     [][][]bool   // by participant, delegate and slot, without what takes their time elsewhere
+	busy     [][]int      // by participant and slot, how many of its delegates sit in sessions
+	live     []*Meeting   // of the event, that no publication has made: they stay as they are
+	owners   map[ID]bool  // members that have tables of their own
+	tables   []EventTable // that can be used: without those of members that do not participate
+	had      map[duo]bool // who meet in one of the live ones
+	pairings map[duo]bool // whom the secretariat wants to meet
 }
 
 // personKey is the word by which a person is told from all others, at this
@@ -43,7 +43,7 @@ func (m *Market) assemble(ctx context.Context, event ID) (*assembly, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &assembly{Demand: d, at: m.clock(), number: make(map[ID]int, len(d.Participants)), owners: map[ID]bool{}, had: map[pair]bool{}, pairings: map[pair]bool{}}
+	a := &assembly{Demand: d, at: m.clock(), number: make(map[ID]int, len(d.Participants)), owners: map[ID]bool{}, had: map[duo]bool{}, pairings: map[duo]bool{}}
 	for _, p := range a.asked() {
 		if p.Pairing != nil {
 			a.pairings[a.pairOf(p)] = true
@@ -172,7 +172,7 @@ func (a *assembly) places() int {
 func (a *assembly) member(i int) ID { return a.Participants[i].Registration.Member }
 
 // pairOf are the members of a pair of the demand.
-func (a *assembly) pairOf(p DemandPair) pair { return pairOf(a.member(p.A), a.member(p.B)) }
+func (a *assembly) pairOf(p DemandPair) duo { return pairOf(a.member(p.A), a.member(p.B)) }
 
 // asked are all pairs that were asked for, also those that must not meet, by
 // the order of the demand: what is shown is reckoned from these.
@@ -197,7 +197,7 @@ func (a *assembly) fingerprint() string {
 		all = append(all, content{r.Member, r.Delegates, p.Minimum, p.Maximum, r.Languages, a.free[i]})
 	}
 	type wish struct {
-		Pair         pair
+		Pair         duo
 		WishA, WishB *DemandWish
 		Level        PairingLevel
 		Slot         *time.Time

@@ -108,16 +108,17 @@ func (*Availability) kind() Kind      { return KindAvailability }
 func (a *Availability) parties() []ID { return []ID{a.Of} }
 func (a *Availability) subject() ID   { return a.Of }
 
-// The hours of a member are seen by all members.
+// The hours of a member are seen by all members, those of a person by the
+// person.
 func (a *Availability) audience() []Group {
 	if isMember(a.Of) {
 		return []Group{Members}
 	}
-	return nil
+	return []Group{Group(a.Of)}
 }
 
-// The hours of a person are seen by those who see the person: their own teams
-// and the secretariat.
+// The hours of a person are also seen by those who see the person: their own
+// teams and the secretariat.
 func (a *Availability) seenWith(entity) bool { return a.Of.Kind() == KindUser }
 
 func (a *Availability) validate(p *problems) {
@@ -257,7 +258,7 @@ func (m *Market) AvailabilityOf(ctx context.Context, of ID) (*Availability, erro
 	a, err := get[*Availability](ctx, m, availabilityID(of))
 	if errors.Is(err, ErrNotFound) {
 		a = &Availability{Meta: Meta{ID: availabilityID(of), CreatedAt: owner.meta().CreatedAt}, Of: of}
-		if a.audience() != nil && !visible(ctx, a) {
+		if isMember(of) && !visible(ctx, a) {
 			return nil, ErrNotFound
 		}
 	} else if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -177,7 +178,7 @@ func (m *Market) MeetingCalendar(ctx context.Context, id ID) ([]byte, error) {
 
 // meetingAttachment is the file by which a meeting, whose time was agreed,
 // comes into a user's calendar with a letter, or goes out of it again. The
-// context is that of the user.
+// context is that of the user, who is the only one named in it.
 func (m *Market) meetingAttachment(ctx context.Context, x *Meeting, u *User, method CalendarMethod) (Attachment, error) {
 	e, err := m.meetingEvent(ctx, x, u)
 	if err != nil {
@@ -213,7 +214,7 @@ func (m *Market) meetingEvent(ctx context.Context, x *Meeting, u *User) (Calenda
 	}
 	fill := filling{}
 	var err error
-	if fill["member"], err = m.nameOf(ctx, x.other(x.sideOf(u)), u.Languages); err != nil {
+	if fill["member"], err = m.nameOf(ctx, x.other(x.ownSide(u)), u.Languages); err != nil {
 		return e, err
 	}
 	e.Summary = b.say("calendar.meeting", fill)
@@ -226,11 +227,15 @@ func (m *Market) meetingEvent(ctx context.Context, x *Meeting, u *User) (Calenda
 		text = append(text, b.say("calendar.about", filling{"title": title}), "")
 	}
 	for _, side := range x.parties() {
-		clock, err := m.clockOf(ctx, b, u, side, *x.At)
+		name, err := m.nameOf(ctx, side, u.Languages)
 		if err != nil {
 			return e, err
 		}
-		text = append(text, clock)
+		zone, err := m.ZoneOf(ctx, x.Side(side))
+		if err != nil {
+			return e, err
+		}
+		text = append(text, b.say("calendar.clock", filling{"member": name, "time": moment(*x.At, zone)}))
 	}
 	if t := x.Message.In(u.Languages); t != nil {
 		text = append(text, "", t.Text)
@@ -252,26 +257,11 @@ func (m *Market) meetingEvent(ctx context.Context, x *Meeting, u *User) (Calenda
 	return e, nil
 }
 
-// sideOf is the side for which a user takes part; the one that asked for whom
-// takes part in none.
-func (x *Meeting) sideOf(u *User) ID {
-	for _, id := range x.ToPeople {
-		if id == u.ID {
-			return x.To
-		}
+// ownSide is the side that a user belongs to: for which they take part, or of
+// whose team they are; the one that asked where nothing tells.
+func (x *Meeting) ownSide(u *User) ID {
+	if slices.Contains(x.ToPeople, u.ID) || !slices.Contains(x.FromPeople, u.ID) && !slices.Contains(u.Members, x.From) && slices.Contains(u.Members, x.To) {
+		return x.To
 	}
 	return x.From
-}
-
-// clockOf says what the clocks of a member show at a moment.
-func (m *Market) clockOf(ctx context.Context, b *phrasebook, u *User, member ID, at time.Time) (string, error) {
-	a, err := m.AvailabilityOf(ctx, member)
-	if errors.Is(err, ErrNotFound) {
-		return b.phrases["something"], nil // the member is gone
-	}
-	if err != nil {
-		return "", err
-	}
-	name, err := m.nameOf(ctx, member, u.Languages)
-	return b.say("calendar.clock", filling{"member": name, "time": moment(at, a.TimeZone)}), err
 }

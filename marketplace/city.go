@@ -84,7 +84,18 @@ func (c *City) validate(p *problems) {
 
 func (c *City) entry(e *Entry) bool {
 	c.Organisation.entry(c.ID, e)
+	if n := c.people(); n > 0 {
+		e.Numbers[FieldPopulation] = float64(n)
+	}
 	return true
+}
+
+// people is the population; 0 where it is not known.
+func (c *City) people() int {
+	if c.Population == nil {
+		return 0
+	}
+	return c.Population.Number
 }
 
 // AddCity adds a local government to the network.

@@ -19,21 +19,14 @@ type CommonTime struct {
 
 // A CommonTimeSide is what a common time is to one side.
 type CommonTimeSide struct {
-	Side           ID     // the member
-	TimeZone       string // IANA name
-	IsZoneAssumed  bool
+	Side           ID         // the member
+	LocalTime      *LocalTime // what its clocks show when it begins
+	IsZoneAssumed  bool       // its time zone is a guess; see Availability
 	IsOutsideHours bool
 	// Burden is 0 for a meeting in the usual hours of a day and grows the
 	// earlier or later it is; see hourBurden.
 	Burden int
-
-	at  time.Time
-	loc *time.Location
 }
-
-// LocalTime is what clocks of the side show when it begins, with their offset
-// from UTC: "2026-03-02T14:15:00+05:45".
-func (s *CommonTimeSide) LocalTime() string { return s.at.In(s.loc).Format(time.RFC3339) }
 
 // Limits of what is looked for.
 const (
@@ -153,7 +146,7 @@ func commonTimes(now time.Time, within period, minutes, most int, sides [2]calen
 		taken = append(taken, c.block)
 		t := &CommonTime{At: at, Minutes: minutes, IsOutsideHours: c.outside[0] || c.outside[1]}
 		for k, side := range sides {
-			t.Sides = append(t.Sides, &CommonTimeSide{IsOutsideHours: c.outside[k], Burden: c.burden[k], at: at, loc: side.sheets[0].zone})
+			t.Sides = append(t.Sides, &CommonTimeSide{IsOutsideHours: c.outside[k], Burden: c.burden[k], LocalTime: localTime(at, side.sheets[0].zone.String())})
 		}
 		times = append(times, t)
 	}
@@ -170,27 +163,34 @@ type blockGrid struct {
 func gridOf(first time.Time, blocks int, side calendarSide) *blockGrid {
 	closed, outside, burden := make([]bool, blocks), make([]bool, blocks), make([]int, blocks)
 	end := first.Add(time.Duration(blocks) * meetingBlock)
+	hours := map[*time.Location][]int{} // on the clocks of each zone, since most people of a side have the same
 	for i := range side.sheets {
 		s := &side.sheets[i]
 		open := make([]bool, blocks)
-		var hours []period // those that meet are one
+		var spans []period // those that meet are one
 		s.days(first, end, func(day period, of []period) {
 			if len(of) == 0 {
 				cover(closed, first, day, false)
 			}
 			for _, h := range of {
-				if n := len(hours); n > 0 && hours[n-1].until.Equal(h.from) {
-					hours[n-1].until = h.until
+				if n := len(spans); n > 0 && spans[n-1].until.Equal(h.from) {
+					spans[n-1].until = h.until
 				} else {
-					hours = append(hours, h)
+					spans = append(spans, h)
 				}
 			}
 		})
-		for _, h := range hours {
+		for _, h := range spans {
 			cover(open, first, h, true)
 		}
-		for b := range blocks {
-			cost := hourBurden[first.Add(time.Duration(b)*meetingBlock).In(s.zone).Hour()]
+		if hours[s.zone] == nil {
+			hours[s.zone] = make([]int, blocks)
+			for b := range blocks {
+				hours[s.zone][b] = first.Add(time.Duration(b) * meetingBlock).In(s.zone).Hour()
+			}
+		}
+		for b, h := range hours[s.zone] {
+			cost := hourBurden[h]
 			if !open[b] {
 				outside[b] = true
 				cost += outsideBurden
@@ -283,17 +283,17 @@ func (m *Market) CommonTimes(ctx context.Context, in CommonTimesInput) ([]*Commo
 		return nil, err
 	}
 	var sides [2]calendarSide
-	var zones [2]*Availability
+	var own [2]*Availability
 	sight := withSight(ctx)
 	for k, member := range q.members {
-		if sides[k], zones[k], err = m.calendarSide(sight, member, q.people[k], q.within, q.meeting); err != nil {
+		if sides[k], own[k], err = m.calendarSide(sight, member, q.people[k], q.within, q.meeting); err != nil {
 			return nil, err
 		}
 	}
 	times := commonTimes(m.clock(), q.within, in.Minutes, q.first, sides)
 	for _, t := range times {
 		for k, s := range t.Sides {
-			s.Side, s.TimeZone, s.IsZoneAssumed = q.members[k], sides[k].sheets[0].zone.String(), zones[k].assumed
+			s.Side, s.IsZoneAssumed = q.members[k], own[k].assumed
 		}
 	}
 	return times, nil

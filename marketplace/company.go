@@ -55,7 +55,13 @@ func (c *Company) validate(p *problems) {
 func (c *Company) entry(e *Entry) bool {
 	c.Organisation.entry(c.ID, e)
 	e.Keywords[FieldSize] = []string{string(c.Size)}
+	e.Keywords[FieldServed] = c.served()
 	return true
+}
+
+// served are the regions and countries that the company says it serves.
+func (c *Company) served() []string {
+	return append(keywords(c.RegionsServed), keywords(c.CountriesServed)...)
 }
 
 // AddCompany adds a company to the network.

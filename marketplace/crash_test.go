@@ -250,7 +250,7 @@ func prepare(t *testing.T, ctx context.Context, m *Market) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"acme"} {
+	for _, name := range []string{"acme", "second", "third"} {
 		c := &Company{Meta: Meta{ID: ID("company_" + name), Slug: name}, Size: "SME", ContactPolicy: "ANYONE"}
 		c.Name, c.Country, c.Region = Text{{Language: "en", Text: name}}, "NO", Europe
 		must(m.AddCompany(ctx, c))

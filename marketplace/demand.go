@@ -20,7 +20,7 @@ type Demand struct {
 
 	// refused are all pairs that must not meet, whether asked for or not, and
 	// barred those of them that were asked for: neither is shown to anybody.
-	refused map[pair]bool
+	refused map[duo]bool
 	barred  []DemandPair
 }
 
@@ -125,7 +125,7 @@ func (m *Market) demand(ctx context.Context, event ID) (*Demand, error) {
 			d.barred = append(d.barred, *p)
 		}
 	}
-	d.refused = make(map[pair]bool, len(refused))
+	d.refused = make(map[duo]bool, len(refused))
 	for key := range refused {
 		d.refused[pairOf(approved[key[0]].Member, approved[key[1]].Member)] = true
 	}

@@ -1,8 +1,8 @@
 // Package marketplace is the domain of Citymarket: what things there are, who
 // may do and see what, and the ports through which they are stored (Store,
 // and Files for uploads), found (Finder), and through which it speaks to the
-// outside (Mailer, Poster). It imports no adapter and no foreign module but
-// golang.org/x.
+// outside (Mailer, Poster, Calendar). It imports no adapter and no foreign
+// module but golang.org/x.
 //
 // # Words
 //
@@ -27,15 +27,28 @@
 //   - Message: a part of the discussion of a proposal. Thread: its messages to
 //     all members, or those between its city and one company. Report: what
 //     readers complain of.
-//   - Match: a pair with a score and its reasons. Meeting: two members, a
-//     time, an outcome. Side: one of the two; Counter: other times in answer;
-//     Participant: who takes part; Tally: how many there were, and what came of them.
-//   - Event: a "Solutions Meet Cities" edition; Wish (must, want, never);
-//     Pairing: what the secretariat says of two participants. Run: the making
-//     of a Timetable, which is a list of Placements: who meets whom, in which
-//     slot, at which table. Draft: the timetable that is worked on;
-//     Publication: one that holds, whose placements become meetings; Gap: one
-//     that could not.
+//   - Match: a pair with a score and its reasons, of which each Criterion gives
+//     one. Stance: what a member has noted of a match for itself. Conduct: how
+//     a member answers what it is asked.
+//   - Meeting: two members, a time, an outcome. Side: one of the two; Counter:
+//     other times in answer; Participant: who takes part; Tally: how many there
+//     were, and what came of them.
+//   - Availability: when a member or a person can meet. Common time: one at
+//     which both sides can, with the Burden that it is to each.
+//   - Calendar: what calendar programs read; Feed: the address by which they
+//     read a user's meetings. Agreed clock: what clocks showed for a meeting when
+//     it was agreed.
+//   - Event: a "Solutions Meet Cities" edition, in one of its Phases; Slot: a
+//     time for a meeting; EventSession: a part of its programme. Registration:
+//     that of a member for an event, which takes part, and holds a Seat, once it
+//     is approved; Delegate: who comes for it; Pitch: what it wants the others
+//     to know. Wish (must, want, never), in the WishList of a registration;
+//     Pairing: what the secretariat says of two of them; Demand: all of these,
+//     which a Timetable answers.
+//   - Run: the making of a Timetable, which is a list of Placements: who meets
+//     whom, in which slot, at which table. Draft: the timetable that is worked
+//     on; Conflict: what stands against a placement. Publication: a timetable
+//     that holds, whose placements become meetings; Gap: one that could not.
 //   - Booking: a meeting in a slot that is still free, which one participant
 //     asks for while the timetable is published, or the secretariat makes. Walk-in:
 //     who comes without a registration; Arrival: a delegate who has come;

@@ -5,8 +5,38 @@ import (
 	"slices"
 )
 
-// maxRelated bounds the titles that Entries remembers: some 200 bytes each.
+// maxRelated bounds what Entries remembers of others: some 200 bytes each.
 const maxRelated = 50_000
+
+// A kin is what an entry takes over from something that its document
+// refers to: the title, and of members what matches ask for.
+type kin struct {
+	title      Text
+	country    Country
+	served     []string
+	population int
+}
+
+// relatedTo reads what entries take over from a document. What not everybody
+// may see gives nothing, since it would be found by those who may not see it.
+func relatedTo(doc entity) (r kin) {
+	if doc == nil || !slices.Contains(doc.audience(), Everyone) {
+		return r
+	}
+	r.title = *doc.texts()[0].Text
+	switch doc := doc.(type) {
+	case *City:
+		r.country, r.population = doc.Country, doc.people()
+	case *Company:
+		r.country, r.served = doc.Country, doc.served()
+	}
+	return r
+}
+
+// A relative is an entity whose entry takes over more than titles.
+type relative interface {
+	relate(e *Entry, of func(ID) kin)
+}
 
 // Entries returns the function by which an index turns changes into entries;
 // it is false for what is deleted or not to be found. The titles of what a
@@ -16,9 +46,9 @@ const maxRelated = 50_000
 // refer to it are found by the new one once they change themselves. The
 // function is for one goroutine.
 func Entries(store Store) func(context.Context, Change) (Entry, bool, error) {
-	titles := map[ID]Text{}
+	known := map[ID]kin{}
 	return func(ctx context.Context, c Change) (Entry, bool, error) {
-		delete(titles, ID(c.ID))
+		delete(known, ID(c.ID))
 		if c.Deleted {
 			return Entry{}, false, nil
 		}
@@ -31,45 +61,45 @@ func Entries(store Store) func(context.Context, Change) (Entry, bool, error) {
 			return Entry{}, false, nil
 		}
 		refs := doc.refs()
-		if err := readTitles(ctx, store, titles, refs); err != nil {
+		if err := readRelated(ctx, store, known, refs); err != nil {
 			return Entry{}, false, err
 		}
 		for _, id := range refs {
-			e.About = append(e.About, titles[id])
+			e.About = append(e.About, known[id].title)
+		}
+		if doc, ok := doc.(relative); ok {
+			doc.relate(&e, func(id ID) kin { return known[id] })
 		}
 		return e, true, nil
 	}
 }
 
-// readTitles reads the titles that are missing. What not everybody may see
-// has none, since it would be found by those who may not see it.
-func readTitles(ctx context.Context, store Store, titles map[ID]Text, ids []ID) error {
+// readRelated reads what is missing.
+func readRelated(ctx context.Context, store Store, known map[ID]kin, ids []ID) error {
 	missing := map[Kind][]any{}
 	for _, id := range ids {
-		if _, ok := titles[id]; !ok && id.Kind() != "" {
+		if _, ok := known[id]; !ok && id.Kind() != "" {
 			missing[id.Kind()] = append(missing[id.Kind()], string(id))
 		}
 	}
 	for kind, batch := range missing {
-		if len(titles)+len(batch) > maxRelated {
-			clear(titles)
-			return readTitles(ctx, store, titles, ids)
+		if len(known)+len(batch) > maxRelated {
+			clear(known)
+			return readRelated(ctx, store, known, ids)
 		}
 		docs, err := store.Find(ctx, kind, byIDs(batch))
 		if err != nil {
 			return err
 		}
 		for _, id := range batch {
-			titles[ID(id.(string))] = nil
+			known[ID(id.(string))] = kin{}
 		}
 		for _, d := range docs {
 			doc, err := decode(kind, d)
 			if err != nil {
 				return err
 			}
-			if slices.Contains(doc.audience(), Everyone) {
-				titles[ID(d.ID)] = *doc.texts()[0].Text
-			}
+			known[ID(d.ID)] = relatedTo(doc)
 		}
 	}
 	return nil

@@ -77,21 +77,21 @@ type posing struct {
 	*timetable.Problem
 	earlier []timetable.Placement // the draft, for fewest changes
 	past    []Placement           // of slots that have begun: they stay, and are no part of the problem
-	fixed   map[pair]Placement    // what stays, by the solver's own rules
+	fixed   map[duo]Placement     // what stays, by the solver's own rules
 }
 
 // meetingName names a pair for the solver, as "city_oslo company_acme".
-func meetingName(x pair) string { return string(x[0]) + " " + string(x[1]) }
+func meetingName(x duo) string { return string(x[0]) + " " + string(x[1]) }
 
-func namedPair(s string) pair {
+func namedPair(s string) duo {
 	a, b, _ := strings.Cut(s, " ")
-	return pair{ID(a), ID(b)}
+	return duo{ID(a), ID(b)}
 }
 
 // pose puts the problem, with what stays of a draft. What cannot stay, since
 // something has changed that stands against it, is asked for like anything else.
-func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[pair]bool) *posing {
-	x := &posing{Problem: &timetable.Problem{}, fixed: map[pair]Placement{}}
+func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[duo]bool) *posing {
+	x := &posing{Problem: &timetable.Problem{}, fixed: map[duo]Placement{}}
 	checked := newSchedule(a)
 	for _, p := range draft {
 		slot := a.Event.SlotAt(p.Slot)
@@ -108,9 +108,9 @@ func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[pair]bool) *
 			x.earlier = append(x.earlier, timetable.Placement{Meeting: meetingName(p.pair()), Slot: strconv.Itoa(slot), Table: p.Table})
 		}
 	}
-	gone := map[pair]bool{}
+	gone := map[duo]bool{}
 	had := make([]int, len(a.Participants)) // meetings that are no part of the problem
-	count := func(m pair) {
+	count := func(m duo) {
 		gone[m] = true
 		for _, id := range m {
 			if i, ok := a.number[id]; ok {
@@ -185,7 +185,8 @@ func (a *assembly) poseParticipants(x *posing, had []int) (with map[int]string) 
 		}
 		staff = append(staff, who)
 	}
-	for i, p := range a.Participants {
+	for _, i := range a.byMember() {
+		p := a.Participants[i]
 		r := p.Registration
 		who := timetable.Participant{ID: string(r.Member), Min: max(p.Minimum-had[i], 0), Max: max(p.Maximum-had[i], 0)}
 		sent := make([]int, len(a.Event.Slots)) // to sessions
@@ -212,6 +213,17 @@ func (a *assembly) poseParticipants(x *posing, had []int) (with map[int]string) 
 	return with
 }
 
+// byMember are the participants in the order of their members' ids, so that the
+// same problem is posed whoever registered first.
+func (a *assembly) byMember() []int {
+	order := make([]int, len(a.Participants))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(a.member(i), a.member(j)) })
+	return order
+}
+
 // away are the slots in which somebody cannot meet; sends says whether they are
 // sent elsewhere in one in which they could.
 func (a *assembly) away(free []bool, sends func(slot int) bool) []string {
@@ -224,8 +236,8 @@ func (a *assembly) away(free []bool, sends func(slot int) bool) []string {
 	return out
 }
 
-func (a *assembly) poseMeetings(x *posing, gone map[pair]bool, had []int, hasMet map[pair]bool, with map[int]string) {
-	add := func(m pair, t timetable.Meeting) {
+func (a *assembly) poseMeetings(x *posing, gone map[duo]bool, had []int, hasMet map[duo]bool, with map[int]string) {
+	add := func(m duo, t timetable.Meeting) {
 		t.ID, t.A, t.B = meetingName(m), string(m[0]), string(m[1])
 		for _, id := range m {
 			if staff := with[a.number[id]]; staff != "" && !slices.Contains(t.With, staff) {
@@ -238,8 +250,9 @@ func (a *assembly) poseMeetings(x *posing, gone map[pair]bool, had []int, hasMet
 		t.Rank, t.Slots, t.Table = timetable.Booked, []string{strconv.Itoa(a.Event.SlotAt(p.Slot))}, p.Table
 		return t
 	}
-	seen := map[pair]bool{}
-	for _, p := range a.Pairs {
+	seen := map[duo]bool{}
+	sorted := slices.SortedFunc(slices.Values(a.Pairs), func(p, q DemandPair) int { m, n := a.pairOf(p), a.pairOf(q); return slices.Compare(m[:], n[:]) })
+	for _, p := range sorted {
 		m := a.pairOf(p)
 		if seen[m] = true; gone[m] {
 			continue
@@ -290,7 +303,7 @@ func (a *assembly) canLock(p DemandPair) bool {
 	return a.common(p.A, p.B) > 0
 }
 
-func sortedPlacements(list map[pair]Placement) []Placement {
+func sortedPlacements(list map[duo]Placement) []Placement {
 	out := make([]Placement, 0, len(list))
 	for _, p := range list {
 		out = append(out, p)
@@ -311,7 +324,7 @@ func sortedKeys[V any](of map[string]V) []string {
 // answer is the timetable that the solver has found, with what was no part of
 // the problem. What is locked is what was fixed, and what the secretariat has locked.
 func (x *posing) answer(a *assembly, found []timetable.Placement, draft []Placement) []Placement {
-	locked := map[pair]bool{}
+	locked := map[duo]bool{}
 	for _, p := range draft {
 		locked[p.pair()] = p.IsLocked
 	}

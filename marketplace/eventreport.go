@@ -112,7 +112,7 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 	if err := m.limitUser(ctx, limitEventReport); err != nil {
 		return nil, err
 	}
-	c := &reporter{Market: m, event: e, report: r, regions: map[ID]Region{}, topics: map[ID][]ID{}, wished: map[pair]ID{}, known: map[ID]bool{}, met: map[pair]bool{}, held: map[pair]bool{}}
+	c := &reporter{Market: m, event: e, report: r, regions: map[ID]Region{}, topics: map[ID][]ID{}, wished: map[duo]ID{}, known: map[ID]bool{}, met: map[duo]bool{}, held: map[duo]bool{}}
 	sight := withSight(ctx)
 	for _, step := range []func(context.Context) error{c.registrations, c.readMeetings, c.readWishes, c.readSubjects, c.readRegions, c.followUps} {
 		if err := step(sight); err != nil {
@@ -132,11 +132,11 @@ type reporter struct {
 	known   map[ID]bool
 	list    []*Meeting
 	lists   []*WishList
-	wished  map[pair]ID // what a wish of a pair is about
+	wished  map[duo]ID // what a wish of a pair is about
 	regions map[ID]Region
 	topics  map[ID][]ID // of what a meeting can be about
-	met     map[pair]bool
-	held    map[pair]bool
+	met     map[duo]bool
+	held    map[duo]bool
 }
 
 func (c *reporter) registrations(ctx context.Context) error {
@@ -298,7 +298,7 @@ func (c *reporter) readAll(ctx context.Context, ids []ID, do func(entity)) error
 
 // followUps looks for what pairs that have met have done since.
 func (c *reporter) followUps(ctx context.Context) error {
-	pairs, in := map[pair]bool{}, map[ID]bool{}
+	pairs, in := map[duo]bool{}, map[ID]bool{}
 	now := c.clock()
 	for _, x := range c.list {
 		if x.Status == MeetingHeld || slices.Contains(agreedMeetings, x.Status) && !x.end().After(now) {

@@ -212,6 +212,7 @@ var possessions = []possession{
 	listed(KindRegistration, "member", Eq, "createdAt", itself, ownRegistration),
 	listed(KindWishList, "member", Eq, "createdAt", itself, ownWishList), // for its own people alone
 	listed(KindUpload, "member", Eq, "createdAt", itself, ownUpload),
+	{kind: KindStances, id: stancesID, columns: plainColumns("id", "member", "list", "createdAt", "updatedAt")}, // for its owners alone
 	{kind: KindAvailability, id: availabilityID, columns: ownHours},
 	listed(KindAudit, "readers", Has, "moment", itself, auditColumns),
 }
@@ -231,6 +232,7 @@ var notPossessed = map[Kind]string{
 	KindMeetingTally: "follows from the meetings",
 	KindReport:       "belongs to the secretariat",
 	KindTopic:        "belongs to the network, and is public",
+	kindConduct:      "the program's own",
 	KindSettings:     "belongs to the network, and is public",
 	KindEvent:        "belongs to the network, and is public",
 	KindPairing:      "belongs to the secretariat",

@@ -86,6 +86,13 @@ const (
 	FieldDeadline  Field = "deadline"   // number, Unix seconds
 	FieldPublished Field = "published"  // number, Unix seconds: when it was published, or added; absent where it is not, or no longer
 	FieldChanged   Field = "changed"    // number, Unix seconds: when it was last changed
+
+	// What only matches ask for; see traits.
+	FieldEvidence   Field = "evidence"   // deployments, as evidenceOf writes them
+	FieldHome       Field = "home"       // country of the member that it belongs to
+	FieldServed     Field = "served"     // regions and countries that the company serves
+	FieldWanted     Field = "wanted"     // partners that a proposal looks for, as wantedIn writes them
+	FieldPopulation Field = "population" // number, of the city that it is or belongs to
 )
 
 // A SortOrder is an order of search results.
@@ -111,21 +118,37 @@ type FinderQuery struct {
 	AllWords bool
 	// Typing says that the last word of Text may be half typed: it is
 	// completed from titles and names. For suggestions.
-	Typing    bool
-	Groups    []Group    // the viewer's groups
-	Languages []Language // the viewer's, best first
-	Kinds     []Kind     // what the list is of; empty: everything. Unlike a filter on FieldKind it holds for that facet, too.
-	Where     []Filter
-	Sort      SortOrder
-	Size      int    // hits wanted, 0 to 100
-	After     string // Hit.Cursor to go on after; empty: from the start
-	Before    string // Hit.Cursor to stop before; empty: to the end
-	Last      bool   // the last Size hits of the range instead of the first
-	Facets    []FacetQuery
+	Typing bool
+	// Like are texts that what is found should resemble, the most telling
+	// first: of the words and concepts in them the index picks those that tell
+	// entries apart best, each in the language of its translation (empty: in
+	// any), some thirty in all, and asks for as many of them as there are. Such
+	// a query has one page, without cursors.
+	Like []Text
+	// Prefer makes entries that meet one of these filters (of keywords) be
+	// found, too, though they share no word with the texts; each value that an
+	// entry has moves it up as a word would that so many entries have.
+	Prefer []Filter
+	// Keywords and Numbers are fields of which the values are wanted with each
+	// hit. Where any are, its Likeness is, too.
+	Keywords, Numbers []Field
+	Groups            []Group    // the viewer's groups
+	Languages         []Language // the viewer's, best first
+	Kinds             []Kind     // what the list is of; empty: everything. Unlike a filter on FieldKind it holds for that facet, too.
+	Where             []Filter
+	Sort              SortOrder
+	Size              int    // hits wanted, 0 to MaxHits
+	After             string // Hit.Cursor to go on after; empty: from the start
+	Before            string // Hit.Cursor to stop before; empty: to the end
+	Last              bool   // the last Size hits of the range instead of the first
+	Facets            []FacetQuery
 }
 
 // MaxQueryLength is how many characters of a search text are read.
 const MaxQueryLength = 1000
+
+// MaxHits is how many hits one query can want.
+const MaxHits = 1000
 
 // A Filter keeps the entries whose field has one of the values (Any), or
 // whose number lies within the bounds (nil: open). Filters on different
@@ -134,6 +157,7 @@ type Filter struct {
 	Field    Field
 	Any      []string
 	Min, Max *float64 // inclusive
+	OrNone   bool     // with bounds: entries without the number meet it, too
 }
 
 // A FacetQuery asks how many of the matches have which value of a field. The
@@ -162,6 +186,19 @@ type Hit struct {
 	ID     string
 	Score  float64 // 0 where there is no text
 	Cursor string
+	// Likeness says how much of the texts asked for the entry has, 0 to 1: its
+	// BM25 score by them, without preferences, over that of an entry of average
+	// length which has each of the words and concepts once. It depends on
+	// nothing but query and index: not on other hits, nor on the size wanted.
+	Likeness float64
+	Values   *Values // of the fields wanted; nil where none are
+}
+
+// Values are what an entry has in some fields; a field that it has not is
+// absent. Lists may be shared by several hits and must not be changed.
+type Values struct {
+	Keywords map[Field][]string
+	Numbers  map[Field]float64
 }
 
 // Buckets are the counts of one facet.

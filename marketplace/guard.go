@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,8 +30,11 @@ type Market struct {
 	runs     runNews
 	standing standing
 	uploads  uploadPlaces
-	now      func() time.Time
-	wait     time.Duration
+	conducts conducts
+	// clocksDue is when it is next looked whether clocks have moved, in Unix seconds.
+	clocksDue atomic.Int64
+	now       func() time.Time
+	wait      time.Duration
 }
 
 // Options of a marketplace. Without any, it can be read, filled and searched.

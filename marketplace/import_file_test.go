@@ -138,8 +138,9 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 		KindImport:   "updatedAt batch parts next",
 		KindAudit:    "createdAt updatedAt revision moment via agent members onBehalf readers",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
-		KindMeeting: "case fromPeople toPeople sequence fromClock toClock startsAt concerns subjects pending reminded dueAt timetabled isUnheard vacant",
-		KindTeam:    "createdAt updatedAt spent", KindMessage: "key",
+		KindMeeting:      "case fromPeople toPeople sequence fromClock toClock startsAt concerns subjects pending reminded dueAt timetabled isUnheard vacant",
+		KindAvailability: "id createdAt", // follows from whom it is of; was there before
+		KindTeam:         "createdAt updatedAt spent", KindMessage: "key",
 		KindUpload:       "updatedAt member thumbnails contents dueAt isLeaving",
 		KindRegistration: "seat",
 	}

@@ -3,6 +3,7 @@ package marketplace
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -69,9 +70,13 @@ func TestWhoIsToldOfAMeeting(t *testing.T) {
 		{"meeting.CANCEL what was not agreed", func() error {
 			return second(n.CancelMeeting(n.as("odd"), CancelMeetingInput{ID: x.ID, Reason: reason}))
 		}, "meeting.CANCEL: ann eve"},
-		{"meeting.CANCEL what was agreed, which goes out of both calendars", func() error {
+		{"meeting.MOVE_CLOCKS", func() error {
 			x = n.accept("eve", n.ask(300), 300)
 			n.news(known)
+			n.clocksDue.Store(0)
+			return n.agreeByOtherRules(x)
+		}, "meeting.MOVE_CLOCKS: eve odd"},
+		{"meeting.CANCEL what was agreed, which goes out of both calendars", func() error {
 			return second(n.CancelMeeting(n.as("odd"), CancelMeetingInput{ID: x.ID, Reason: reason}))
 		}, "meeting.CANCEL: eve odd"},
 		{"meeting.LAPSE", func() error {
@@ -200,5 +205,65 @@ func TestOutcomesByLetter(t *testing.T) {
 	n.must(second(n.SetRole(n.as("ann"), SetRoleInput{Member: new(ID("company_acme")), User: "user_eve"})))
 	if _, err := n.OutcomeByLink(ctx, user, meeting, signature, OutcomeAgreed); fmt.Sprint(err) != ErrNotFound.Error() {
 		t.Errorf("after leaving: %v", err)
+	}
+}
+
+// A jotter is a calendar that notes what it is to write.
+type jotter struct{}
+
+func (jotter) WriteCalendar(w io.Writer, c CalendarFile) error {
+	e := c.Events[0]
+	_, err := fmt.Fprintf(w, "%s %s %d", c.Method, e.UID, e.Sequence)
+	return err
+}
+
+// Calendars learn with the letters of every change that concerns them, under
+// one name and with a number that grows; also those of people who left.
+func TestCalendarsComeWithLetters(t *testing.T) {
+	t.Parallel()
+	n := newNewsroom(t)
+	n.options.Calendar = jotter{}
+	x := n.ask(48)
+	files := func() string {
+		n.must(n.CatchUp(context.Background()))
+		var out []string
+		for _, m := range first(n.box.take()) {
+			for _, a := range m.Attachments {
+				out = append(out, m.To.Name+": "+strings.Replace(string(a.Data), string(x.ID)+"@citymarket", "it", 1))
+			}
+		}
+		slices.Sort(out)
+		return strings.Join(out, ", ")
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+		want string
+	}{
+		{"asked for", func() error { return nil }, ""},
+		{"agreed", func() error {
+			return second(n.AcceptMeeting(n.as("eve"), AcceptMeetingInput{ID: x.ID, Time: n.at(48), People: []ID{"user_eve", "user_vic"}}))
+		}, "Eve: REQUEST it 1, Odd: REQUEST it 1, Vic: REQUEST it 1"},
+		{"to be moved", func() error {
+			return second(n.RescheduleMeeting(n.as("odd"), RescheduleMeetingInput{ID: x.ID, Times: []time.Time{n.at(72)}}))
+		}, ""},
+		{"moved", func() error {
+			return second(n.AcceptMeeting(n.as("eve"), AcceptMeetingInput{ID: x.ID, Time: n.at(72)}))
+		}, "Eve: REQUEST it 2, Odd: REQUEST it 2, Vic: REQUEST it 2"},
+		{"with somebody who has left", func() error {
+			n.must(second(n.SetRole(n.as("ann"), SetRoleInput{Member: new(ID("company_acme")), User: "user_vic"})))
+			return second(n.SetMeetingPeople(n.as("ann"), SetMeetingPeopleInput{ID: x.ID, People: []ID{"user_ann"}}))
+		}, "Ann: REQUEST it 3, Eve: CANCEL it 3, Odd: REQUEST it 3, Vic: CANCEL it 3"},
+		{"elsewhere", func() error {
+			return second(n.SetMeetingPlace(n.as("odd"), SetMeetingPlaceInput{ID: x.ID, Content: Patch{"link": "https://meet.example/2"}}))
+		}, "Ann: REQUEST it 4, Odd: REQUEST it 4"},
+		{"cancelled", func() error {
+			return second(n.CancelMeeting(n.as("ann"), CancelMeetingInput{ID: x.ID, Reason: new("x")}))
+		}, "Ann: CANCEL it 5, Odd: CANCEL it 5"},
+	} {
+		n.must(step.do())
+		if got := files(); got != step.want {
+			t.Errorf("%s: %s, want %s", step.what, got, step.want)
+		}
 	}
 }

@@ -157,8 +157,6 @@ func TestARequestIsChecked(t *testing.T) {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
-
 // A key makes one request of several, and nobody can have a member answer more
 // than a few requests at once.
 func TestRequestsAreFew(t *testing.T) {
@@ -220,8 +218,6 @@ func TestNobodyIsInTwoMeetings(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
-
-func second2[T any](_ T, err error) error { return err }
 
 // What nobody answers expires; another time that nobody answers leaves the
 // agreed one.
@@ -425,3 +421,6 @@ func TestMeetingsAreListed(t *testing.T) {
 		t.Error("the tally is the city's")
 	}
 }
+
+// second is the error of a command whose result is of no interest.
+func second[T any](_ T, err error) error { return err }

@@ -117,6 +117,7 @@ func (m *Organisation) entry(id ID, e *Entry) {
 	e.Numbers[FieldPublished] = float64(e.Newest.Unix())
 	e.Keywords[FieldMember] = []string{string(id)}
 	e.Keywords[FieldCountry] = []string{string(m.Country)}
+	e.Keywords[FieldHome] = []string{string(m.Country)}
 	e.Keywords[FieldRegion] = []string{string(m.Region)}
 	e.Keywords[FieldLanguage] = keywords(m.Languages)
 }

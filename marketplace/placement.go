@@ -24,18 +24,18 @@ type Placement struct {
 	PersonA, PersonB string
 }
 
-// A pair is two members, in the order of their ids.
-type pair [2]ID
+// A duo are two members, in the order of their ids.
+type duo [2]ID
 
-func pairOf(a, b ID) pair {
+func pairOf(a, b ID) duo {
 	if b < a {
 		a, b = b, a
 	}
-	return pair{a, b}
+	return duo{a, b}
 }
 
 // other is the other one of the two.
-func (x pair) other(of ID) ID {
+func (x duo) other(of ID) ID {
 	if x[0] == of {
 		return x[1]
 	}
@@ -45,10 +45,7 @@ func (x pair) other(of ID) ID {
 // TableOrNil is the name of its table; nil where there is none.
 func (p *Placement) TableOrNil() *string { return maybe(p.Table) }
 
-func (p *Placement) pair() pair { return pair{p.A, p.B} }
-
-// involves says whether a member is one of the two.
-func (p *Placement) involves(member ID) bool { return p.A == member || p.B == member }
+func (p *Placement) pair() duo { return duo{p.A, p.B} }
 
 // comparePlacements is the order of timetables: by time, then by members.
 func comparePlacements(a, b Placement) int {

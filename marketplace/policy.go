@@ -115,6 +115,10 @@ var (
 	MayReadImports     = Permission{verb: "see the imports of this company", who: ownViewer | editors | staff, reads: true}
 	MayExportMember    = Permission{verb: "export everything that this member owns", who: ownOwner | staff, reads: true}
 
+	MaySeeMatches        = Permission{verb: "see the matches of this member", who: ownViewer | editors | staff, reads: true}
+	MayMatchText         = Permission{verb: "look for matches of a text", who: members | staff, reads: true}
+	MayNoteStance        = Permission{verb: "note what this member thinks of a match", who: editors} // only its people see it
+	MayKeepConduct       = Permission{verb: "note how members answer", who: networkAdmin}            // the program itself
 	MayRequestMeeting    = Permission{verb: "ask for a meeting on behalf of this member", who: editors, of: asking}
 	MayRequestForMembers = Permission{verb: "ask for a meeting of other members", who: officers}
 	MayAnswerMeeting     = Permission{verb: "answer what is proposed for this meeting", who: editors, of: answering}
@@ -148,7 +152,7 @@ var (
 
 	MaySetAvailability = Permission{verb: "say when this member, or this person, can meet", who: editors | self}
 	MaySeeCommonTimes  = Permission{verb: "look for times on behalf of this member", who: ownViewer | editors | officers, reads: true}
-	MayKeepFeed        = Permission{verb: "make or revoke the address of this person's calendar", who: self, session: true}
+	MayKeepFeed        = Permission{verb: "give out the calendar of this person", who: self, session: true}
 )
 
 // permissions lists all of the above, for the matrix.
@@ -163,6 +167,7 @@ var permissions = []Permission{
 	MayMakeOffer, MayEditOffer, MayWithdrawOffer, MayDecideOffer,
 	MayWriteMessage, MayWriteForNetwork, MayEditMessage, MayRemoveMessage, MayReportMessage, MaySeeReports, MayResolveReport, MayKeepThreads,
 	MayImportSolutions, MayReadImports, MayExportMember,
+	MaySeeMatches, MayMatchText, MayNoteStance, MayKeepConduct,
 	MayRequestMeeting, MayRequestForMembers, MayAnswerMeeting, MayWithdrawMeeting, MayArrangeMeeting, MayRecordOutcome, MayKeepMeetings,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayMakeTimetable, MayKeepTimetables, MayKeepEvents,

@@ -61,6 +61,16 @@ func TestAudiences(t *testing.T) {
 	show("meeting", &Meeting{From: "city_that-asks", To: "company_that-is-asked"})
 	show("tally of meetings", &MeetingTally{City: "city_its-own"})
 	show("report", &Report{})
+	for _, x := range EventPhases {
+		show("event "+string(x), &Event{Phase: x})
+	}
+	for _, s := range RegistrationStatuses {
+		show("registration "+string(s), &Registration{Member: "company_its-own", Status: s})
+	}
+	show("wishes", &WishList{Member: "company_its-own"})
+	show("pairing", &Pairing{A: "city_its-own", B: "company_its-own"})
+	show("stances", &Stances{Member: "company_its-own"})
+	show("conduct", &conduct{Member: "company_its-own"})
 	show("upload, not in use", &Upload{Member: "company_its-own"})
 	golden(t, "audience.txt", b.String())
 }

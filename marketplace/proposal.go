@@ -225,6 +225,14 @@ func (r *Proposal) entry(e *Entry) bool {
 	return true
 }
 
+// relate adds the size of the city, and whom it looks for.
+func (r *Proposal) relate(e *Entry, of func(ID) kin) {
+	e.Keywords[FieldHome], e.Keywords[FieldWanted] = someCountry(r.Country), wantedIn(r.Partners)
+	if n := of(r.City).population; n > 0 {
+		e.Numbers[FieldPopulation] = float64(n)
+	}
+}
+
 // AddProposal adds a proposal for a city: as a draft, or, for those who may,
 // in any state. The city and the topics must exist.
 func (m *Market) AddProposal(ctx context.Context, r *Proposal) error {

@@ -157,8 +157,8 @@ func (m *Market) PublishTimetable(ctx context.Context, in PublishTimetableInput)
 
 // seated says who sits in which meeting of a timetable: whoever did before
 // where a meeting has not moved. What cannot be is returned besides.
-func seated(a *assembly, list, before []Placement) ([]Placement, map[pair]stuckPlacement) {
-	was := make(map[pair]Placement, len(before))
+func seated(a *assembly, list, before []Placement) ([]Placement, map[duo]stuckPlacement) {
+	was := make(map[duo]Placement, len(before))
 	for _, p := range before {
 		was[p.pair()] = p
 	}
@@ -182,9 +182,9 @@ func seated(a *assembly, list, before []Placement) ([]Placement, map[pair]stuckP
 }
 
 // refuseAll says of each meeting that cannot be what stands against it.
-func (m *Market) refuseAll(ctx context.Context, stuck map[pair]stuckPlacement) error {
+func (m *Market) refuseAll(ctx context.Context, stuck map[duo]stuckPlacement) error {
 	var p problems
-	list := make(map[pair]Placement, len(stuck))
+	list := make(map[duo]Placement, len(stuck))
 	for x, s := range stuck {
 		list[x] = s.Placement
 	}

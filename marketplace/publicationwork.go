@@ -35,7 +35,7 @@ func (x *Meeting) isLifted() bool { return x.Timetabled != nil && x.Timetabled.I
 
 // eventMeetingID is the id of a meeting of two members at an event: the nth
 // that they have there, from 1. Publications make the first.
-func eventMeetingID(event ID, x pair, n int) ID {
+func eventMeetingID(event ID, x duo, n int) ID {
 	return ID(string(KindMeeting) + "_" + hashed(fmt.Sprintf("%s\x00%s\x00%s\x00%d", event, x[0], x[1], n))[:26])
 }
 

@@ -116,7 +116,9 @@ func registrationID(event, member ID) ID {
 
 func (*Registration) kind() Kind      { return KindRegistration }
 func (r *Registration) parties() []ID { return []ID{r.Member} }
-func (r *Registration) refs() []ID    { return append([]ID{r.Event, r.Member}, uploadsIn(r)...) }
+func (r *Registration) refs() []ID {
+	return append([]ID{r.Event, r.Member, wishListID(r.ID)}, uploadsIn(r)...)
+}
 
 // IsNode marks registrations as something with an id of its own.
 func (*Registration) IsNode() {}

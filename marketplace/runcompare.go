@@ -29,7 +29,7 @@ type ListSlice struct {
 }
 
 // listPage is the part of a list that is asked for. Its cursors are places in the list.
-func listPage[T any](ctx context.Context, list []T, s ListSlice, sides func(*T) pair) (*ListPage[*T], error) {
+func listPage[T any](ctx context.Context, list []T, s ListSlice, sides func(*T) duo) (*ListPage[*T], error) {
 	first, from := DefaultPageSize, 0
 	if s.First != nil {
 		first = *s.First
@@ -66,7 +66,7 @@ func placementPage(ctx context.Context, list []Placement, s ListSlice) (*Placeme
 }
 
 func unplacedPage(ctx context.Context, list []Unplaced, s ListSlice) (*UnplacedConnection, error) {
-	return listPage(ctx, list, s, func(u *Unplaced) pair { return pair{u.A, u.B} })
+	return listPage(ctx, list, s, func(u *Unplaced) duo { return duo{u.A, u.B} })
 }
 
 // RunUnplaced are the pairs that were asked for and have no place in the
@@ -122,7 +122,7 @@ type PlacementMove struct{ From, To Placement }
 // difference compares two timetables.
 func difference(from, to []Placement) *TimetableDifference {
 	d := &TimetableDifference{Added: []Placement{}, Removed: []Placement{}, Moved: []PlacementMove{}}
-	was := make(map[pair]Placement, len(from))
+	was := make(map[duo]Placement, len(from))
 	for _, p := range from {
 		was[p.pair()] = p
 	}

@@ -88,7 +88,7 @@ func (m *Market) workOn(ctx context.Context, r *Run) error {
 }
 
 // finish writes the timetable of a run, then that it is done.
-func (m *Market) finish(ctx context.Context, r *Run, a *assembly, list []Placement, hasMet map[pair]bool, result *timetable.Result, version int) error {
+func (m *Market) finish(ctx context.Context, r *Run, a *assembly, list []Placement, hasMet map[duo]bool, result *timetable.Result, version int) error {
 	s := newSchedule(a)
 	for _, p := range list {
 		s.admit(p)
@@ -144,8 +144,8 @@ func (m *Market) unlessEnded(err error) error {
 }
 
 // haveMet are the pairs of participants that have met before.
-func (m *Market) haveMet(ctx context.Context, a *assembly) (map[pair]bool, error) {
-	met := map[pair]bool{}
+func (m *Market) haveMet(ctx context.Context, a *assembly) (map[duo]bool, error) {
+	met := map[duo]bool{}
 	asked := make([]bool, len(a.Participants))
 	for _, p := range a.asked() {
 		asked[p.A] = true // one side will do
@@ -245,7 +245,7 @@ func (m *Market) solve(ctx context.Context, r *Run, x *posing, barred int) (*tim
 // locked counts as a must. Pairs that must not meet could all the same by the
 // bounds, so that nobody learns from them that there are any; the bounds hold
 // even so, but are proven to be reached less often.
-func objectives(a *assembly, result *timetable.Result, placed map[pair]Placement, hasMet map[pair]bool) []Objective {
+func objectives(a *assembly, result *timetable.Result, placed map[duo]Placement, hasMet map[duo]bool) []Objective {
 	locked, musts, score := 0, 0, 0
 	for _, p := range a.Pairs {
 		if _, ok := placed[a.pairOf(p)]; ok && p.rank() == timetable.Booked {

@@ -9,10 +9,10 @@ import (
 // where, at which tables. It is not for concurrent use.
 type schedule struct {
 	*assembly
-	list    map[pair]Placement
-	rosters []roster          // by slot
-	taken   []map[string]pair // by slot, the meeting that takes a table; the zero pair: one that no publication made
-	held    []int             // by participant, how many meetings it has
+	list    map[duo]Placement
+	rosters []roster         // by slot
+	taken   []map[string]duo // by slot, the meeting that takes a table; the zero duo: one that no publication made
+	held    []int            // by participant, how many meetings it has
 }
 
 // A roster says who of the delegates sits where in one slot: whether there is
@@ -27,15 +27,15 @@ type roster struct {
 // session.
 type rosterSeat struct {
 	participant int
-	meeting     pair // zero: a session
+	meeting     duo // zero: a session
 	person      string
 }
 
 func newSchedule(a *assembly) *schedule {
-	s := &schedule{assembly: a, list: map[pair]Placement{}, rosters: make([]roster, len(a.Event.Slots)),
-		taken: make([]map[string]pair, len(a.Event.Slots)), held: make([]int, len(a.Participants))}
+	s := &schedule{assembly: a, list: map[duo]Placement{}, rosters: make([]roster, len(a.Event.Slots)),
+		taken: make([]map[string]duo, len(a.Event.Slots)), held: make([]int, len(a.Participants))}
 	for k := range s.rosters {
-		s.rosters[k].by, s.taken[k] = map[string]int{}, map[string]pair{}
+		s.rosters[k].by, s.taken[k] = map[string]int{}, map[string]duo{}
 		for i := range a.Participants {
 			for range a.busy[i][k] {
 				s.fill(k, rosterSeat{participant: i}, "")
@@ -45,14 +45,14 @@ func newSchedule(a *assembly) *schedule {
 	for _, t := range a.Event.LostTables {
 		for k, slot := range a.Event.Slots {
 			if a.Event.isLost(t.Table, slot.StartsAt) {
-				s.taken[k][t.Table] = pair{}
+				s.taken[k][t.Table] = duo{}
 			}
 		}
 	}
 	for _, x := range a.live {
 		for k, slot := range a.Event.Slots {
 			if x.At.Before(slot.EndsAt) && slot.StartsAt.Before(x.end()) && x.Table != "" {
-				s.taken[k][x.Table] = pair{}
+				s.taken[k][x.Table] = duo{}
 			}
 		}
 		for _, side := range x.parties() {
@@ -118,12 +118,12 @@ func (s *schedule) augment(slot, seat int, tried map[string]bool) bool {
 }
 
 // vacate takes a meeting's seats away.
-func (s *schedule) vacate(slot int, meeting pair) {
+func (s *schedule) vacate(slot int, meeting duo) {
 	r := &s.rosters[slot]
 	kept := r.seats[:0]
 	clear(r.by)
 	for _, seat := range r.seats {
-		if seat.meeting != meeting || meeting == (pair{}) {
+		if seat.meeting != meeting || meeting == (duo{}) {
 			kept = append(kept, seat)
 			r.by[seat.person] = len(kept) - 1
 		}
@@ -161,7 +161,7 @@ func (s *schedule) admit(p Placement) (hard, soft []Conflict) {
 }
 
 // take removes a placement; false where there is none.
-func (s *schedule) take(x pair) (Placement, bool) {
+func (s *schedule) take(x duo) (Placement, bool) {
 	p, ok := s.list[x]
 	if !ok {
 		return p, false
@@ -214,7 +214,7 @@ func (s *schedule) possible(p Placement) (a, b, slot int, hard []Conflict) {
 func (s *schedule) nobodyFree(participant, slot int) Conflict {
 	c := Conflict{Code: ConflictNobodyFree, Members: []ID{s.member(participant)}, Slot: s.Event.Slots[slot].StartsAt}
 	for _, seat := range s.rosters[slot].seats {
-		if seat.participant == participant && seat.meeting != (pair{}) {
+		if seat.participant == participant && seat.meeting != (duo{}) {
 			c.Others = append(c.Others, seat.meeting.other(s.member(participant)))
 		}
 	}
@@ -250,7 +250,7 @@ func (s *schedule) tableConflicts(p Placement, a, b, slot int) []Conflict {
 	}
 	if other, ok := s.taken[slot][p.Table]; ok && other != p.pair() {
 		c := Conflict{Code: ConflictTableTaken, Table: p.Table, Slot: p.Slot}
-		if other != (pair{}) {
+		if other != (duo{}) {
 			c.Others = other[:]
 		}
 		out = append(out, c)
@@ -296,10 +296,10 @@ func (s *schedule) freeTable(p Placement, slot int) string {
 
 // placements are the meetings of the schedule, in their order, with who sits in them.
 func (s *schedule) placements() []Placement {
-	sitting := map[pair][2]string{}
+	sitting := map[duo][2]string{}
 	for _, r := range s.rosters {
 		for _, seat := range r.seats {
-			if seat.meeting == (pair{}) {
+			if seat.meeting == (duo{}) {
 				continue
 			}
 			who := sitting[seat.meeting]

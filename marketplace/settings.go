@@ -17,6 +17,9 @@ type Settings struct {
 	// SecretariatNeedsCode gives the secretariat's rights only to those who
 	// have set up a second factor.
 	SecretariatNeedsCode bool `json:"secretariatNeedsCode"`
+	// MatchWeights are how much the criteria of matches count, where that is
+	// not as by default.
+	MatchWeights []MatchWeight `json:"matchWeights,omitempty"`
 }
 
 // KindSettings is the kind of Settings.
@@ -24,12 +27,21 @@ var KindSettings = registerRecord("settings", func() entity { return new(Setting
 
 const settingsID = ID("settings_network")
 
-var settingsContent = []string{"reviewsSolutions", "secretariatNeedsCode"}
+var settingsContent = []string{"reviewsSolutions", "secretariatNeedsCode", "matchWeights"}
 
-func (*Settings) kind() Kind         { return KindSettings }
-func (*Settings) validate(*problems) {}
-func (*Settings) audience() []Group  { return []Group{Everyone} }
-func (*Settings) parties() []ID      { return nil }
+func (*Settings) kind() Kind             { return KindSettings }
+func (s *Settings) validate(p *problems) { checkWeights(p, "matchWeights", s.MatchWeights) }
+func (*Settings) audience() []Group      { return []Group{Everyone} }
+func (*Settings) parties() []ID          { return nil }
+
+// AllMatchWeights are the weights of all criteria as they hold now.
+func (s *Settings) AllMatchWeights() []*MatchWeight {
+	out := make([]*MatchWeight, criteria)
+	for i, w := range weightsOf(s.MatchWeights) {
+		out[i] = &MatchWeight{Criteria[i], w}
+	}
+	return out
+}
 
 // newSettings are the defaults.
 func newSettings() *Settings { return &Settings{Meta: Meta{ID: settingsID}, ReviewsSolutions: true} }

@@ -233,6 +233,19 @@ func (s *Solution) entry(e *Entry) bool {
 	return true
 }
 
+// relate adds what the company serves, and in what sort of cities the solution is in use.
+func (s *Solution) relate(e *Entry, of func(ID) kin) {
+	company := of(s.Company)
+	e.Keywords[FieldHome], e.Keywords[FieldServed] = someCountry(company.country), company.served
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		word := evidenceOf(d, of(d.City).population)
+		if !slices.Contains(e.Keywords[FieldEvidence], word) {
+			e.Keywords[FieldEvidence] = append(e.Keywords[FieldEvidence], word)
+		}
+	}
+}
+
 // AddSolution adds a solution for a company: as a draft, or, for those who
 // may, in any state. The company and the topics must exist.
 func (m *Market) AddSolution(ctx context.Context, s *Solution) error {

@@ -58,6 +58,7 @@ var rules = map[string][]rule{
 	"meeting.SET_PEOPLE":     {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}, {kind: NotifyMeeting, who: substituted, as: "meeting.LEAVE", self: true, open: true}},
 	"meeting.SET_PLACE":      {{kind: NotifyMeeting, who: meetingPeople(bothSides), self: true}},
 	"meeting.REMIND":         {{kind: NotifyMeeting, who: meetingPeople(bothSides)}},
+	"meeting.MOVE_CLOCKS":    {{kind: NotifyMeeting, who: meetingPeople(bothSides)}},
 	"meeting.ASK":            {{kind: NotifyMeeting, who: meetingPeople(silentSides)}},
 	"meeting.RECORD_OUTCOME": {{kind: NotifyMeeting, who: saidOnce}},
 

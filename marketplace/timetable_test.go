@@ -716,7 +716,7 @@ func TestTheLargestTimetableFitsIntoADocument(t *testing.T) {
 	for i := range members {
 		members[i] = newID(KindCompany, hallDay)
 	}
-	seen := map[pair]bool{}
+	seen := map[duo]bool{}
 	var list []Placement
 	var left []Unplaced
 	for len(list) < MaxPlacements {

@@ -99,7 +99,7 @@ type board struct {
 	*schedule
 	// stuck are placements against which something stands by now, with what it
 	// is; they are no part of the schedule.
-	stuck map[pair]stuckPlacement
+	stuck map[duo]stuckPlacement
 	out   []Placement // taken out by this change
 	in    []Placement // put in
 }
@@ -110,7 +110,7 @@ type stuckPlacement struct {
 }
 
 func newBoard(a *assembly, list []Placement) *board {
-	b := &board{schedule: newSchedule(a), stuck: map[pair]stuckPlacement{}}
+	b := &board{schedule: newSchedule(a), stuck: map[duo]stuckPlacement{}}
 	for _, p := range list {
 		if hard, _ := b.admit(p); len(hard) > 0 {
 			b.stuck[p.pair()] = stuckPlacement{p, hard}
@@ -120,7 +120,7 @@ func newBoard(a *assembly, list []Placement) *board {
 }
 
 // remove takes a placement out; an error where there is none, or it has begun.
-func (b *board) remove(x pair) (Placement, error) {
+func (b *board) remove(x duo) (Placement, error) {
 	p, ok := b.list[x]
 	if s, isStuck := b.stuck[x]; !ok && isStuck {
 		p, ok = s.Placement, true
@@ -355,7 +355,7 @@ func (m *Market) UndoDraft(ctx context.Context, event ID, version *int) (*Draft,
 			return nothing
 		}
 		last := d.Edits[n-1]
-		list := make(map[pair]Placement, len(d.Placements.Lines))
+		list := make(map[duo]Placement, len(d.Placements.Lines))
 		for _, p := range d.Placements.list() {
 			list[p.pair()] = p
 		}

@@ -129,7 +129,7 @@ func (s *schedule) shortage() *shortage {
 	}
 	for k, r := range s.rosters {
 		for _, seat := range r.seats {
-			if seat.meeting != (pair{}) {
+			if seat.meeting != (duo{}) {
 				x.used[seat.participant][k]++
 			}
 		}
@@ -153,7 +153,7 @@ func (x *shortage) room(i int) int {
 
 // unplaced are the pairs that were asked for and have no place, those that are
 // asked for most first.
-func (x *shortage) unplaced(hasMet map[pair]bool) []Unplaced {
+func (x *shortage) unplaced(hasMet map[duo]bool) []Unplaced {
 	type weighed struct {
 		Unplaced
 		rank  timetable.Rank
@@ -288,11 +288,11 @@ func (x *shortage) overall() []TimetableReason {
 // none where it is one of a timetable as a whole.
 type ToldReason struct {
 	TimetableReason
-	of pair
+	of duo
 }
 
 // ToldReason is the reason as it is shown.
-func (u *Unplaced) ToldReason() *ToldReason { return &ToldReason{u.Reason, pair{u.A, u.B}} }
+func (u *Unplaced) ToldReason() *ToldReason { return &ToldReason{u.Reason, duo{u.A, u.B}} }
 
 // ToldReasons are its reasons as they are shown.
 func (r *Run) ToldReasons() []*ToldReason {

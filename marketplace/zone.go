@@ -71,6 +71,8 @@ func localDay(t time.Time, loc *time.Location) time.Time {
 type AgreedClock struct {
 	TimeZone string `json:"timeZone"`
 	Offset   int    `json:"offset"` // seconds east of UTC
+	// Told is by how many seconds people have been told that it has moved.
+	Told int `json:"told,omitempty"`
 }
 
 // agreedClock is what a clock in the zone shows at a moment by the present
@@ -99,6 +101,11 @@ func (c AgreedClock) Moved(at time.Time) time.Duration {
 
 func (c AgreedClock) movedIn(at time.Time, loc *time.Location) time.Duration {
 	return time.Duration(agreedClockIn(at, c.TimeZone, loc).Offset-c.Offset) * time.Second
+}
+
+// untold says whether the clock has moved otherwise than people were told.
+func (c AgreedClock) untold(at time.Time) bool {
+	return c.Moved(at) != time.Duration(c.Told)*time.Second
 }
 
 // zonesOfCountries are the time zones of countries, which hold for a member

@@ -160,11 +160,11 @@ func TestAMeetingBeforeAChangeOfRules(t *testing.T) {
 	if moved := (AgreedClock{}).Moved(time.Now()); moved != 0 {
 		t.Error("nothing was agreed, and it has moved by", moved)
 	}
-	if got := agreedClock(instant(t, "2026-07-01T07:00:00Z"), "Asia/Kathmandu"); got != (AgreedClock{"Asia/Kathmandu", 5*3600 + 45*60}) || got.Moved(instant(t, "2026-07-01T07:00:00Z")) != 0 {
+	if got := agreedClock(instant(t, "2026-07-01T07:00:00Z"), "Asia/Kathmandu"); got != (AgreedClock{TimeZone: "Asia/Kathmandu", Offset: 5*3600 + 45*60}) || got.Moved(instant(t, "2026-07-01T07:00:00Z")) != 0 {
 		t.Error(got)
 	}
 	// A zone that is gone counts as UTC.
-	if got := (AgreedClock{"Moon/Base", 3600}).Moved(time.Now()); got != -time.Hour {
+	if got := (AgreedClock{TimeZone: "Moon/Base", Offset: 3600}).Moved(time.Now()); got != -time.Hour {
 		t.Error(got)
 	}
 }

@@ -17,6 +17,7 @@ type test struct {
 	sets    []bool // by set of the column
 	numbers *numbers
 	lo, hi  uint64
+	none    bool // a document without a number meets it, too
 }
 
 // met says whether a document meets the test.
@@ -24,10 +25,10 @@ func (t *test) met(doc uint32) bool {
 	switch c := t.column; {
 	case c == nil:
 		if t.numbers == nil {
-			return false
+			return t.none
 		}
 		x := t.numbers.of(doc)
-		return t.lo <= x && x <= t.hi
+		return t.lo <= x && x <= t.hi || t.none && x == missing
 	case c.narrow != nil:
 		return t.sets[c.narrow[doc]]
 	case c.middle != nil:
@@ -93,6 +94,7 @@ func (s *stage) between(f marketplace.Filter) error {
 	if f.Max != nil {
 		t.hi = ordinal(*f.Max)
 	}
+	t.none = f.OrNone
 	s.tests = append(s.tests, t)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -18,7 +19,7 @@ import (
 
 // mappingVersion is raised with every change to what is written to an index:
 // fields, terms, internal values. An index of another version is built anew.
-const mappingVersion = 7
+const mappingVersion = 8
 
 // The fields of an index. Nothing is stored and there are no term vectors:
 // the store has the text. Besides these there are text.<language> (see
@@ -97,7 +98,9 @@ func stepMark(step int) string {
 }
 
 // stepped says whether the index counts how often a term stands in a field.
-func stepped(field string) bool { return field != fieldParts && field != fieldEdge }
+func stepped(field string) bool {
+	return field != fieldParts && field != fieldEdge && !strings.HasPrefix(field, keywordField(""))
+}
 
 // The length of a scored field is kept as a term of a field of its own.
 func lengthField(field string) string { return "n." + field }

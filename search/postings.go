@@ -2,7 +2,6 @@ package search
 
 import (
 	"context"
-	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
+
+	"citymarket/marketplace"
 )
 
 // A view is a snapshot of the index and what one query needs to read it. All
@@ -201,9 +202,10 @@ func (v *view) count(field, term string) (n int, err error) {
 // all its forms, or a bigram. Of a group only the best clause counts (a word
 // in three languages is not three words); the groups are summed.
 type unit struct {
-	groups [][]clause
-	bonus  bool // adds to the score, but is not asked for
-	weak   bool // made of a weak word
+	groups   [][]clause
+	bonus    bool                 // adds to the score, but is not asked for
+	weak     bool                 // made of a weak word
+	language marketplace.Language // of the text that it stands in, where it is one that others should be like
 }
 
 // A scorer finds the documents of a segment that have enough of what was
@@ -371,8 +373,7 @@ func (s *scorer) add(v *view, part, words int, docs []uint32, group []clause) er
 			return err
 		}
 		counted := len(lengths.of) > 1 // else the field has no lengths
-		// Never zero, so that a best of zero means not met yet.
-		idf := math.Log(1 + (float64(max(v.live-c.df, 0))+0.5)/(float64(c.df)+0.5))
+		idf := v.idf(c.df)             // never zero, so that a best of zero means not met yet
 		top, flat, slope := float32(c.weight*idf*(bm25K+1)), float32(bm25K*(1-bm25B)), float32(bm25K*bm25B/max(v.average[c.field], 1))
 		for step, l := range c.lists[part] {
 			tf := float32(steps[step])

@@ -307,14 +307,14 @@ func (v *view) askParts(q *question, tokens []token) error {
 	return err
 }
 
-// forms returns the clauses that mean a word: in each language's stems, as
-// it is, and in titles.
-func (v *view) forms(t *token, titles bool, scale float64) ([][]clause, error) {
+// forms returns the clauses that mean a word: in the stems of one language, or
+// of each where it is nil, as it is, and in titles.
+func (v *view) forms(t *token, only *tongue, titles bool, scale float64) ([][]clause, error) {
 	stems := make([]clause, 0, 8)
 	title := []clause{{field: fieldTitle, term: t.text, weight: scale * weightTitle}}
 	for i := range tongues {
 		l := &tongues[i]
-		if !l.reads(t) || v.average[l.field] == 0 {
+		if only != nil && l != only || !l.reads(t) || v.average[l.field] == 0 {
 			continue
 		}
 		terms, n := l.stems(t)
@@ -368,7 +368,7 @@ func (v *view) known(groups ...[]clause) ([][]clause, error) {
 }
 
 func (v *view) askWord(q *question, t *token, titles bool, scale float64) error {
-	groups, err := v.forms(t, titles, scale)
+	groups, err := v.forms(t, nil, titles, scale)
 	if err != nil {
 		return err
 	}
@@ -406,7 +406,7 @@ func (v *view) askWord(q *question, t *token, titles bool, scale float64) error 
 			return nil
 		}
 		for _, half := range []string{first, second} {
-			groups, err := v.forms(&token{writing: words, text: half, lower: half}, titles, 0.8*scale)
+			groups, err := v.forms(&token{writing: words, text: half, lower: half}, nil, titles, 0.8*scale)
 			if err != nil {
 				return err
 			}
@@ -418,7 +418,7 @@ func (v *view) askWord(q *question, t *token, titles bool, scale float64) error 
 	var u unit
 	for _, m := range mended {
 		u.weak = u.weak || weakWords[m.word]
-		groups, err := v.forms(&token{writing: words, text: m.word, lower: m.word}, titles, m.weight*scale)
+		groups, err := v.forms(&token{writing: words, text: m.word, lower: m.word}, nil, titles, m.weight*scale)
 		if err != nil {
 			return err
 		}

@@ -119,24 +119,35 @@ func (n *need) judge(slugs []string) quality {
 	return quality{found / ideal, float64(good) / float64(min(all, len(slugs), 20)), 1}
 }
 
-// sampleIndex is an index of the network's members and the sample marketplace.
-func sampleIndex(t *testing.T) *search.Index {
+// sampleStore holds the network's members and the sample marketplace.
+func sampleStore(t *testing.T) marketplace.Store {
 	t.Helper()
 	store, err := sqlitestore.Open(filepath.Join(t.TempDir(), "citymarket.db"), marketplace.StoreSchema())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	if err := seed.Load(t.Context(), marketplace.New(store, nil, marketplace.Options{}), seed.Options{Sample: true, Today: time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)}); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// sampleIndex is an index of the network's members and the sample marketplace.
+func sampleIndex(t *testing.T) *search.Index {
+	t.Helper()
+	return indexOfStore(t, sampleStore(t))
+}
+
+// indexOfStore follows a store that was loaded before, so that it sees
+// everything in the same order and few batches every time.
+func indexOfStore(t *testing.T, store marketplace.Store) *search.Index {
+	t.Helper()
 	index, err := search.Open(filepath.Join(t.TempDir(), "index"), store, marketplace.Entries(store), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { index.Close() })
-	// The sample is loaded before it is followed, so that the index sees it in
-	// the same order and few batches every time.
-	if err := seed.Load(t.Context(), marketplace.New(store, nil, marketplace.Options{}), seed.Options{Sample: true, Today: time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)}); err != nil {
-		t.Fatal(err)
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	following := make(chan error, 1)
 	go func() { following <- index.Follow(ctx) }()

@@ -13,7 +13,7 @@ import (
 
 // Bounds of one query, whoever sends it.
 const (
-	maxSize    = 100
+	maxSize    = marketplace.MaxHits
 	maxFacets  = 20
 	maxBuckets = 300
 	maxFilters = 50
@@ -28,6 +28,16 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 	defer cancel()
 	asked, err := v.ask(limited, q.Text, q.Typing)
 	if err != nil {
+		return found, err
+	}
+	if len(q.Like) > 0 {
+		if err := v.askLike(limited, asked, q.Like); err != nil {
+			return found, err
+		}
+		counting = true
+	}
+	like := asked.units
+	if err := v.prefer(asked, q.Prefer); err != nil {
 		return found, err
 	}
 	text := len(asked.units) > 0
@@ -62,6 +72,9 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 		err = r.found(&found)
 		workings.Put(r.working)
 	}
+	if err == nil && len(q.Keywords)+len(q.Numbers) > 0 {
+		err = r.describe(ctx, q, like, asked.reference(v, like), found.Hits)
+	}
 	if err == nil && found.Total == 0 && text && !counting && !q.Typing {
 		found.Suggestion, err = v.suggest(ctx, q)
 	}
@@ -81,7 +94,8 @@ type run struct {
 
 	facets                 []facet
 	stages                 []stage
-	total, ahead, in, past int // matches: all, before the range, in it, after it
+	best                   []*place // the page
+	total, ahead, in, past int      // matches: all, before the range, in it, after it
 
 	*working
 }
@@ -320,6 +334,7 @@ func (r *run) found(out *marketplace.Found) error {
 	if r.last {
 		slices.Reverse(best)
 	}
+	r.best = best
 	out.Hits = make([]marketplace.Hit, len(best))
 	for i, p := range best {
 		if err := p.identify(); err != nil {
