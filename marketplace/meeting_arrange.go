@@ -400,11 +400,11 @@ func (m *Market) propose(ctx context.Context, x *Meeting, side ID, times []time.
 
 // AcceptMeetingInput is what AcceptMeeting takes.
 type AcceptMeetingInput struct {
-	ID      ID
-	Version *int
-	Time    time.Time // one of those that are proposed
-	People  []ID      // of the side that accepts; nil: as they are, or the viewer
-	Delegates []string // the same at an event, as Delegate.Person names them; nil: the viewer, or whoever is free
+	ID        ID
+	Version   *int
+	Time      time.Time // one of those that are proposed
+	People    []ID      // of the side that accepts; nil: as they are, or the viewer
+	Delegates []string  // the same at an event, as Delegate.Person names them; nil: the viewer, or whoever is free
 }
 
 // AcceptMeeting takes one of the times that the other side proposes. From then
