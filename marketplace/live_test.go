@@ -237,7 +237,7 @@ func TestOfficersBookAndMove(t *testing.T) {
 	if _, err := h.ask("c1", "k2", 5); complains(err) != "to OVER_MAXIMUM" {
 		t.Errorf("beyond the maximum: %v", err)
 	}
-	y = h.take(h.CallOffMeeting(h.officer(), CallOffMeetingInput{ID: y.ID, Reason: "The speaker is ill."}))
+	h.take(h.CallOffMeeting(h.officer(), CallOffMeetingInput{ID: y.ID, Reason: "The speaker is ill."}))
 	same(t, "told", h.letters(), []string{"c1 meeting.CALL_OFF", "c2 meeting.CALL_OFF"})
 	h.take(h.ask("c1", "k2", 4))
 	h.nobodyTwice()

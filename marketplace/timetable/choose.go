@@ -27,6 +27,8 @@ type pick struct {
 	total     gain   // of the choice; of the two copies of it where not twofold
 	candidate []int32
 	bounds    gain // each whatever becomes of the others
+	exact     [6]bool
+	finished  bool // total says something: the choice was not stopped
 }
 
 // choose takes the meetings of greatest gain so that nobody has more than they
@@ -46,12 +48,8 @@ func choose(ctx context.Context, m *model) *pick {
 	k.twofold = k.paint()
 	c := k.flow(ctx, gain{1, 1, 1, 1, 1, 1})
 	k.total = c.total
-	for _, which := range []int{gainBooked, gainMust, gainMin, gainHeld, gainScore} {
-		k.bounds[which] = k.most(ctx, which)
-	}
-	if ctx.Err() != nil {
-		k.total = gain{} // was not finished, and says nothing
-	}
+	k.roughBounds()
+	k.finished = ctx.Err() == nil
 	if k.twofold {
 		for e, i := range k.candidate {
 			k.chosen[i] = c.chosen[e]
@@ -79,15 +77,80 @@ func (k *pick) capacities() {
 			k.caps[p] = min(k.caps[p], max(limit, booked))
 		}
 	}
+	k.tablePlaces()
+}
+
+// tablePlaces bounds the meetings in all by the places of each group of tables,
+// and those of an owner of tables by its own.
+func (k *pick) tablePlaces() {
+	m := k.m
 	k.places = len(k.candidate)
-	if m.groups != nil {
-		k.places = 0
-		for _, g := range m.groups {
-			for _, n := range m.res[g.resource].room {
-				k.places += int(n)
-			}
+	if m.groups == nil {
+		return
+	}
+	wanted := make([]int, len(m.groups))
+	guest := make([]int, m.parties) // meetings that an owner has at tables of others
+	for _, i := range k.candidate {
+		t := &m.meets[i]
+		wanted[t.group]++
+		if t.group > 0 {
+			guest[t.b]++
 		}
 	}
+	owner := map[string]int{}
+	for p := range m.parties {
+		owner[m.p.Participants[p].ID] = p
+	}
+	k.places = 0
+	for g := range m.groups {
+		n := min(wanted[g], m.places(g))
+		if g > 0 {
+			p := owner[m.p.Tables[m.groups[g].tables[0]].Owner]
+			k.caps[p] = min(k.caps[p], n+guest[p])
+			n = min(n, k.caps[p])
+		}
+		k.places += n
+	}
+}
+
+// roughBounds bounds each gain by sums.
+func (k *pick) roughBounds() {
+	m := k.m
+	var scores []int64
+	b := gain{}
+	for _, i := range k.candidate {
+		switch t := &m.meets[i]; t.rank {
+		case Booked:
+			b[gainBooked]++
+		case Must:
+			b[gainMust]++
+		}
+		scores = append(scores, m.meets[i].score)
+	}
+	ends := 0
+	for p, n := range k.caps {
+		ends += min(n, len(m.res[p].meetings))
+		b[gainMin] += int64(m.p.Participants[p].Min)
+	}
+	most := min(k.places, len(k.candidate), ends/2)
+	if m.groups != nil {
+		musts := make([]int, len(m.groups))
+		for _, i := range k.candidate {
+			if m.meets[i].rank == Must {
+				musts[m.meets[i].group]++
+			}
+		}
+		b[gainMust] = 0
+		for g, n := range musts {
+			b[gainMust] += int64(min(n, m.places(g)))
+		}
+	}
+	b[gainHeld], b[gainMust] = int64(most), min(b[gainMust], int64(most))
+	slices.Sort(scores)
+	for _, n := range scores[len(scores)-most:] {
+		b[gainScore] += n
+	}
+	k.bounds = b
 }
 
 // placeable is how many of a resource's meetings can have slots in which it has
@@ -249,32 +312,22 @@ func (k *pick) round(c *choice) {
 	}
 }
 
+// manyCandidates are so many meetings that a bound of their scores, which the
+// search does not need, is left rough: a flow of 3,600 of 4,000 takes seconds.
+const manyCandidates = 2000
+
 // most bounds one of the gains whatever becomes of the others.
 func (k *pick) most(ctx context.Context, which int) int64 {
-	m := k.m
-	var sum int64 // of everything, which is a bound as well
-	for _, i := range k.candidate {
-		switch t := &m.meets[i]; {
-		case which == gainBooked && t.rank == Booked, which == gainMust && t.rank == Must, which == gainHeld:
-			sum++
-		case which == gainScore:
-			sum += t.score
-		}
-	}
-	if which == gainMin {
-		for p := range m.p.Participants {
-			sum += int64(m.p.Participants[p].Min)
-		}
-	}
-	if sum == 0 {
-		return 0
+	if k.exact[which] || k.bounds[which] == 0 || which == gainScore && len(k.candidate) > manyCandidates {
+		return k.bounds[which]
 	}
 	var factor gain
 	factor[which] = 1
 	if c := k.flow(ctx, factor); ctx.Err() == nil {
-		return min(sum, c.total[which]/k.copies())
+		k.bounds[which] = min(k.bounds[which], c.total[which]/k.copies())
+		k.exact[which] = true
 	}
-	return sum
+	return k.bounds[which]
 }
 
 // copies is how often a meeting stands in the flow.
@@ -286,10 +339,13 @@ func (k *pick) copies() int64 {
 }
 
 // bound is the best that a gain can be where those before it are as they are.
-func (k *pick) bound(which int, before gain) int64 {
+func (k *pick) bound(ctx context.Context, which int, before gain) int64 {
 	for w := range which {
-		if w != gainFair && k.total[w] != before[w]*k.copies() {
+		if !k.finished {
 			return k.bounds[which]
+		}
+		if w != gainFair && k.total[w] != before[w]*k.copies() {
+			return k.most(ctx, which)
 		}
 	}
 	return min(k.bounds[which], k.total[which]/k.copies())

@@ -3,9 +3,14 @@ package timetable
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
+
+// noSlot is the closed slot of meetings that can have none, because their session
+// has none or they are fixed outside of it.
+const noSlot = "none"
 
 // maxDzn is how many bytes a file of the benchmark may have.
 const maxDzn = 8 << 20
@@ -74,6 +79,7 @@ func (d dzn) problem() (*Problem, error) {
 		return nil, &Error{fmt.Sprintf("nMorningSlots is %d, more than the %d slots", morning, slots)}
 	}
 	p := &Problem{}
+	nowhere := false // whether there is a meeting without a slot
 	var names []string
 	for i := range slots {
 		names = append(names, strconv.Itoa(i+1))
@@ -130,21 +136,26 @@ func (d dzn) problem() (*Problem, error) {
 			// Where the slot is not in the session, none is left.
 			from, to = max(from, fixed[i][0]-1), min(to, fixed[i][0])
 		}
-		if from > 0 || to < slots {
-			if from >= to {
-				return nil, &Error{fmt.Sprintf("meeting %d: its session has no slot for it", i+1)}
-			}
-			x.Slots = names[from:to]
-		}
 		for _, k := range precedences[i] {
 			if k < 0 || k > meetings {
 				return nil, &Error{fmt.Sprintf("precedences: there is no meeting %d", k)}
 			}
-			if k > 0 {
-				x.After = append(x.After, strconv.Itoa(k))
+			if id := strconv.Itoa(k); k == i+1 {
+				to = from // not before itself
+			} else if k > 0 && !slices.Contains(x.After, id) {
+				x.After = append(x.After, id)
 			}
 		}
+		switch {
+		case from >= to:
+			x.Slots, nowhere = []string{noSlot}, true
+		case from > 0 || to < slots:
+			x.Slots = names[from:to]
+		}
 		p.Meetings = append(p.Meetings, x)
+	}
+	if nowhere && slots < MaxSlots {
+		p.Slots = append(p.Slots, Slot{ID: noSlot, Closed: true})
 	}
 	return p, nil
 }

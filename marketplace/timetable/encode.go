@@ -255,8 +255,12 @@ func (f *formula) count(p int) {
 }
 
 // countParties says that no more participants meet in a slot than twice its
-// tables. It follows from the rest, but not by propagation.
+// tables, and that an odd number of them, who meet nobody else, cannot all meet.
+// It follows from the rest, but not by propagation.
 func (f *formula) countParties() {
+	if f.m.three {
+		return
+	}
 	for s := range f.m.slots {
 		tables := 0
 		for _, g := range f.m.groups {
@@ -271,10 +275,47 @@ func (f *formula) countParties() {
 				inputs = append(inputs, f.used[p][s])
 			}
 		}
-		if f.m.groups != nil && !f.m.three && len(inputs) > 2*tables {
+		if f.m.groups != nil && len(inputs) > 2*tables {
 			f.Add(f.unary(inputs, 2*tables+1, false)[2*tables].Not())
 		}
+		for _, circle := range f.circles(s) {
+			if len(circle)%2 == 1 {
+				for i := range circle {
+					circle[i] = circle[i].Not()
+				}
+				f.Add(circle...)
+			}
+		}
 	}
+}
+
+// circles are the participants, as literals of used, who can meet at a slot, in
+// sets that meet nobody outside.
+func (f *formula) circles(s int) [][]sat.Lit {
+	root := make([]int32, f.m.parties)
+	for p := range root {
+		root[p] = int32(p)
+	}
+	var find func(p int32) int32
+	find = func(p int32) int32 {
+		if root[p] != p {
+			root[p] = find(root[p])
+		}
+		return root[p]
+	}
+	for i := range f.at {
+		if f.at[i] != nil && f.at[i][s] != 0 {
+			root[find(f.m.meets[i].a)] = find(f.m.meets[i].b)
+		}
+	}
+	sets := make([][]sat.Lit, f.m.parties)
+	for p := range root {
+		if f.used[p][s] != 0 {
+			r := find(int32(p))
+			sets[r] = append(sets[r], f.used[p][s])
+		}
+	}
+	return sets
 }
 
 // order puts meeting k before meeting i where both are held.

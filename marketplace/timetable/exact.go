@@ -25,13 +25,15 @@ func (m *model) pairs(of []bool) int {
 	return n
 }
 
-// feasible looks for slots for all meetings of a set.
-func feasible(ctx context.Context, m *model, must []bool, conflicts int64) ([]int32, sat.Status) {
-	if m.pairs(must) > maxPairs {
+// feasible looks for slots for all meetings of a set, with any of another. The
+// spread is asked for only where the other has all meetings that there are: one
+// that is not booked may fill a gap.
+func feasible(ctx context.Context, m *model, must, may []bool, spread bool, conflicts int64) ([]int32, sat.Status) {
+	if m.pairs(must)+m.pairs(may) > maxPairs {
 		return nil, sat.Unknown
 	}
-	f := encode(m, must, make([]bool, len(m.meets)))
-	if m.spread >= 0 {
+	f := encode(m, must, may)
+	if spread && m.spread >= 0 {
 		f.countBreaks(-1)
 	}
 	status := f.Solve(ctx, conflicts)
@@ -113,14 +115,15 @@ func newProver(m *model, at []int32, lower, upper int) *prover {
 }
 
 // run works for so many conflicts: half of them on the proof that there are not
-// as few breaks as the lower bound says, half on a timetable with fewer than now.
+// as few breaks as the lower bound says, or on a timetable that has so few, the
+// rest on one that is half way there.
 func (v *prover) run(ctx context.Context, conflicts int64) {
 	end := v.Conflicts + conflicts
 	for v.lower < v.upper && v.Conflicts < end && ctx.Err() == nil {
-		if v.ask(ctx, v.lower, (end-v.Conflicts+1)/2) != sat.Unknown {
+		if v.ask(ctx, v.lower, (end-v.Conflicts)/2+1) != sat.Unknown {
 			continue
 		}
-		if v.upper-1 == v.lower || v.ask(ctx, v.upper-1, end-v.Conflicts) == sat.Unknown {
+		if v.upper-1 == v.lower || v.ask(ctx, (v.lower+v.upper)/2, end-v.Conflicts) == sat.Unknown {
 			break
 		}
 	}
@@ -156,13 +159,8 @@ func (v *prover) ask(ctx context.Context, most int, conflicts int64) sat.Status 
 // chooseExactly improves a timetable of some of the meetings, all booked ones
 // among them, and says which numbers of musts and of meetings it proved to be the
 // greatest; -1 for a number that it did not.
-func chooseExactly(ctx context.Context, m *model, at []int32, want tally, conflicts int64) (better []int32, proven [2]int64) {
+func chooseExactly(ctx context.Context, m *model, must, may []bool, at []int32, want tally, conflicts int64) (better []int32, proven [2]int64) {
 	proven = [2]int64{-1, -1}
-	must, may := make([]bool, len(m.meets)), make([]bool, len(m.meets))
-	for i := range m.meets {
-		must[i] = m.meets[i].rank == Booked
-		may[i] = !must[i] && len(m.meets[i].slots) > 0
-	}
 	if m.pairs(may)+m.pairs(must) > maxChoicePairs {
 		return at, proven
 	}

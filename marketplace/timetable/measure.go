@@ -6,14 +6,18 @@ import (
 	"slices"
 )
 
+// mustBound is the most musts that can be held.
 func (s *solver) mustBound() int64 {
-	return s.pick.bound(gainMust, gain{int64(len(s.booked()))})
+	if s.pick.finished && s.pick.total[gainBooked] == int64(len(s.booked()))*s.pick.copies() {
+		return min(s.pick.total[gainMust]/s.pick.copies(), s.pick.bounds[gainMust])
+	}
+	return s.pick.bounds[gainMust]
 }
 
 // heldBound is the most meetings that can be held with as many musts as can be.
 func (s *solver) heldBound() int64 {
-	if n := s.pick.total[gainHeld] / s.pick.copies(); n > 0 {
-		return min(n, s.pick.bounds[gainHeld])
+	if s.pick.finished {
+		return min(s.pick.total[gainHeld]/s.pick.copies(), s.pick.bounds[gainHeld])
 	}
 	return s.pick.bounds[gainHeld]
 }
@@ -42,12 +46,12 @@ func (s *solver) result(ctx context.Context) *Result {
 	r.Unplaced = s.unplaced()
 	r.Reasons = s.overall()
 	if s.status == Found {
-		r.Measures = s.measures(table)
+		r.Measures = s.measures(ctx, table)
 	}
 	return r
 }
 
-func (s *solver) measures(table []int32) []Measure {
+func (s *solver) measures(ctx context.Context, table []int32) []Measure {
 	m, p := s.m, s.p
 	t := p.tally()
 	var now gain
@@ -79,7 +83,7 @@ func (s *solver) measures(table []int32) []Measure {
 		most, mostBound = max(most, b), max(mostBound, f)
 	}
 	now[gainBooked], now[gainMust], now[gainHeld] = t[0], t[1], t[2]
-	musts, held := s.pick.bound(gainMust, now), s.pick.bound(gainHeld, now)
+	musts, held := s.pick.bound(ctx, gainMust, now), s.pick.bound(ctx, gainHeld, now)
 	if s.proven[0] >= 0 {
 		musts = min(musts, max(s.proven[0], t[1]))
 	}
@@ -88,9 +92,9 @@ func (s *solver) measures(table []int32) []Measure {
 	}
 	list := []Measure{
 		{Musts, t[1], musts},
-		{Shortfall, short, max(0, wanted-beside-s.pick.bound(gainMin, now))},
+		{Shortfall, short, max(0, wanted-beside-s.pick.bound(ctx, gainMin, now))},
 		{Held, t[2], held},
-		{Score, t[3], s.pick.bounds[gainScore]},
+		{Score, t[3], s.pick.most(ctx, gainScore)},
 	}
 	if s.was != nil {
 		c := Measure{Goal: Changes}

@@ -12,12 +12,6 @@ type slotSet [MaxSlots / 64]uint64
 func (s *slotSet) add(i int)     { s[i>>6] |= 1 << (i & 63) }
 func (s *slotSet) del(i int)     { s[i>>6] &^= 1 << (i & 63) }
 func (s slotSet) has(i int) bool { return s[i>>6]>>(i&63)&1 == 1 }
-func (s slotSet) size() (n int) {
-	for _, w := range s {
-		n += bits.OnesCount64(w)
-	}
-	return n
-}
 
 func (s slotSet) and(t slotSet) slotSet {
 	for i := range s {

@@ -27,8 +27,8 @@ func (t *meet) worth() int64 {
 const insertWork = 3000
 
 // insert finds a slot for a meeting and drops none for it: a free one, that
-// with the fewest new breaks, or one from which others can be swapped away. It
-// depends on nothing but where the meetings are.
+// with the fewest new breaks, or one from which others can be swapped away, that
+// for which the fewest are. It depends on nothing but where the meetings are.
 func (p *plan) insert(i int32) bool {
 	if p.at[i] >= 0 || !p.allowed(i) || !p.mayFit(i) {
 		return false
@@ -37,15 +37,24 @@ func (p *plan) insert(i int32) bool {
 		return true
 	}
 	work := insertWork
+	best, fewest := []move(nil), 0
+	before := len(p.moves)
 	for _, s := range p.m.meets[i].slots {
-		before := len(p.moves)
 		if p.ordered(i, s) && p.clear(i, s, 2, &work) {
 			p.set(i, s)
-			return true
+			if n := len(p.moves) - before; best == nil || n < fewest {
+				best, fewest = best[:0], n
+				for _, v := range p.moves[before:] {
+					best = append(best, move{v.meeting, p.at[v.meeting]})
+				}
+			}
 		}
 		p.undo(before)
 	}
-	return false
+	for _, v := range best {
+		p.set(v.meeting, v.from)
+	}
+	return best != nil
 }
 
 // mayFit says whether each resource of a meeting has room at some slot, without

@@ -200,8 +200,8 @@ func (p *plan) inTheWay(r, s, other int32) int32 {
 }
 
 // level mends the tables of two slots after a swap between them: as long as
-// there are too few, it swaps a further meeting out. It answers whether there
-// are enough then.
+// there are too few of a group, it swaps a further meeting out. It answers
+// whether there are enough then.
 func (p *plan) level(a, b int32, random *rand.Rand) bool {
 	for _, g := range p.m.groups {
 		for try := 0; ; try++ {
@@ -212,19 +212,19 @@ func (p *plan) level(a, b int32, random *rand.Rand) bool {
 			if p.room(g.resource, over) {
 				break
 			}
+			if try > 3 {
+				return false
+			}
 			list := p.in[int(g.resource)*p.slots+int(over)]
 			y := list[random.IntN(len(list))]
 			excess := p.load[int(g.resource)*p.slots+int(over)]
 			before := len(p.moves)
-			if try > 3 {
-				return false
-			}
 			if !p.swap(y, under) || p.load[int(g.resource)*p.slots+int(over)] >= excess || !p.room(g.resource, under) {
 				p.undo(before)
 			}
 		}
 	}
-	return true
+	return p.tablesFit(a, b) // mending one group may have broken another
 }
 
 // tablesFit says whether the tables of two slots are enough.

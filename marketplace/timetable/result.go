@@ -129,7 +129,7 @@ type Progress struct {
 type Options struct {
 	Seed uint64
 
-	// Effort is how much is worked, 0 being 1: the steps of each search are a
+	// Effort is how much is worked, 0 being 4: the steps of each search are a
 	// multiple of it. It is counted, not timed: the same problem, seed and
 	// effort give the same result, unless the context ends first. Then the best
 	// so far is the result.

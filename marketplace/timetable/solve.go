@@ -11,11 +11,13 @@ import (
 
 // What one unit of effort is.
 const (
-	huntSteps      = 100_000
-	polishSteps    = 400_000
-	proofConflicts = 20_000
+	huntSteps      = 25_000
+	polishSteps    = 100_000
+	proofConflicts = 5_000
 
-	mostHunts = 8 // units after which more meetings are hardly found
+	usualEffort = 4
+
+	mostHunts = 32 // units after which more meetings are hardly found
 )
 
 // solver is one run.
@@ -27,19 +29,21 @@ type solver struct {
 	random *rand.Rand
 	order  []int32 // of insertion: the more important and the more constrained first
 
-	status Status
-	clash  []int32
-	keep   []int32 // tables of the earlier timetable, by meeting
-	was    []int32 // its slots
-	changes,
+	status      Status
+	clash       []int32
+	keep        []int32 // tables of the earlier timetable, by meeting
+	was         []int32 // its slots
 	breaksBound int64
-	proven [2]int64 // numbers of musts and meetings; -1
+	proven      [2]int64 // numbers of musts and meetings; -1
 }
 
 func newSolver(p *Problem, o Options) (*solver, error) {
 	m, err := compile(p)
 	if err != nil {
 		return nil, err
+	}
+	if o.Effort == 0 {
+		o.Effort = usualEffort
 	}
 	o.Effort = min(max(o.Effort, 1), Endless)
 	s := &solver{m: m, p: newPlan(m), o: o, random: rand.New(rand.NewPCG(o.Seed, 1)), proven: [2]int64{-1, -1}}
@@ -79,6 +83,16 @@ func (s *solver) booked() (list []int32) {
 	return list
 }
 
+// sets are the meetings that are booked and those that may be held.
+func (s *solver) sets() (must, may []bool) {
+	must, may = make([]bool, len(s.m.meets)), make([]bool, len(s.m.meets))
+	for i := range s.m.meets {
+		must[i] = s.m.meets[i].rank == Booked
+		may[i] = !must[i] && len(s.m.meets[i].slots) > 0
+	}
+	return must, may
+}
+
 func (s *solver) solve(ctx context.Context) *Result {
 	s.report(Choosing, 0)
 	s.pick = choose(ctx, s.m)
@@ -108,23 +122,21 @@ func (s *solver) placeBooked(ctx context.Context) {
 		}
 	}
 	s.p.mark()
-	must := make([]bool, len(s.m.meets))
-	for _, i := range booked {
-		must[i] = true
-	}
+	must, _ := s.sets()
+	none := make([]bool, len(must))
 	done := func() bool { return !slices.ContainsFunc(booked, func(i int32) bool { return s.p.at[i] < 0 }) }
 	for work := 1; !done() && ctx.Err() == nil; work *= 2 {
-		newHunt(s.p, booked, s.random).run(ctx, work*huntSteps/10, tally{int64(len(booked))})
+		newHunt(s.p, booked, s.random).run(ctx, work*huntSteps/2, tally{int64(len(booked))})
 		if done() {
 			break
 		}
-		at, status := feasible(ctx, s.m, must, int64(work)*proofConflicts)
+		at, status := feasible(ctx, s.m, must, none, len(booked) == len(s.m.meets), int64(work)*proofConflicts)
 		switch status {
 		case sat.Satisfiable:
 			s.p.take(at)
 		case sat.Unsatisfiable:
 			s.status = Impossible
-			s.clash = clash(ctx, s.m, must, 10*proofConflicts)
+			s.clash = clash(ctx, s.m, must, proofConflicts)
 			return
 		}
 		if work >= 8*s.o.Effort {
@@ -174,7 +186,8 @@ func (s *solver) placeChosen(ctx context.Context) {
 	}
 	if enough.more(s.p.tally()) && ctx.Err() == nil {
 		var at []int32
-		at, s.proven = chooseExactly(ctx, s.m, slices.Clone(s.p.at), enough, int64(min(s.o.Effort, mostHunts))*proofConflicts)
+		must, may := s.sets()
+		at, s.proven = chooseExactly(ctx, s.m, must, may, slices.Clone(s.p.at), enough, int64(min(s.o.Effort, mostHunts))*proofConflicts)
 		p := newPlan(s.m)
 		if p.take(at); p.tally().more(s.p.tally()) {
 			s.p.take(at)
@@ -209,10 +222,10 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 	report()
 	// Larger events need more steps: one of 1440 meetings has 98 breaks after
 	// 400,000, 30 after 2,000,000 and 7 after 8,000,000.
-	steps := max(polishSteps, 1000*int(s.p.tally()[2]))
+	steps := max(polishSteps, 250*int(s.p.tally()[2]))
 	// A short polish, so that the proofs begin with a good timetable; then as
 	// much of both as the effort allows.
-	polished.run(ctx, steps/4, lower, report)
+	polished.run(ctx, steps, lower, report)
 	var v *prover
 	for work := 1; ctx.Err() == nil; work *= 2 {
 		upper := polished.total
@@ -251,8 +264,7 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 func (s *solver) worstBreaks() int { return s.m.parties * (len(s.m.slots)/2 + 1) }
 
 // keepSpread drops meetings that nothing books of whoever has most breaks, until
-// the spread is kept. Where only booked ones are left, nothing was found, which
-// is a proof where the prover said so.
+// the spread is kept. Where that does not do, clauses say whether anything would.
 func (s *solver) keepSpread(ctx context.Context) {
 	for !s.p.within() {
 		worst, most := int32(-1), -1
@@ -276,17 +288,14 @@ func (s *solver) keepSpread(ctx context.Context) {
 		s.p.mark()
 		s.breaksBound = 0 // was proven for more meetings
 		polished := newPolish(s.p, s.random)
-		polished.run(ctx, polishSteps/20, 0, func() {})
+		polished.run(ctx, polishSteps/5, 0, func() {})
 	}
 	if s.p.within() {
 		return
 	}
 	s.status, s.breaksBound = Undecided, 0
-	must := make([]bool, len(s.m.meets))
-	for _, i := range s.booked() {
-		must[i] = true
-	}
-	switch at, status := feasible(ctx, s.m, must, int64(s.o.Effort)*proofConflicts*4); status {
+	must, may := s.sets()
+	switch at, status := feasible(ctx, s.m, must, may, true, int64(s.o.Effort)*proofConflicts*4); status {
 	case sat.Satisfiable:
 		s.p.take(at)
 		s.status = Found
@@ -328,7 +337,7 @@ func (s *solver) resolve(ctx context.Context, earlier []Placement) *Result {
 	out := func(i int32) bool { return s.p.at[i] < 0 }
 	if slices.ContainsFunc(booked, out) && ctx.Err() == nil {
 		// Others must make room. What lost its slot for that may find another.
-		newHunt(s.p, booked, s.random).run(ctx, s.o.Effort*huntSteps, tally{int64(len(booked))})
+		newHunt(s.p, booked, s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps, tally{int64(len(booked))})
 		s.fill(ctx)
 	}
 	if slices.ContainsFunc(booked, out) {

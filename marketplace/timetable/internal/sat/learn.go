@@ -76,9 +76,6 @@ func (s *Solver) learn(bad clauseRef) {
 		s.assign(c[0], ref)
 	}
 	s.increment /= 0.95
-	if s.stable {
-		s.increment *= 0.95 / 0.97
-	}
 }
 
 // redundant says whether a literal of the learnt clause follows from others of it.
