@@ -196,6 +196,12 @@ func (m *Market) conductInMeetings(ctx context.Context, c *conduct) error {
 		if x.IsDeleted || x.Status == MeetingCancelled && x.AnsweredAt == nil {
 			return // it was taken back before an answer
 		}
+		if x.Pending == 0 || x.IsUnheard { // it was not asked: a timetable or the secretariat says so, or it does not see the request
+			if x.AcceptedAt != nil && x.Status != MeetingCancelled && len(c.Agreed) < maxConductTimes {
+				c.Agreed = append(c.Agreed, x.AcceptedAt.Unix())
+			}
+			return
+		}
 		c.note(enquiry{sent: x.CreatedAt, answered: x.AnsweredAt, waits: slices.Contains(pendingMeetings, x.Status), agreed: x.AcceptedAt})
 	})
 }

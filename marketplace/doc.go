@@ -2,7 +2,7 @@
 // may do and see what, and the ports through which they are stored (Store,
 // and Files for uploads), found (Finder), and through which it speaks to the
 // outside (Mailer, Poster, Calendar). It imports no adapter and no foreign
-// module but golang.org/x.
+// module but golang.org/x; of ours the pure functions of timetable.
 //
 // # Words
 //

@@ -131,7 +131,6 @@ type reporter struct {
 	members []ID // of the meetings
 	known   map[ID]bool
 	list    []*Meeting
-	lists   []*WishList
 	wished  map[duo]ID // what a wish of a pair is about
 	regions map[ID]Region
 	topics  map[ID][]ID // of what a meeting can be about

@@ -401,6 +401,14 @@ func (f *floor) sideOf(member ID) *floorSide {
 	return f.sides[1]
 }
 
+// notice is how long before it begins a meeting can no longer be agreed.
+func (x *Meeting) notice() time.Duration {
+	if x.Event != "" {
+		return 0
+	}
+	return meetingNotice
+}
+
 // proposeSlots makes times stand that are slots of the event of a meeting.
 func (m *Market) proposeSlots(ctx context.Context, p *problems, x *Meeting, now time.Time) error {
 	e, err := m.eventOf(ctx, x.Event)

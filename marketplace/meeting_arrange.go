@@ -119,14 +119,6 @@ func (x *Meeting) await(now time.Time) {
 	x.ExpiresAt = &until
 }
 
-// notice is how long before it begins a meeting can no longer be agreed.
-func (x *Meeting) notice() time.Duration {
-	if x.Event != "" {
-		return 0
-	}
-	return meetingNotice
-}
-
 // checkSides reports members that are not there, or do not want to be asked.
 func (m *Market) checkSides(ctx context.Context, p *problems, x *Meeting, brokered bool) error {
 	for _, f := range []struct {
@@ -417,14 +409,11 @@ func (m *Market) propose(ctx context.Context, x *Meeting, side ID, times []time.
 
 // AcceptMeetingInput is what AcceptMeeting takes.
 type AcceptMeetingInput struct {
-	ID      ID
-	Version *int
-	Time    time.Time // one of those that are proposed
-	People  []ID      // of the side that accepts; nil: as they are, or the viewer
-	// Delegates are who takes part for the side that accepts in a meeting at
-	// an event, as Delegate.Person names them, in place of People; nil: the
-	// viewer, or whoever is free.
-	Delegates []string
+	ID        ID
+	Version   *int
+	Time      time.Time // one of those that are proposed
+	People    []ID      // of the side that accepts; nil: as they are, or the viewer
+	Delegates []string  // the same at an event, as Delegate.Person names them; nil: the viewer, or whoever is free
 }
 
 // AcceptMeeting takes one of the times that the other side proposes. From then

@@ -47,9 +47,6 @@ func (p *Placement) TableOrNil() *string { return maybe(p.Table) }
 
 func (p *Placement) pair() duo { return duo{p.A, p.B} }
 
-// involves says whether a member is one of the two.
-func (p *Placement) involves(member ID) bool { return p.A == member || p.B == member }
-
 // comparePlacements is the order of timetables: by time, then by members.
 func comparePlacements(a, b Placement) int {
 	return cmp.Or(a.Slot.Compare(b.Slot), cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B))
