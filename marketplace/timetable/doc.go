@@ -33,7 +33,7 @@
 // In seconds of CPU, on the public benchmark (ReadDzn) with a spread of 2: all
 // twelve files at hand are solved to the published optimum, which is proven
 // anew; nine of them in less than a second, forum-14 (2 breaks) in 3 and
-// tic-13crafc (4 breaks) in 8. forum-13crafb (6 breaks) takes 11 to 29, as chance
+// tic-13crafc (4 breaks) in 5. forum-13crafb (6 breaks) takes 11 to 29, as chance
 // has it, and is one break from the optimum after 9 to 23.
 //
 // Generated events are in the README. To measure again:
