@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -26,6 +27,9 @@ var generatedNeeds = sync.OnceValues(func() ([]marketplace.ID, error) {
 		return nil, err
 	}
 	ctx := marketplace.InBulk(marketplace.WithViewer(context.Background(), marketplace.Viewer{Actor: marketplace.System}))
+	if err := quiet(ctx); err != nil {
+		return nil, err
+	}
 	cities, err := s.market.Cities(ctx, marketplace.Listing{Slice: marketplace.Slice{First: new(100)}})
 	if err != nil {
 		return nil, err
@@ -44,7 +48,7 @@ var generatedNeeds = sync.OnceValues(func() ([]marketplace.ID, error) {
 		}
 		ids = append(ids, r.ID)
 	}
-	return ids, s.index.CaughtUp(ctx)
+	return ids, errors.Join(s.index.CaughtUp(ctx), quiet(ctx))
 })
 
 // join puts texts in the same languages one after the other.
