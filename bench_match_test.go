@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -25,6 +26,9 @@ var generatedNeeds = sync.OnceValues(func() ([]marketplace.ID, error) {
 		return nil, err
 	}
 	ctx := marketplace.InBulk(marketplace.WithViewer(context.Background(), marketplace.Viewer{Actor: marketplace.System}))
+	if err := quiet(ctx); err != nil {
+		return nil, err
+	}
 	cities, err := s.market.Cities(ctx, marketplace.Listing{Slice: marketplace.Slice{First: new(100)}})
 	if err != nil {
 		return nil, err
@@ -43,7 +47,7 @@ var generatedNeeds = sync.OnceValues(func() ([]marketplace.ID, error) {
 		}
 		ids = append(ids, r.ID)
 	}
-	return ids, s.index.CaughtUp(ctx)
+	return ids, errors.Join(s.index.CaughtUp(ctx), quiet(ctx))
 })
 
 // join puts texts in the same languages one after the other.

@@ -42,9 +42,9 @@ const maxWeight = 100
 // little there. nDCG@10 and recall@20 are held by TestMatchesQuality:
 //
 //	            for tuning  held out
-//	text only   .683 .860   .641 .822
+//	text only   .679 .860   .640 .834
 //	rules only  .609 .877   .620 .819
-//	both        .730 .917   .705 .840
+//	both        .731 .917   .710 .840
 //
 // Without a criterion, nDCG@10 + 0.3 recall@20 is less by: text .13, topics .06,
 // region .02, language .01, procurement .01, evidence .01; without another one,

@@ -42,7 +42,7 @@ func (v *view) search(ctx context.Context, q *marketplace.FinderQuery, counting 
 	}
 	text := len(asked.units) > 0
 	counting = counting || q.AllWords
-	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last, working: workings.Get().(*working)}
+	r := &run{view: v, order: orderOf(q, text), size: min(max(q.Size, 0), maxSize), last: q.Last, single: len(q.Like) > 0, working: workings.Get().(*working)}
 	if q.AllWords {
 		r.asked = asked.all()
 	}
@@ -89,6 +89,7 @@ type run struct {
 	size          int
 	fields        int  // that have filters
 	last          bool // the last of the range instead of the first
+	single        bool // there is but one page, without cursors
 	asked         int  // units a match must have; 0: not decided
 	after, before *place
 
@@ -340,9 +341,11 @@ func (r *run) found(out *marketplace.Found) error {
 		if err := p.identify(); err != nil {
 			return err
 		}
-		cursor, err := r.order.cursor(p, r.asked)
-		if err != nil {
-			return err
+		cursor := ""
+		if !r.single {
+			if cursor, err = r.order.cursor(p, r.asked); err != nil {
+				return err
+			}
 		}
 		kind, id, _ := strings.Cut(p.id, "/")
 		out.Hits[i] = marketplace.Hit{Kind: marketplace.Kind(kind), ID: id, Score: float64(p.score), Cursor: cursor}
