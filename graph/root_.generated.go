@@ -24,6 +24,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	AgendaItem() AgendaItemResolver
 	AuditEntry() AuditEntryResolver
 	Candidacy() CandidacyResolver
 	CandidacyAnswer() CandidacyAnswerResolver
@@ -36,9 +37,16 @@ type ResolverRoot interface {
 	Company() CompanyResolver
 	Complaint() ComplaintResolver
 	Country() CountryResolver
+	Delegate() DelegateResolver
 	Deployment() DeploymentResolver
+	Draft() DraftResolver
+	Event() EventResolver
+	EventReport() EventReportResolver
+	EventSession() EventSessionResolver
+	EventTable() EventTableResolver
 	FacetBucket() FacetBucketResolver
 	FollowUp() FollowUpResolver
+	Gap() GapResolver
 	HandOver() HandOverResolver
 	Import() ImportResolver
 	Institution() InstitutionResolver
@@ -46,9 +54,12 @@ type ResolverRoot interface {
 	MatchEdge() MatchEdgeResolver
 	Media() MediaResolver
 	Meeting() MeetingResolver
+	MeetingDelay() MeetingDelayResolver
+	MeetingNoShow() MeetingNoShowResolver
 	MeetingOutcome() MeetingOutcomeResolver
 	MeetingSide() MeetingSideResolver
 	MeetingTime() MeetingTimeResolver
+	MemberPair() MemberPairResolver
 	Membership() MembershipResolver
 	Message() MessageResolver
 	Mutation() MutationResolver
@@ -56,12 +67,18 @@ type ResolverRoot interface {
 	NotificationConnection() NotificationConnectionResolver
 	Offer() OfferResolver
 	OfficerFigures() OfficerFiguresResolver
+	Pairing() PairingResolver
 	Participant() ParticipantResolver
 	Partner() PartnerResolver
 	Person() PersonResolver
+	Pitch() PitchResolver
+	Placement() PlacementResolver
 	Proposal() ProposalResolver
+	Publication() PublicationResolver
 	Query() QueryResolver
+	Registration() RegistrationResolver
 	Report() ReportResolver
+	Run() RunResolver
 	SavedSearch() SavedSearchResolver
 	Solution() SolutionResolver
 	Stance() StanceResolver
@@ -69,12 +86,17 @@ type ResolverRoot interface {
 	Suggestion() SuggestionResolver
 	Team() TeamResolver
 	Thread() ThreadResolver
+	TimetableReason() TimetableReasonResolver
 	Topic() TopicResolver
+	TopicCount() TopicCountResolver
 	TopicFigures() TopicFiguresResolver
+	Unplaced() UnplacedResolver
 	Upload() UploadResolver
 	User() UserResolver
 	Viewer() ViewerResolver
 	Webhook() WebhookResolver
+	Wish() WishResolver
+	WishList() WishListResolver
 }
 
 type DirectiveRoot struct {
@@ -84,6 +106,24 @@ type ComplexityRoot struct {
 	AccountPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	AgendaItem struct {
+		EndsAt   func(childComplexity int) int
+		Link     func(childComplexity int) int
+		Meeting  func(childComplexity int) int
+		OwnTime  func(childComplexity int) int
+		People   func(childComplexity int) int
+		Session  func(childComplexity int) int
+		StartsAt func(childComplexity int) int
+		Table    func(childComplexity int) int
+		Time     func(childComplexity int) int
+		With     func(childComplexity int) int
+	}
+
+	Arrival struct {
+		At     func(childComplexity int) int
+		Person func(childComplexity int) int
 	}
 
 	Attribution struct {
@@ -441,6 +481,23 @@ type ComplexityRoot struct {
 		Spans func(childComplexity int) int
 	}
 
+	Delegate struct {
+		Busy       func(childComplexity int) int
+		EmailOrNil func(childComplexity int) int
+		Free       func(childComplexity int) int
+		Languages  func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Person     func(childComplexity int) int
+		RoleOrNil  func(childComplexity int) int
+		TimeZone   func(childComplexity int) int
+		User       func(childComplexity int) int
+	}
+
+	DelegateSlots struct {
+		Delegate func(childComplexity int) int
+		Slots    func(childComplexity int) int
+	}
+
 	DeletePayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
@@ -497,6 +554,142 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	Draft struct {
+		CanUndo    func(childComplexity int) int
+		Conflicts  func(childComplexity int) int
+		Difference func(childComplexity int) int
+		Event      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Placements func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Run        func(childComplexity int) int
+		Unplaced   func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		UpdatedAt  func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	DraftPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	Event struct {
+		Capacity            func(childComplexity int) int
+		CreatedAt           func(childComplexity int) int
+		Dates               func(childComplexity int) int
+		Days                func(childComplexity int) int
+		Description         func(childComplexity int, languages []marketplace.Language) int
+		Draft               func(childComplexity int) int
+		EndsAt              func(childComplexity int) int
+		Format              func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		Interpreters        func(childComplexity int) int
+		IsSample            func(childComplexity int) int
+		LanguageRule        func(childComplexity int) int
+		Languages           func(childComplexity int) int
+		LostTables          func(childComplexity int) int
+		Maximum             func(childComplexity int) int
+		Minimum             func(childComplexity int) int
+		MovesOnTime         func(childComplexity int) int
+		Name                func(childComplexity int, languages []marketplace.Language) int
+		Participants        func(childComplexity int, first *int, after *string, last *int, before *string) int
+		PauseMinutes        func(childComplexity int) int
+		Phase               func(childComplexity int) int
+		Place               func(childComplexity int, languages []marketplace.Language) int
+		Publication         func(childComplexity int) int
+		Publications        func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Rules               func(childComplexity int) int
+		Runs                func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Sessions            func(childComplexity int) int
+		SlotMinutes         func(childComplexity int) int
+		Slots               func(childComplexity int) int
+		Slug                func(childComplexity int) int
+		StartsAt            func(childComplexity int) int
+		Tables              func(childComplexity int) int
+		TakesBookings       func(childComplexity int) int
+		TakesRegistrations  func(childComplexity int) int
+		TakesWishes         func(childComplexity int) int
+		TimeZone            func(childComplexity int) int
+		TroubledMeetings    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt           func(childComplexity int) int
+		Version             func(childComplexity int) int
+		ViewerCan           func(childComplexity int) int
+		ViewerRegistrations func(childComplexity int) int
+	}
+
+	EventConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	EventDay struct {
+		Date  func(childComplexity int) int
+		End   func(childComplexity int) int
+		Start func(childComplexity int) int
+	}
+
+	EventEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	EventPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	EventPermissions struct {
+		Copy     func(childComplexity int) int
+		Delete   func(childComplexity int) int
+		Edit     func(childComplexity int) int
+		Moves    func(childComplexity int) int
+		Register func(childComplexity int) int
+	}
+
+	EventReport struct {
+		Approved   func(childComplexity int) int
+		ByRegion   func(childComplexity int) int
+		ByTopic    func(childComplexity int) int
+		CheckedIn  func(childComplexity int) int
+		Delegates  func(childComplexity int) int
+		Follow     func(childComplexity int) int
+		IsPartial  func(childComplexity int) int
+		MadeAt     func(childComplexity int) int
+		Meetings   func(childComplexity int) int
+		Member     func(childComplexity int) int
+		Outcomes   func(childComplexity int) int
+		Registered func(childComplexity int) int
+		Requests   func(childComplexity int) int
+		Wishes     func(childComplexity int) int
+	}
+
+	EventSession struct {
+		BlocksMeetings func(childComplexity int) int
+		Description    func(childComplexity int, languages []marketplace.Language) int
+		End            func(childComplexity int) int
+		EndsAt         func(childComplexity int) int
+		Kind           func(childComplexity int) int
+		Link           func(childComplexity int) int
+		Members        func(childComplexity int) int
+		Speakers       func(childComplexity int) int
+		Start          func(childComplexity int) int
+		StartsAt       func(childComplexity int) int
+		Title          func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	EventSlot struct {
+		Day       func(childComplexity int) int
+		EndsAt    func(childComplexity int) int
+		IsBlocked func(childComplexity int) int
+		StartsAt  func(childComplexity int) int
+	}
+
+	EventTable struct {
+		Link   func(childComplexity int) int
+		Member func(childComplexity int) int
+		Name   func(childComplexity int) int
+	}
+
 	Explanation struct {
 		Field    func(childComplexity int) int
 		Form     func(childComplexity int) int
@@ -543,6 +736,28 @@ type ComplexityRoot struct {
 		At   func(childComplexity int) int
 		Link func(childComplexity int) int
 		Text func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	FollowUps struct {
+		Meetings func(childComplexity int) int
+		Offers   func(childComplexity int) int
+		Pairs    func(childComplexity int) int
+	}
+
+	FreeSlot struct {
+		Day      func(childComplexity int) int
+		EndsAt   func(childComplexity int) int
+		StartsAt func(childComplexity int) int
+		Tables   func(childComplexity int) int
+	}
+
+	Gap struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		Code       func(childComplexity int) int
+		Slot       func(childComplexity int) int
+		TableOrNil func(childComplexity int) int
+		Who        func(childComplexity int) int
 	}
 
 	HandOver struct {
@@ -700,6 +915,11 @@ type ComplexityRoot struct {
 		Translations func(childComplexity int) int
 	}
 
+	LostTable struct {
+		From  func(childComplexity int) int
+		Table func(childComplexity int) int
+	}
+
 	MatchConnection struct {
 		Edges    func(childComplexity int) int
 		Nodes    func(childComplexity int) int
@@ -738,28 +958,35 @@ type ComplexityRoot struct {
 	}
 
 	Meeting struct {
-		About         func(childComplexity int) int
-		AnsweredAt    func(childComplexity int) int
-		Case          func(childComplexity int) int
-		CreatedAt     func(childComplexity int) int
-		ExpiresAt     func(childComplexity int) int
-		Format        func(childComplexity int) int
-		FromSide      func(childComplexity int) int
-		ID            func(childComplexity int) int
-		IsSample      func(childComplexity int) int
-		LinkOrNil     func(childComplexity int) int
-		Message       func(childComplexity int, languages []marketplace.Language) int
-		Minutes       func(childComplexity int) int
-		Place         func(childComplexity int, languages []marketplace.Language) int
-		ProposedBy    func(childComplexity int) int
-		ProposedTimes func(childComplexity int) int
-		Reason        func(childComplexity int) int
-		Status        func(childComplexity int) int
-		Time          func(childComplexity int) int
-		ToSide        func(childComplexity int) int
-		UpdatedAt     func(childComplexity int) int
-		Version       func(childComplexity int) int
-		ViewerCan     func(childComplexity int) int
+		About          func(childComplexity int) int
+		AnsweredAt     func(childComplexity int) int
+		Case           func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		DelayOrNil     func(childComplexity int) int
+		Event          func(childComplexity int) int
+		ExpiresAt      func(childComplexity int) int
+		Format         func(childComplexity int) int
+		FromSide       func(childComplexity int) int
+		ID             func(childComplexity int) int
+		IsSample       func(childComplexity int) int
+		IsTroubled     func(childComplexity int) int
+		LinkOrNil      func(childComplexity int) int
+		LostTableOrNil func(childComplexity int) int
+		Message        func(childComplexity int, languages []marketplace.Language) int
+		Minutes        func(childComplexity int) int
+		NoShow         func(childComplexity int) int
+		Place          func(childComplexity int, languages []marketplace.Language) int
+		ProposedBy     func(childComplexity int) int
+		ProposedTimes  func(childComplexity int) int
+		Reason         func(childComplexity int) int
+		StartedAt      func(childComplexity int) int
+		Status         func(childComplexity int) int
+		TableOrNil     func(childComplexity int) int
+		Time           func(childComplexity int) int
+		ToSide         func(childComplexity int) int
+		UpdatedAt      func(childComplexity int) int
+		Version        func(childComplexity int) int
+		ViewerCan      func(childComplexity int) int
 	}
 
 	MeetingConnection struct {
@@ -768,9 +995,33 @@ type ComplexityRoot struct {
 		PageInfo func(childComplexity int) int
 	}
 
+	MeetingCount struct {
+		Ahead      func(childComplexity int) int
+		Cancelled  func(childComplexity int) int
+		Delayed    func(childComplexity int) int
+		Held       func(childComplexity int) int
+		Live       func(childComplexity int) int
+		Missed     func(childComplexity int) int
+		NoShows    func(childComplexity int) int
+		Timetabled func(childComplexity int) int
+		Unsaid     func(childComplexity int) int
+	}
+
+	MeetingDelay struct {
+		At      func(childComplexity int) int
+		By      func(childComplexity int) int
+		Minutes func(childComplexity int) int
+	}
+
 	MeetingEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	MeetingNoShow struct {
+		At    func(childComplexity int) int
+		By    func(childComplexity int) int
+		Sides func(childComplexity int) int
 	}
 
 	MeetingOutcome struct {
@@ -786,10 +1037,18 @@ type ComplexityRoot struct {
 	}
 
 	MeetingPermissions struct {
+		Move          func(childComplexity int) int
 		Moves         func(childComplexity int) int
 		RecordOutcome func(childComplexity int) int
+		Run           func(childComplexity int) int
 		SetPeople     func(childComplexity int) int
 		SetPlace      func(childComplexity int) int
+		SwapDelegate  func(childComplexity int) int
+	}
+
+	MeetingRule struct {
+		From func(childComplexity int) int
+		To   func(childComplexity int) int
 	}
 
 	MeetingSide struct {
@@ -813,6 +1072,11 @@ type ComplexityRoot struct {
 		EndsAt func(childComplexity int) int
 		From   func(childComplexity int) int
 		To     func(childComplexity int) int
+	}
+
+	MemberPair struct {
+		A func(childComplexity int) int
+		B func(childComplexity int) int
 	}
 
 	MemberPermissions struct {
@@ -893,23 +1157,32 @@ type ComplexityRoot struct {
 		AddCandidate        func(childComplexity int, input marketplace.AddCandidateInput) int
 		AddCaseNote         func(childComplexity int, input marketplace.AddCaseNoteInput) int
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
+		AddPlacement        func(childComplexity int, input marketplace.PlaceInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
+		AddWalkIn           func(childComplexity int, input marketplace.AddWalkInInput) int
 		AnswerCandidacy     func(childComplexity int, input marketplace.AnswerCandidacyInput) int
 		AskForPartner       func(childComplexity int, input marketplace.AskForPartnerInput) int
+		BookEventMeeting    func(childComplexity int, input marketplace.BookEventMeetingInput) int
+		CallOffMeeting      func(childComplexity int, input marketplace.CallOffMeetingInput) int
 		CancelMeeting       func(childComplexity int, input marketplace.CancelMeetingInput) int
+		CancelRun           func(childComplexity int, input IDInput) int
 		ChangePassword      func(childComplexity int, input marketplace.ChangePasswordInput) int
+		CheckIn             func(childComplexity int, input marketplace.CheckInInput) int
 		ConfirmDeployment   func(childComplexity int, input marketplace.ConfirmDeploymentInput) int
 		ConfirmEmail        func(childComplexity int, input LinkInput) int
 		ConfirmFactor       func(childComplexity int, input CodeInput) int
+		CopyEvent           func(childComplexity int, input marketplace.CopyEventInput) int
 		CounterMeeting      func(childComplexity int, input marketplace.CounterMeetingInput) int
 		CreateCity          func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateCompany       func(childComplexity int, input marketplace.CreateMemberInput) int
+		CreateEvent         func(childComplexity int, input marketplace.CreateEventInput) int
 		CreateInstitution   func(childComplexity int, input marketplace.CreateMemberInput) int
 		CreateProposal      func(childComplexity int, input marketplace.CreateProposalInput) int
 		CreateSolution      func(childComplexity int, input marketplace.CreateSolutionInput) int
 		CreateTopic         func(childComplexity int, input marketplace.CreateTopicInput) int
 		CreateWebhook       func(childComplexity int, input marketplace.CreateWebhookInput) int
 		DeclineMeeting      func(childComplexity int, input marketplace.DeclineMeetingInput) int
+		DeleteEvent         func(childComplexity int, input DeleteInput) int
 		DeleteProposal      func(childComplexity int, input DeleteInput) int
 		DeleteSavedSearch   func(childComplexity int, input DeleteInput) int
 		DeleteSolution      func(childComplexity int, input DeleteInput) int
@@ -920,10 +1193,12 @@ type ComplexityRoot struct {
 		EditCase            func(childComplexity int, input marketplace.EditCaseInput) int
 		EditCity            func(childComplexity int, input marketplace.EditMemberInput) int
 		EditCompany         func(childComplexity int, input marketplace.EditMemberInput) int
+		EditEvent           func(childComplexity int, input marketplace.EditEventInput) int
 		EditInstitution     func(childComplexity int, input marketplace.EditMemberInput) int
 		EditMessage         func(childComplexity int, input marketplace.EditMessageInput) int
 		EditOffer           func(childComplexity int, input marketplace.EditOfferInput) int
 		EditProposal        func(childComplexity int, input marketplace.EditProposalInput) int
+		EditRegistration    func(childComplexity int, input marketplace.EditRegistrationInput) int
 		EditSavedSearch     func(childComplexity int, input marketplace.EditSavedSearchInput) int
 		EditSettings        func(childComplexity int, input marketplace.EditSettingsInput) int
 		EditSolution        func(childComplexity int, input marketplace.EditSolutionInput) int
@@ -934,6 +1209,8 @@ type ComplexityRoot struct {
 		EndSession          func(childComplexity int, input IDInput) int
 		HandOverCase        func(childComplexity int, input marketplace.HandOverCaseInput) int
 		Invite              func(childComplexity int, input marketplace.InviteInput) int
+		LockPlacement       func(childComplexity int, input marketplace.DraftPairInput) int
+		LoseTable           func(childComplexity int, input marketplace.LoseTableInput) int
 		MakeCalendarFeed    func(childComplexity int) int
 		MakeOffer           func(childComplexity int, input marketplace.MakeOfferInput) int
 		MarkAllRead         func(childComplexity int) int
@@ -941,17 +1218,29 @@ type ComplexityRoot struct {
 		MarkSavedSearchSeen func(childComplexity int, input IDInput) int
 		MoveCandidate       func(childComplexity int, input marketplace.MoveCandidateInput) int
 		MoveCase            func(childComplexity int, input marketplace.MoveCaseInput) int
+		MoveEvent           func(childComplexity int, input marketplace.MoveEventInput) int
+		MoveEventMeeting    func(childComplexity int, input marketplace.MoveEventMeetingInput) int
 		MoveOffer           func(childComplexity int, input marketplace.MoveOfferInput) int
+		MovePlacement       func(childComplexity int, input marketplace.PlaceInput) int
 		MoveProposal        func(childComplexity int, input marketplace.MoveProposalInput) int
+		MoveRegistration    func(childComplexity int, input marketplace.MoveRegistrationInput) int
 		MoveSolution        func(childComplexity int, input marketplace.MoveSolutionInput) int
 		NoteStance          func(childComplexity int, input marketplace.NoteStanceInput) int
 		PingWebhook         func(childComplexity int, input IDInput) int
 		ProposeCaseMeeting  func(childComplexity int, input marketplace.ProposeCaseMeetingInput) int
+		PublishTimetable    func(childComplexity int, input marketplace.PublishTimetableInput) int
 		RecordOutcome       func(childComplexity int, input marketplace.RecordOutcomeInput) int
+		Register            func(childComplexity int, input marketplace.RegisterInput) int
 		RemoveFactor        func(childComplexity int, input marketplace.RemoveFactorInput) int
 		RemoveIdentity      func(childComplexity int, input marketplace.RemoveIdentityInput) int
 		RemoveMessage       func(childComplexity int, input marketplace.RemoveMessageInput) int
+		RemovePairing       func(childComplexity int, input DeleteInput) int
+		RemovePlacement     func(childComplexity int, input marketplace.DraftPairInput) int
+		RemoveWish          func(childComplexity int, input marketplace.RemoveWishInput) int
+		ReplaceDelegate     func(childComplexity int, input marketplace.ReplaceDelegateInput) int
+		ReportDelay         func(childComplexity int, input marketplace.ReportDelayInput) int
 		ReportMessage       func(childComplexity int, input marketplace.ReportMessageInput) int
+		ReportNoShow        func(childComplexity int, input marketplace.ReportNoShowInput) int
 		RequestEmail        func(childComplexity int, input marketplace.RequestEmailInput) int
 		RequestMeeting      func(childComplexity int, input marketplace.RequestMeetingInput) int
 		RequestReset        func(childComplexity int, input EmailInput) int
@@ -960,6 +1249,7 @@ type ComplexityRoot struct {
 		ResendInvitation    func(childComplexity int, input IDInput) int
 		ResetPassword       func(childComplexity int, input marketplace.ResetPasswordInput) int
 		ResolveReport       func(childComplexity int, input marketplace.ResolveReportInput) int
+		RestoreTable        func(childComplexity int, input marketplace.RestoreTableInput) int
 		RevokeCalendarFeed  func(childComplexity int) int
 		RevokeInvitation    func(childComplexity int, input IDInput) int
 		RevokeToken         func(childComplexity int, input IDInput) int
@@ -968,13 +1258,23 @@ type ComplexityRoot struct {
 		SetAvailability     func(childComplexity int, input marketplace.SetAvailabilityInput) int
 		SetMeetingPeople    func(childComplexity int, input marketplace.SetMeetingPeopleInput) int
 		SetMeetingPlace     func(childComplexity int, input marketplace.SetMeetingPlaceInput) int
+		SetPairing          func(childComplexity int, input marketplace.SetPairingInput) int
 		SetRole             func(childComplexity int, input marketplace.SetRoleInput) int
 		SetStage            func(childComplexity int, input marketplace.SetStageInput) int
 		SetUpFactor         func(childComplexity int, input PasswordInput) int
+		SetWish             func(childComplexity int, input marketplace.SetWishInput) int
+		SetWishes           func(childComplexity int, input marketplace.SetWishesInput) int
 		SignIn              func(childComplexity int, input marketplace.SignInInput) int
 		SignOut             func(childComplexity int) int
+		StartMeeting        func(childComplexity int, input marketplace.RunMeetingInput) int
+		StartRun            func(childComplexity int, input marketplace.StartRunInput) int
 		SuspendUser         func(childComplexity int, input marketplace.SuspendUserInput) int
+		SwapDelegate        func(childComplexity int, input marketplace.SwapDelegateInput) int
+		SwapPlacements      func(childComplexity int, input marketplace.SwapPlacementsInput) int
 		Translate           func(childComplexity int, input marketplace.TranslateInput) int
+		UndoDraft           func(childComplexity int, input marketplace.PublishTimetableInput) int
+		UnlockPlacement     func(childComplexity int, input marketplace.DraftPairInput) int
+		UseRun              func(childComplexity int, input marketplace.UseRunInput) int
 		WriteMessage        func(childComplexity int, input marketplace.WriteMessageInput) int
 		WriteToCandidate    func(childComplexity int, input marketplace.WriteToCandidateInput) int
 	}
@@ -1077,6 +1377,11 @@ type ComplexityRoot struct {
 		Withdrawn     func(childComplexity int) int
 	}
 
+	OutcomeCount struct {
+		Sides func(childComplexity int) int
+		What  func(childComplexity int) int
+	}
+
 	OutcomeFigures struct {
 		Agreed              func(childComplexity int) int
 		CooperationPossible func(childComplexity int) int
@@ -1089,6 +1394,36 @@ type ComplexityRoot struct {
 		HasNextPage     func(childComplexity int) int
 		HasPreviousPage func(childComplexity int) int
 		StartCursor     func(childComplexity int) int
+	}
+
+	Pairing struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		Event      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Level      func(childComplexity int) int
+		NoteOrNil  func(childComplexity int) int
+		Slot       func(childComplexity int) int
+		TableOrNil func(childComplexity int) int
+		UpdatedAt  func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	PairingConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	PairingEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	PairingPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
 	}
 
 	Participant struct {
@@ -1107,6 +1442,44 @@ type ComplexityRoot struct {
 		Role  func(childComplexity int) int
 		Since func(childComplexity int) int
 		User  func(childComplexity int) int
+	}
+
+	PhaseDate struct {
+		From    func(childComplexity int) int
+		FromAt  func(childComplexity int) int
+		Phase   func(childComplexity int) int
+		Until   func(childComplexity int) int
+		UntilAt func(childComplexity int) int
+	}
+
+	Pitch struct {
+		Media func(childComplexity int) int
+		Text  func(childComplexity int, languages []marketplace.Language) int
+		Title func(childComplexity int, languages []marketplace.Language) int
+	}
+
+	Placement struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		IsLocked   func(childComplexity int) int
+		Slot       func(childComplexity int) int
+		TableOrNil func(childComplexity int) int
+	}
+
+	PlacementConflict struct {
+		Errors    func(childComplexity int) int
+		Placement func(childComplexity int) int
+	}
+
+	PlacementConnection struct {
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	PlacementMove struct {
+		From func(childComplexity int) int
+		To   func(childComplexity int) int
 	}
 
 	Population struct {
@@ -1190,6 +1563,38 @@ type ComplexityRoot struct {
 		Stages  func(childComplexity int) int
 	}
 
+	Publication struct {
+		By         func(childComplexity int) int
+		Cancelled  func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		DoneAt     func(childComplexity int) int
+		Event      func(childComplexity int) int
+		Gaps       func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Meetings   func(childComplexity int) int
+		Moved      func(childComplexity int) int
+		New        func(childComplexity int) int
+		Number     func(childComplexity int) int
+		Placements func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Status     func(childComplexity int) int
+	}
+
+	PublicationConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	PublicationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	PublicationPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
 	Query struct {
 		AuditLog          func(childComplexity int, of *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Candidacies       func(childComplexity int, of marketplace.ID, statuses []marketplace.CandidacyStatus, first *int, after *string, last *int, before *string) int
@@ -1202,6 +1607,10 @@ type ComplexityRoot struct {
 		CommonTimes       func(childComplexity int, with marketplace.ID, forArg *marketplace.ID, people []marketplace.ID, meeting *marketplace.ID, minutes int, from *time.Time, until *time.Time, first int) int
 		Companies         func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Company           func(childComplexity int, by By) int
+		Event             func(childComplexity int, by By) int
+		EventReport       func(childComplexity int, event marketplace.ID, member *marketplace.ID) int
+		Events            func(childComplexity int, phases []marketplace.EventPhase, first *int, after *string, last *int, before *string) int
+		FreeSlots         func(childComplexity int, event marketplace.ID, member marketplace.ID, with marketplace.ID, after *time.Time, first *int) int
 		Import            func(childComplexity int, id marketplace.ID) int
 		Imports           func(childComplexity int, company *marketplace.ID, first *int, after *string, last *int, before *string) int
 		Institution       func(childComplexity int, by By) int
@@ -1216,9 +1625,14 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []marketplace.ID) int
 		Offers            func(childComplexity int, of marketplace.ID, statuses []marketplace.OfferStatus, first *int, after *string, last *int, before *string) int
 		OfficerStatistics func(childComplexity int, from marketplace.Month, to marketplace.Month) int
+		Pairings          func(childComplexity int, event marketplace.ID, first *int, after *string, last *int, before *string) int
 		Proposal          func(childComplexity int, by By) int
 		Proposals         func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
+		Registration      func(childComplexity int, event marketplace.ID, member marketplace.ID) int
+		Registrations     func(childComplexity int, of marketplace.ID, statuses []marketplace.RegistrationStatus, first *int, after *string, last *int, before *string) int
 		Reports           func(childComplexity int, states []marketplace.ReportState, first *int, after *string, last *int, before *string) int
+		Run               func(childComplexity int, id marketplace.ID) int
+		RunDifference     func(childComplexity int, from marketplace.ID, to marketplace.ID) int
 		Sdgs              func(childComplexity int) int
 		Search            func(childComplexity int, text *string, kinds []marketplace.Kind, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 		Secretariat       func(childComplexity int) int
@@ -1243,9 +1657,64 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	RegionCount struct {
+		Meetings    func(childComplexity int) int
+		RegionOrNil func(childComplexity int) int
+	}
+
 	RegionFigures struct {
 		Figures func(childComplexity int) int
 		Region  func(childComplexity int) int
+	}
+
+	Registration struct {
+		Agenda               func(childComplexity int, delegate *string) int
+		CreatedAt            func(childComplexity int) int
+		Event                func(childComplexity int) int
+		FreeSlots            func(childComplexity int) int
+		ID                   func(childComplexity int) int
+		IsSample             func(childComplexity int) int
+		Languages            func(childComplexity int) int
+		Member               func(childComplexity int) int
+		Pitch                func(childComplexity int) int
+		RequestedAt          func(childComplexity int) int
+		Status               func(childComplexity int) int
+		Suggestions          func(childComplexity int, first *int) int
+		UpdatedAt            func(childComplexity int) int
+		Version              func(childComplexity int) int
+		ViewerCan            func(childComplexity int) int
+		VisibleArrivals      func(childComplexity int) int
+		VisibleDecision      func(childComplexity int) int
+		VisibleDelegates     func(childComplexity int) int
+		VisibleInterpreter   func(childComplexity int) int
+		VisibleMaximum       func(childComplexity int) int
+		VisibleMinimum       func(childComplexity int) int
+		VisibleReason        func(childComplexity int) int
+		VisibleSubstitutions func(childComplexity int) int
+		WishList             func(childComplexity int) int
+		Wishes               func(childComplexity int) int
+	}
+
+	RegistrationConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	RegistrationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	RegistrationPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	RegistrationPermissions struct {
+		Edit  func(childComplexity int) int
+		Moves func(childComplexity int) int
+		Wish  func(childComplexity int) int
 	}
 
 	Removal struct {
@@ -1281,10 +1750,75 @@ type ComplexityRoot struct {
 		Result func(childComplexity int) int
 	}
 
+	RequestCount struct {
+		Accepted func(childComplexity int) int
+		Declined func(childComplexity int) int
+		Expired  func(childComplexity int) int
+		Open     func(childComplexity int) int
+		Sent     func(childComplexity int) int
+	}
+
 	Review struct {
 		At         func(childComplexity int) int
 		IsApproved func(childComplexity int) int
 		Note       func(childComplexity int) int
+	}
+
+	Run struct {
+		By           func(childComplexity int) int
+		CanCancel    func(childComplexity int) int
+		CreatedAt    func(childComplexity int) int
+		EndedAt      func(childComplexity int) int
+		Event        func(childComplexity int) int
+		FailureOrNil func(childComplexity int) int
+		ID           func(childComplexity int) int
+		IsOutdated   func(childComplexity int) int
+		Mode         func(childComplexity int) int
+		Number       func(childComplexity int) int
+		Outcome      func(childComplexity int) int
+		Placements   func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Progress     func(childComplexity int) int
+		Seconds      func(childComplexity int) int
+		Seed         func(childComplexity int) int
+		StartedAt    func(childComplexity int) int
+		Status       func(childComplexity int) int
+		ToldReasons  func(childComplexity int) int
+		Unplaced     func(childComplexity int, of *marketplace.ID, first *int, after *string) int
+		Version      func(childComplexity int) int
+	}
+
+	RunConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	RunEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	RunOutcome struct {
+		Meetings    func(childComplexity int) int
+		Musts       func(childComplexity int) int
+		MustsPlaced func(childComplexity int) int
+		Objectives  func(childComplexity int) int
+		Unplaced    func(childComplexity int) int
+		Wants       func(childComplexity int) int
+		WantsPlaced func(childComplexity int) int
+	}
+
+	RunPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	RunProgress struct {
+		Breaks      func(childComplexity int) int
+		BreaksBound func(childComplexity int) int
+		Of          func(childComplexity int) int
+		Placed      func(childComplexity int) int
+		StageOrNil  func(childComplexity int) int
 	}
 
 	SavedBudgetFilter struct {
@@ -1483,6 +2017,13 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		Notifications func(childComplexity int, after *marketplace.ID) int
+		RunProgress   func(childComplexity int, run marketplace.ID) int
+	}
+
+	Substitution struct {
+		At  func(childComplexity int) int
+		In  func(childComplexity int) int
+		Out func(childComplexity int) int
 	}
 
 	Suggestion struct {
@@ -1539,6 +2080,35 @@ type ComplexityRoot struct {
 		Width  func(childComplexity int) int
 	}
 
+	TimetableDifference struct {
+		Added        func(childComplexity int) int
+		AddedCount   func(childComplexity int) int
+		Moved        func(childComplexity int) int
+		MovedCount   func(childComplexity int) int
+		Removed      func(childComplexity int) int
+		RemovedCount func(childComplexity int) int
+		Same         func(childComplexity int) int
+	}
+
+	TimetableObjective struct {
+		Bound  func(childComplexity int) int
+		Goal   func(childComplexity int) int
+		IsBest func(childComplexity int) int
+		Value  func(childComplexity int) int
+	}
+
+	TimetableReason struct {
+		Advice      func(childComplexity int) int
+		Code        func(childComplexity int) int
+		Count       func(childComplexity int) int
+		Member      func(childComplexity int) int
+		MemberPairs func(childComplexity int) int
+		RemedyOrNil func(childComplexity int) int
+		Room        func(childComplexity int) int
+		Sentence    func(childComplexity int) int
+		Wanted      func(childComplexity int) int
+	}
+
 	Token struct {
 		CreatedAt  func(childComplexity int) int
 		ExpiresAt  func(childComplexity int) int
@@ -1564,6 +2134,11 @@ type ComplexityRoot struct {
 		Solutions func(childComplexity int, text *string, filter *marketplace.SearchFilter, sort *marketplace.SortOrder, first *int, after *string, last *int, before *string) int
 	}
 
+	TopicCount struct {
+		Meetings func(childComplexity int) int
+		Topic    func(childComplexity int) int
+	}
+
 	TopicFigures struct {
 		Figures func(childComplexity int) int
 		Topic   func(childComplexity int) int
@@ -1583,6 +2158,19 @@ type ComplexityRoot struct {
 		IsOutdated func(childComplexity int) int
 		Language   func(childComplexity int) int
 		Text       func(childComplexity int) int
+	}
+
+	Unplaced struct {
+		A          func(childComplexity int) int
+		B          func(childComplexity int) int
+		IsMust     func(childComplexity int) int
+		ToldReason func(childComplexity int) int
+	}
+
+	UnplacedConnection struct {
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
 	}
 
 	Unread struct {
@@ -1656,6 +2244,11 @@ type ComplexityRoot struct {
 		User          func(childComplexity int) int
 	}
 
+	WallSpan struct {
+		From  func(childComplexity int) int
+		Until func(childComplexity int) int
+	}
+
 	Webhook struct {
 		CreatedAt      func(childComplexity int) int
 		Deliveries     func(childComplexity int, state *marketplace.DeliveryState, first *int, after *string, last *int, before *string) int
@@ -1675,6 +2268,44 @@ type ComplexityRoot struct {
 	WebhookPayload struct {
 		Errors func(childComplexity int) int
 		Result func(childComplexity int) int
+	}
+
+	Wish struct {
+		About        func(childComplexity int) int
+		HasMet       func(childComplexity int) int
+		IsOpen       func(childComplexity int) int
+		Level        func(childComplexity int) int
+		NoteOrNil    func(childComplexity int) int
+		Rank         func(childComplexity int) int
+		Registration func(childComplexity int) int
+		With         func(childComplexity int) int
+	}
+
+	WishList struct {
+		CreatedAt    func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Registration func(childComplexity int) int
+		UpdatedAt    func(childComplexity int) int
+		Version      func(childComplexity int) int
+		Wishes       func(childComplexity int) int
+	}
+
+	WishListPayload struct {
+		Errors func(childComplexity int) int
+		Result func(childComplexity int) int
+	}
+
+	WishShare struct {
+		Held   func(childComplexity int) int
+		Level  func(childComplexity int) int
+		Met    func(childComplexity int) int
+		Wishes func(childComplexity int) int
+	}
+
+	WishSuggestion struct {
+		HasMet       func(childComplexity int) int
+		Match        func(childComplexity int) int
+		Registration func(childComplexity int) int
 	}
 }
 
@@ -1704,6 +2335,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AccountPayload.Result(childComplexity), true
+
+	case "AgendaItem.endsAt":
+		if e.ComplexityRoot.AgendaItem.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.EndsAt(childComplexity), true
+	case "AgendaItem.link":
+		if e.ComplexityRoot.AgendaItem.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Link(childComplexity), true
+	case "AgendaItem.meeting":
+		if e.ComplexityRoot.AgendaItem.Meeting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Meeting(childComplexity), true
+	case "AgendaItem.ownTime":
+		if e.ComplexityRoot.AgendaItem.OwnTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.OwnTime(childComplexity), true
+	case "AgendaItem.people":
+		if e.ComplexityRoot.AgendaItem.People == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.People(childComplexity), true
+	case "AgendaItem.session":
+		if e.ComplexityRoot.AgendaItem.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Session(childComplexity), true
+	case "AgendaItem.startsAt":
+		if e.ComplexityRoot.AgendaItem.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.StartsAt(childComplexity), true
+	case "AgendaItem.table":
+		if e.ComplexityRoot.AgendaItem.Table == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Table(childComplexity), true
+	case "AgendaItem.time":
+		if e.ComplexityRoot.AgendaItem.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.Time(childComplexity), true
+	case "AgendaItem.with":
+		if e.ComplexityRoot.AgendaItem.With == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AgendaItem.With(childComplexity), true
+
+	case "Arrival.at":
+		if e.ComplexityRoot.Arrival.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Arrival.At(childComplexity), true
+	case "Arrival.person":
+		if e.ComplexityRoot.Arrival.Person == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Arrival.Person(childComplexity), true
 
 	case "Attribution.license":
 		if e.ComplexityRoot.Attribution.License == nil {
@@ -3198,6 +3903,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DayHours.Spans(childComplexity), true
 
+	case "Delegate.busy":
+		if e.ComplexityRoot.Delegate.Busy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Busy(childComplexity), true
+	case "Delegate.email":
+		if e.ComplexityRoot.Delegate.EmailOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.EmailOrNil(childComplexity), true
+	case "Delegate.free":
+		if e.ComplexityRoot.Delegate.Free == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Free(childComplexity), true
+	case "Delegate.languages":
+		if e.ComplexityRoot.Delegate.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Languages(childComplexity), true
+	case "Delegate.name":
+		if e.ComplexityRoot.Delegate.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Name(childComplexity), true
+	case "Delegate.key":
+		if e.ComplexityRoot.Delegate.Person == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.Person(childComplexity), true
+	case "Delegate.role":
+		if e.ComplexityRoot.Delegate.RoleOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.RoleOrNil(childComplexity), true
+	case "Delegate.timeZone":
+		if e.ComplexityRoot.Delegate.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.TimeZone(childComplexity), true
+	case "Delegate.user":
+		if e.ComplexityRoot.Delegate.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Delegate.User(childComplexity), true
+
+	case "DelegateSlots.delegate":
+		if e.ComplexityRoot.DelegateSlots.Delegate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DelegateSlots.Delegate(childComplexity), true
+	case "DelegateSlots.slots":
+		if e.ComplexityRoot.DelegateSlots.Slots == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DelegateSlots.Slots(childComplexity), true
+
 	case "DeletePayload.errors":
 		if e.ComplexityRoot.DeletePayload.Errors == nil {
 			break
@@ -3403,6 +4176,673 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DonePayload.Result(childComplexity), true
 
+	case "Draft.canUndo":
+		if e.ComplexityRoot.Draft.CanUndo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.CanUndo(childComplexity), true
+	case "Draft.conflicts":
+		if e.ComplexityRoot.Draft.Conflicts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Conflicts(childComplexity), true
+	case "Draft.difference":
+		if e.ComplexityRoot.Draft.Difference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Difference(childComplexity), true
+	case "Draft.event":
+		if e.ComplexityRoot.Draft.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Event(childComplexity), true
+	case "Draft.id":
+		if e.ComplexityRoot.Draft.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.ID(childComplexity), true
+	case "Draft.placements":
+		if e.ComplexityRoot.Draft.Placements == nil {
+			break
+		}
+
+		args, err := ec.field_Draft_placements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Draft.Placements(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Draft.run":
+		if e.ComplexityRoot.Draft.Run == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Run(childComplexity), true
+	case "Draft.unplaced":
+		if e.ComplexityRoot.Draft.Unplaced == nil {
+			break
+		}
+
+		args, err := ec.field_Draft_unplaced_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Draft.Unplaced(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Draft.updatedAt":
+		if e.ComplexityRoot.Draft.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.UpdatedAt(childComplexity), true
+	case "Draft.version":
+		if e.ComplexityRoot.Draft.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Draft.Version(childComplexity), true
+
+	case "DraftPayload.errors":
+		if e.ComplexityRoot.DraftPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DraftPayload.Errors(childComplexity), true
+	case "DraftPayload.draft":
+		if e.ComplexityRoot.DraftPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DraftPayload.Result(childComplexity), true
+
+	case "Event.capacity":
+		if e.ComplexityRoot.Event.Capacity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Capacity(childComplexity), true
+	case "Event.createdAt":
+		if e.ComplexityRoot.Event.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.CreatedAt(childComplexity), true
+	case "Event.dates":
+		if e.ComplexityRoot.Event.Dates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Dates(childComplexity), true
+	case "Event.days":
+		if e.ComplexityRoot.Event.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Days(childComplexity), true
+	case "Event.description":
+		if e.ComplexityRoot.Event.Description == nil {
+			break
+		}
+
+		args, err := ec.field_Event_description_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Description(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.draft":
+		if e.ComplexityRoot.Event.Draft == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Draft(childComplexity), true
+	case "Event.endsAt":
+		if e.ComplexityRoot.Event.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.EndsAt(childComplexity), true
+	case "Event.format":
+		if e.ComplexityRoot.Event.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Format(childComplexity), true
+	case "Event.id":
+		if e.ComplexityRoot.Event.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.ID(childComplexity), true
+	case "Event.interpreters":
+		if e.ComplexityRoot.Event.Interpreters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Interpreters(childComplexity), true
+	case "Event.isSample":
+		if e.ComplexityRoot.Event.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.IsSample(childComplexity), true
+	case "Event.languageRule":
+		if e.ComplexityRoot.Event.LanguageRule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.LanguageRule(childComplexity), true
+	case "Event.languages":
+		if e.ComplexityRoot.Event.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Languages(childComplexity), true
+	case "Event.lostTables":
+		if e.ComplexityRoot.Event.LostTables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.LostTables(childComplexity), true
+	case "Event.maximum":
+		if e.ComplexityRoot.Event.Maximum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Maximum(childComplexity), true
+	case "Event.minimum":
+		if e.ComplexityRoot.Event.Minimum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Minimum(childComplexity), true
+	case "Event.movesOnTime":
+		if e.ComplexityRoot.Event.MovesOnTime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.MovesOnTime(childComplexity), true
+	case "Event.name":
+		if e.ComplexityRoot.Event.Name == nil {
+			break
+		}
+
+		args, err := ec.field_Event_name_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Name(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.participants":
+		if e.ComplexityRoot.Event.Participants == nil {
+			break
+		}
+
+		args, err := ec.field_Event_participants_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Participants(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Event.pauseMinutes":
+		if e.ComplexityRoot.Event.PauseMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.PauseMinutes(childComplexity), true
+	case "Event.phase":
+		if e.ComplexityRoot.Event.Phase == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Phase(childComplexity), true
+	case "Event.place":
+		if e.ComplexityRoot.Event.Place == nil {
+			break
+		}
+
+		args, err := ec.field_Event_place_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Place(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Event.publication":
+		if e.ComplexityRoot.Event.Publication == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Publication(childComplexity), true
+	case "Event.publications":
+		if e.ComplexityRoot.Event.Publications == nil {
+			break
+		}
+
+		args, err := ec.field_Event_publications_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Publications(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Event.rules":
+		if e.ComplexityRoot.Event.Rules == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Rules(childComplexity), true
+	case "Event.runs":
+		if e.ComplexityRoot.Event.Runs == nil {
+			break
+		}
+
+		args, err := ec.field_Event_runs_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.Runs(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Event.sessions":
+		if e.ComplexityRoot.Event.Sessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Sessions(childComplexity), true
+	case "Event.slotMinutes":
+		if e.ComplexityRoot.Event.SlotMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.SlotMinutes(childComplexity), true
+	case "Event.slots":
+		if e.ComplexityRoot.Event.Slots == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Slots(childComplexity), true
+	case "Event.slug":
+		if e.ComplexityRoot.Event.Slug == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Slug(childComplexity), true
+	case "Event.startsAt":
+		if e.ComplexityRoot.Event.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.StartsAt(childComplexity), true
+	case "Event.tables":
+		if e.ComplexityRoot.Event.Tables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Tables(childComplexity), true
+	case "Event.takesBookings":
+		if e.ComplexityRoot.Event.TakesBookings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TakesBookings(childComplexity), true
+	case "Event.takesRegistrations":
+		if e.ComplexityRoot.Event.TakesRegistrations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TakesRegistrations(childComplexity), true
+	case "Event.takesWishes":
+		if e.ComplexityRoot.Event.TakesWishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TakesWishes(childComplexity), true
+	case "Event.timeZone":
+		if e.ComplexityRoot.Event.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.TimeZone(childComplexity), true
+	case "Event.troubledMeetings":
+		if e.ComplexityRoot.Event.TroubledMeetings == nil {
+			break
+		}
+
+		args, err := ec.field_Event_troubledMeetings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Event.TroubledMeetings(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Event.updatedAt":
+		if e.ComplexityRoot.Event.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.UpdatedAt(childComplexity), true
+	case "Event.version":
+		if e.ComplexityRoot.Event.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Version(childComplexity), true
+	case "Event.viewerCan":
+		if e.ComplexityRoot.Event.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.ViewerCan(childComplexity), true
+	case "Event.viewerRegistrations":
+		if e.ComplexityRoot.Event.ViewerRegistrations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.ViewerRegistrations(childComplexity), true
+
+	case "EventConnection.edges":
+		if e.ComplexityRoot.EventConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Edges(childComplexity), true
+	case "EventConnection.nodes":
+		if e.ComplexityRoot.EventConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Nodes(childComplexity), true
+	case "EventConnection.pageInfo":
+		if e.ComplexityRoot.EventConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.PageInfo(childComplexity), true
+
+	case "EventDay.date":
+		if e.ComplexityRoot.EventDay.Date == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventDay.Date(childComplexity), true
+	case "EventDay.end":
+		if e.ComplexityRoot.EventDay.End == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventDay.End(childComplexity), true
+	case "EventDay.start":
+		if e.ComplexityRoot.EventDay.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventDay.Start(childComplexity), true
+
+	case "EventEdge.cursor":
+		if e.ComplexityRoot.EventEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventEdge.Cursor(childComplexity), true
+	case "EventEdge.node":
+		if e.ComplexityRoot.EventEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventEdge.Node(childComplexity), true
+
+	case "EventPayload.errors":
+		if e.ComplexityRoot.EventPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPayload.Errors(childComplexity), true
+	case "EventPayload.event":
+		if e.ComplexityRoot.EventPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPayload.Result(childComplexity), true
+
+	case "EventPermissions.copy":
+		if e.ComplexityRoot.EventPermissions.Copy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Copy(childComplexity), true
+	case "EventPermissions.delete":
+		if e.ComplexityRoot.EventPermissions.Delete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Delete(childComplexity), true
+	case "EventPermissions.edit":
+		if e.ComplexityRoot.EventPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Edit(childComplexity), true
+	case "EventPermissions.moves":
+		if e.ComplexityRoot.EventPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Moves(childComplexity), true
+	case "EventPermissions.register":
+		if e.ComplexityRoot.EventPermissions.Register == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventPermissions.Register(childComplexity), true
+
+	case "EventReport.approved":
+		if e.ComplexityRoot.EventReport.Approved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Approved(childComplexity), true
+	case "EventReport.byRegion":
+		if e.ComplexityRoot.EventReport.ByRegion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.ByRegion(childComplexity), true
+	case "EventReport.byTopic":
+		if e.ComplexityRoot.EventReport.ByTopic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.ByTopic(childComplexity), true
+	case "EventReport.checkedIn":
+		if e.ComplexityRoot.EventReport.CheckedIn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.CheckedIn(childComplexity), true
+	case "EventReport.delegates":
+		if e.ComplexityRoot.EventReport.Delegates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Delegates(childComplexity), true
+	case "EventReport.follow":
+		if e.ComplexityRoot.EventReport.Follow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Follow(childComplexity), true
+	case "EventReport.isPartial":
+		if e.ComplexityRoot.EventReport.IsPartial == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.IsPartial(childComplexity), true
+	case "EventReport.madeAt":
+		if e.ComplexityRoot.EventReport.MadeAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.MadeAt(childComplexity), true
+	case "EventReport.meetings":
+		if e.ComplexityRoot.EventReport.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Meetings(childComplexity), true
+	case "EventReport.member":
+		if e.ComplexityRoot.EventReport.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Member(childComplexity), true
+	case "EventReport.outcomes":
+		if e.ComplexityRoot.EventReport.Outcomes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Outcomes(childComplexity), true
+	case "EventReport.registered":
+		if e.ComplexityRoot.EventReport.Registered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Registered(childComplexity), true
+	case "EventReport.requests":
+		if e.ComplexityRoot.EventReport.Requests == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Requests(childComplexity), true
+	case "EventReport.wishes":
+		if e.ComplexityRoot.EventReport.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventReport.Wishes(childComplexity), true
+
+	case "EventSession.blocksMeetings":
+		if e.ComplexityRoot.EventSession.BlocksMeetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.BlocksMeetings(childComplexity), true
+	case "EventSession.description":
+		if e.ComplexityRoot.EventSession.Description == nil {
+			break
+		}
+
+		args, err := ec.field_EventSession_description_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.EventSession.Description(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "EventSession.end":
+		if e.ComplexityRoot.EventSession.End == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.End(childComplexity), true
+	case "EventSession.endsAt":
+		if e.ComplexityRoot.EventSession.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.EndsAt(childComplexity), true
+	case "EventSession.kind":
+		if e.ComplexityRoot.EventSession.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Kind(childComplexity), true
+	case "EventSession.link":
+		if e.ComplexityRoot.EventSession.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Link(childComplexity), true
+	case "EventSession.members":
+		if e.ComplexityRoot.EventSession.Members == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Members(childComplexity), true
+	case "EventSession.speakers":
+		if e.ComplexityRoot.EventSession.Speakers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Speakers(childComplexity), true
+	case "EventSession.start":
+		if e.ComplexityRoot.EventSession.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.Start(childComplexity), true
+	case "EventSession.startsAt":
+		if e.ComplexityRoot.EventSession.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.StartsAt(childComplexity), true
+	case "EventSession.title":
+		if e.ComplexityRoot.EventSession.Title == nil {
+			break
+		}
+
+		args, err := ec.field_EventSession_title_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.EventSession.Title(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "EventSlot.day":
+		if e.ComplexityRoot.EventSlot.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.Day(childComplexity), true
+	case "EventSlot.endsAt":
+		if e.ComplexityRoot.EventSlot.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.EndsAt(childComplexity), true
+	case "EventSlot.isBlocked":
+		if e.ComplexityRoot.EventSlot.IsBlocked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.IsBlocked(childComplexity), true
+	case "EventSlot.startsAt":
+		if e.ComplexityRoot.EventSlot.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSlot.StartsAt(childComplexity), true
+
+	case "EventTable.link":
+		if e.ComplexityRoot.EventTable.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventTable.Link(childComplexity), true
+	case "EventTable.member":
+		if e.ComplexityRoot.EventTable.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventTable.Member(childComplexity), true
+	case "EventTable.name":
+		if e.ComplexityRoot.EventTable.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventTable.Name(childComplexity), true
+
 	case "Explanation.field":
 		if e.ComplexityRoot.Explanation.Field == nil {
 			break
@@ -3598,6 +5038,87 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FollowUp.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "FollowUps.meetings":
+		if e.ComplexityRoot.FollowUps.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Meetings(childComplexity), true
+	case "FollowUps.offers":
+		if e.ComplexityRoot.FollowUps.Offers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Offers(childComplexity), true
+	case "FollowUps.pairs":
+		if e.ComplexityRoot.FollowUps.Pairs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FollowUps.Pairs(childComplexity), true
+
+	case "FreeSlot.day":
+		if e.ComplexityRoot.FreeSlot.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.Day(childComplexity), true
+	case "FreeSlot.endsAt":
+		if e.ComplexityRoot.FreeSlot.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.EndsAt(childComplexity), true
+	case "FreeSlot.startsAt":
+		if e.ComplexityRoot.FreeSlot.StartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.StartsAt(childComplexity), true
+	case "FreeSlot.tables":
+		if e.ComplexityRoot.FreeSlot.Tables == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FreeSlot.Tables(childComplexity), true
+
+	case "Gap.a":
+		if e.ComplexityRoot.Gap.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.A(childComplexity), true
+	case "Gap.b":
+		if e.ComplexityRoot.Gap.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.B(childComplexity), true
+	case "Gap.code":
+		if e.ComplexityRoot.Gap.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.Code(childComplexity), true
+	case "Gap.startsAt":
+		if e.ComplexityRoot.Gap.Slot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.Slot(childComplexity), true
+	case "Gap.table":
+		if e.ComplexityRoot.Gap.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.TableOrNil(childComplexity), true
+	case "Gap.who":
+		if e.ComplexityRoot.Gap.Who == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Gap.Who(childComplexity), true
 
 	case "HandOver.at":
 		if e.ComplexityRoot.HandOver.At == nil {
@@ -4221,6 +5742,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LocalizedText.Translations(childComplexity), true
 
+	case "LostTable.from":
+		if e.ComplexityRoot.LostTable.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LostTable.From(childComplexity), true
+	case "LostTable.table":
+		if e.ComplexityRoot.LostTable.Table == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LostTable.Table(childComplexity), true
+
 	case "MatchConnection.edges":
 		if e.ComplexityRoot.MatchConnection.Edges == nil {
 			break
@@ -4392,6 +5926,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.CreatedAt(childComplexity), true
+	case "Meeting.delay":
+		if e.ComplexityRoot.Meeting.DelayOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.DelayOrNil(childComplexity), true
+	case "Meeting.event":
+		if e.ComplexityRoot.Meeting.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.Event(childComplexity), true
 	case "Meeting.expiresAt":
 		if e.ComplexityRoot.Meeting.ExpiresAt == nil {
 			break
@@ -4422,12 +5968,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.IsSample(childComplexity), true
+	case "Meeting.isTroubled":
+		if e.ComplexityRoot.Meeting.IsTroubled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.IsTroubled(childComplexity), true
 	case "Meeting.link":
 		if e.ComplexityRoot.Meeting.LinkOrNil == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Meeting.LinkOrNil(childComplexity), true
+	case "Meeting.lostTable":
+		if e.ComplexityRoot.Meeting.LostTableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.LostTableOrNil(childComplexity), true
 	case "Meeting.message":
 		if e.ComplexityRoot.Meeting.Message == nil {
 			break
@@ -4445,6 +6003,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.Minutes(childComplexity), true
+	case "Meeting.noShow":
+		if e.ComplexityRoot.Meeting.NoShow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.NoShow(childComplexity), true
 	case "Meeting.place":
 		if e.ComplexityRoot.Meeting.Place == nil {
 			break
@@ -4474,12 +6038,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.Reason(childComplexity), true
+	case "Meeting.startedAt":
+		if e.ComplexityRoot.Meeting.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.StartedAt(childComplexity), true
 	case "Meeting.status":
 		if e.ComplexityRoot.Meeting.Status == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Meeting.Status(childComplexity), true
+	case "Meeting.table":
+		if e.ComplexityRoot.Meeting.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.TableOrNil(childComplexity), true
 	case "Meeting.time":
 		if e.ComplexityRoot.Meeting.Time == nil {
 			break
@@ -4530,6 +6106,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingConnection.PageInfo(childComplexity), true
 
+	case "MeetingCount.ahead":
+		if e.ComplexityRoot.MeetingCount.Ahead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Ahead(childComplexity), true
+	case "MeetingCount.cancelled":
+		if e.ComplexityRoot.MeetingCount.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Cancelled(childComplexity), true
+	case "MeetingCount.delayed":
+		if e.ComplexityRoot.MeetingCount.Delayed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Delayed(childComplexity), true
+	case "MeetingCount.held":
+		if e.ComplexityRoot.MeetingCount.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Held(childComplexity), true
+	case "MeetingCount.live":
+		if e.ComplexityRoot.MeetingCount.Live == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Live(childComplexity), true
+	case "MeetingCount.missed":
+		if e.ComplexityRoot.MeetingCount.Missed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Missed(childComplexity), true
+	case "MeetingCount.noShows":
+		if e.ComplexityRoot.MeetingCount.NoShows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.NoShows(childComplexity), true
+	case "MeetingCount.timetabled":
+		if e.ComplexityRoot.MeetingCount.Timetabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Timetabled(childComplexity), true
+	case "MeetingCount.unsaid":
+		if e.ComplexityRoot.MeetingCount.Unsaid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingCount.Unsaid(childComplexity), true
+
+	case "MeetingDelay.at":
+		if e.ComplexityRoot.MeetingDelay.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.At(childComplexity), true
+	case "MeetingDelay.by":
+		if e.ComplexityRoot.MeetingDelay.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.By(childComplexity), true
+	case "MeetingDelay.minutes":
+		if e.ComplexityRoot.MeetingDelay.Minutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingDelay.Minutes(childComplexity), true
+
 	case "MeetingEdge.cursor":
 		if e.ComplexityRoot.MeetingEdge.Cursor == nil {
 			break
@@ -4542,6 +6192,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingEdge.Node(childComplexity), true
+
+	case "MeetingNoShow.at":
+		if e.ComplexityRoot.MeetingNoShow.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.At(childComplexity), true
+	case "MeetingNoShow.by":
+		if e.ComplexityRoot.MeetingNoShow.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.By(childComplexity), true
+	case "MeetingNoShow.sides":
+		if e.ComplexityRoot.MeetingNoShow.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingNoShow.Sides(childComplexity), true
 
 	case "MeetingOutcome.at":
 		if e.ComplexityRoot.MeetingOutcome.At == nil {
@@ -4581,6 +6250,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingPayload.Result(childComplexity), true
 
+	case "MeetingPermissions.move":
+		if e.ComplexityRoot.MeetingPermissions.Move == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Move(childComplexity), true
 	case "MeetingPermissions.moves":
 		if e.ComplexityRoot.MeetingPermissions.Moves == nil {
 			break
@@ -4593,6 +6268,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingPermissions.RecordOutcome(childComplexity), true
+	case "MeetingPermissions.run":
+		if e.ComplexityRoot.MeetingPermissions.Run == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.Run(childComplexity), true
 	case "MeetingPermissions.setPeople":
 		if e.ComplexityRoot.MeetingPermissions.SetPeople == nil {
 			break
@@ -4605,6 +6286,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingPermissions.SetPlace(childComplexity), true
+	case "MeetingPermissions.swapDelegate":
+		if e.ComplexityRoot.MeetingPermissions.SwapDelegate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingPermissions.SwapDelegate(childComplexity), true
+
+	case "MeetingRule.from":
+		if e.ComplexityRoot.MeetingRule.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingRule.From(childComplexity), true
+	case "MeetingRule.to":
+		if e.ComplexityRoot.MeetingRule.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeetingRule.To(childComplexity), true
 
 	case "MeetingSide.clockMovedMinutes":
 		if e.ComplexityRoot.MeetingSide.ClockMovedMinutes == nil {
@@ -4692,6 +6392,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeetingTime.To(childComplexity), true
+
+	case "MemberPair.a":
+		if e.ComplexityRoot.MemberPair.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPair.A(childComplexity), true
+	case "MemberPair.b":
+		if e.ComplexityRoot.MemberPair.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MemberPair.B(childComplexity), true
 
 	case "MemberPermissions.addContent":
 		if e.ComplexityRoot.MemberPermissions.AddContent == nil {
@@ -5010,6 +6723,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddFollowUp(childComplexity, args["input"].(marketplace.AddFollowUpInput)), true
+	case "Mutation.addPlacement":
+		if e.ComplexityRoot.Mutation.AddPlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addPlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddPlacement(childComplexity, args["input"].(marketplace.PlaceInput)), true
 	case "Mutation.addToken":
 		if e.ComplexityRoot.Mutation.AddToken == nil {
 			break
@@ -5021,6 +6745,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddToken(childComplexity, args["input"].(marketplace.AddTokenInput)), true
+	case "Mutation.addWalkIn":
+		if e.ComplexityRoot.Mutation.AddWalkIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addWalkIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddWalkIn(childComplexity, args["input"].(marketplace.AddWalkInInput)), true
 	case "Mutation.answerCandidacy":
 		if e.ComplexityRoot.Mutation.AnswerCandidacy == nil {
 			break
@@ -5043,6 +6778,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AskForPartner(childComplexity, args["input"].(marketplace.AskForPartnerInput)), true
+	case "Mutation.bookEventMeeting":
+		if e.ComplexityRoot.Mutation.BookEventMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_bookEventMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.BookEventMeeting(childComplexity, args["input"].(marketplace.BookEventMeetingInput)), true
+	case "Mutation.callOffMeeting":
+		if e.ComplexityRoot.Mutation.CallOffMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_callOffMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CallOffMeeting(childComplexity, args["input"].(marketplace.CallOffMeetingInput)), true
 	case "Mutation.cancelMeeting":
 		if e.ComplexityRoot.Mutation.CancelMeeting == nil {
 			break
@@ -5054,6 +6811,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CancelMeeting(childComplexity, args["input"].(marketplace.CancelMeetingInput)), true
+	case "Mutation.cancelRun":
+		if e.ComplexityRoot.Mutation.CancelRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelRun(childComplexity, args["input"].(IDInput)), true
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
 			break
@@ -5065,6 +6833,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(marketplace.ChangePasswordInput)), true
+	case "Mutation.checkIn":
+		if e.ComplexityRoot.Mutation.CheckIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_checkIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CheckIn(childComplexity, args["input"].(marketplace.CheckInInput)), true
 	case "Mutation.confirmDeployment":
 		if e.ComplexityRoot.Mutation.ConfirmDeployment == nil {
 			break
@@ -5098,6 +6877,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ConfirmFactor(childComplexity, args["input"].(CodeInput)), true
+	case "Mutation.copyEvent":
+		if e.ComplexityRoot.Mutation.CopyEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_copyEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CopyEvent(childComplexity, args["input"].(marketplace.CopyEventInput)), true
 	case "Mutation.counterMeeting":
 		if e.ComplexityRoot.Mutation.CounterMeeting == nil {
 			break
@@ -5131,6 +6921,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateCompany(childComplexity, args["input"].(marketplace.CreateMemberInput)), true
+	case "Mutation.createEvent":
+		if e.ComplexityRoot.Mutation.CreateEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateEvent(childComplexity, args["input"].(marketplace.CreateEventInput)), true
 	case "Mutation.createInstitution":
 		if e.ComplexityRoot.Mutation.CreateInstitution == nil {
 			break
@@ -5197,6 +6998,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeclineMeeting(childComplexity, args["input"].(marketplace.DeclineMeetingInput)), true
+	case "Mutation.deleteEvent":
+		if e.ComplexityRoot.Mutation.DeleteEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteEvent(childComplexity, args["input"].(DeleteInput)), true
 	case "Mutation.deleteProposal":
 		if e.ComplexityRoot.Mutation.DeleteProposal == nil {
 			break
@@ -5307,6 +7119,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditCompany(childComplexity, args["input"].(marketplace.EditMemberInput)), true
+	case "Mutation.editEvent":
+		if e.ComplexityRoot.Mutation.EditEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditEvent(childComplexity, args["input"].(marketplace.EditEventInput)), true
 	case "Mutation.editInstitution":
 		if e.ComplexityRoot.Mutation.EditInstitution == nil {
 			break
@@ -5351,6 +7174,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EditProposal(childComplexity, args["input"].(marketplace.EditProposalInput)), true
+	case "Mutation.editRegistration":
+		if e.ComplexityRoot.Mutation.EditRegistration == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_editRegistration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EditRegistration(childComplexity, args["input"].(marketplace.EditRegistrationInput)), true
 	case "Mutation.editSavedSearch":
 		if e.ComplexityRoot.Mutation.EditSavedSearch == nil {
 			break
@@ -5456,6 +7290,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Invite(childComplexity, args["input"].(marketplace.InviteInput)), true
+	case "Mutation.lockPlacement":
+		if e.ComplexityRoot.Mutation.LockPlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_lockPlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LockPlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
+	case "Mutation.loseTable":
+		if e.ComplexityRoot.Mutation.LoseTable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_loseTable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LoseTable(childComplexity, args["input"].(marketplace.LoseTableInput)), true
 	case "Mutation.makeCalendarFeed":
 		if e.ComplexityRoot.Mutation.MakeCalendarFeed == nil {
 			break
@@ -5523,6 +7379,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveCase(childComplexity, args["input"].(marketplace.MoveCaseInput)), true
+	case "Mutation.moveEvent":
+		if e.ComplexityRoot.Mutation.MoveEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveEvent(childComplexity, args["input"].(marketplace.MoveEventInput)), true
+	case "Mutation.moveEventMeeting":
+		if e.ComplexityRoot.Mutation.MoveEventMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveEventMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveEventMeeting(childComplexity, args["input"].(marketplace.MoveEventMeetingInput)), true
 	case "Mutation.moveOffer":
 		if e.ComplexityRoot.Mutation.MoveOffer == nil {
 			break
@@ -5534,6 +7412,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveOffer(childComplexity, args["input"].(marketplace.MoveOfferInput)), true
+	case "Mutation.movePlacement":
+		if e.ComplexityRoot.Mutation.MovePlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_movePlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MovePlacement(childComplexity, args["input"].(marketplace.PlaceInput)), true
 	case "Mutation.moveProposal":
 		if e.ComplexityRoot.Mutation.MoveProposal == nil {
 			break
@@ -5545,6 +7434,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveProposal(childComplexity, args["input"].(marketplace.MoveProposalInput)), true
+	case "Mutation.moveRegistration":
+		if e.ComplexityRoot.Mutation.MoveRegistration == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveRegistration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveRegistration(childComplexity, args["input"].(marketplace.MoveRegistrationInput)), true
 	case "Mutation.moveSolution":
 		if e.ComplexityRoot.Mutation.MoveSolution == nil {
 			break
@@ -5589,6 +7489,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ProposeCaseMeeting(childComplexity, args["input"].(marketplace.ProposeCaseMeetingInput)), true
+	case "Mutation.publishTimetable":
+		if e.ComplexityRoot.Mutation.PublishTimetable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_publishTimetable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PublishTimetable(childComplexity, args["input"].(marketplace.PublishTimetableInput)), true
 	case "Mutation.recordOutcome":
 		if e.ComplexityRoot.Mutation.RecordOutcome == nil {
 			break
@@ -5600,6 +7511,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RecordOutcome(childComplexity, args["input"].(marketplace.RecordOutcomeInput)), true
+	case "Mutation.register":
+		if e.ComplexityRoot.Mutation.Register == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_register_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Register(childComplexity, args["input"].(marketplace.RegisterInput)), true
 	case "Mutation.removeFactor":
 		if e.ComplexityRoot.Mutation.RemoveFactor == nil {
 			break
@@ -5633,6 +7555,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveMessage(childComplexity, args["input"].(marketplace.RemoveMessageInput)), true
+	case "Mutation.removePairing":
+		if e.ComplexityRoot.Mutation.RemovePairing == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removePairing_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemovePairing(childComplexity, args["input"].(DeleteInput)), true
+	case "Mutation.removePlacement":
+		if e.ComplexityRoot.Mutation.RemovePlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removePlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemovePlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
+	case "Mutation.removeWish":
+		if e.ComplexityRoot.Mutation.RemoveWish == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeWish_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveWish(childComplexity, args["input"].(marketplace.RemoveWishInput)), true
+	case "Mutation.replaceDelegate":
+		if e.ComplexityRoot.Mutation.ReplaceDelegate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replaceDelegate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplaceDelegate(childComplexity, args["input"].(marketplace.ReplaceDelegateInput)), true
+	case "Mutation.reportDelay":
+		if e.ComplexityRoot.Mutation.ReportDelay == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reportDelay_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReportDelay(childComplexity, args["input"].(marketplace.ReportDelayInput)), true
 	case "Mutation.reportMessage":
 		if e.ComplexityRoot.Mutation.ReportMessage == nil {
 			break
@@ -5644,6 +7621,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReportMessage(childComplexity, args["input"].(marketplace.ReportMessageInput)), true
+	case "Mutation.reportNoShow":
+		if e.ComplexityRoot.Mutation.ReportNoShow == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reportNoShow_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReportNoShow(childComplexity, args["input"].(marketplace.ReportNoShowInput)), true
 	case "Mutation.requestEmail":
 		if e.ComplexityRoot.Mutation.RequestEmail == nil {
 			break
@@ -5732,6 +7720,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ResolveReport(childComplexity, args["input"].(marketplace.ResolveReportInput)), true
+	case "Mutation.restoreTable":
+		if e.ComplexityRoot.Mutation.RestoreTable == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_restoreTable_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RestoreTable(childComplexity, args["input"].(marketplace.RestoreTableInput)), true
 	case "Mutation.revokeCalendarFeed":
 		if e.ComplexityRoot.Mutation.RevokeCalendarFeed == nil {
 			break
@@ -5815,6 +7814,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetMeetingPlace(childComplexity, args["input"].(marketplace.SetMeetingPlaceInput)), true
+	case "Mutation.setPairing":
+		if e.ComplexityRoot.Mutation.SetPairing == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setPairing_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetPairing(childComplexity, args["input"].(marketplace.SetPairingInput)), true
 	case "Mutation.setRole":
 		if e.ComplexityRoot.Mutation.SetRole == nil {
 			break
@@ -5848,6 +7858,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetUpFactor(childComplexity, args["input"].(PasswordInput)), true
+	case "Mutation.setWish":
+		if e.ComplexityRoot.Mutation.SetWish == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setWish_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetWish(childComplexity, args["input"].(marketplace.SetWishInput)), true
+	case "Mutation.setWishes":
+		if e.ComplexityRoot.Mutation.SetWishes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setWishes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetWishes(childComplexity, args["input"].(marketplace.SetWishesInput)), true
 	case "Mutation.signIn":
 		if e.ComplexityRoot.Mutation.SignIn == nil {
 			break
@@ -5865,6 +7897,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.startMeeting":
+		if e.ComplexityRoot.Mutation.StartMeeting == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startMeeting_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartMeeting(childComplexity, args["input"].(marketplace.RunMeetingInput)), true
+	case "Mutation.startRun":
+		if e.ComplexityRoot.Mutation.StartRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartRun(childComplexity, args["input"].(marketplace.StartRunInput)), true
 	case "Mutation.suspendUser":
 		if e.ComplexityRoot.Mutation.SuspendUser == nil {
 			break
@@ -5876,6 +7930,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SuspendUser(childComplexity, args["input"].(marketplace.SuspendUserInput)), true
+	case "Mutation.swapDelegate":
+		if e.ComplexityRoot.Mutation.SwapDelegate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_swapDelegate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SwapDelegate(childComplexity, args["input"].(marketplace.SwapDelegateInput)), true
+	case "Mutation.swapPlacements":
+		if e.ComplexityRoot.Mutation.SwapPlacements == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_swapPlacements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SwapPlacements(childComplexity, args["input"].(marketplace.SwapPlacementsInput)), true
 	case "Mutation.translate":
 		if e.ComplexityRoot.Mutation.Translate == nil {
 			break
@@ -5887,6 +7963,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Translate(childComplexity, args["input"].(marketplace.TranslateInput)), true
+	case "Mutation.undoDraft":
+		if e.ComplexityRoot.Mutation.UndoDraft == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_undoDraft_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UndoDraft(childComplexity, args["input"].(marketplace.PublishTimetableInput)), true
+	case "Mutation.unlockPlacement":
+		if e.ComplexityRoot.Mutation.UnlockPlacement == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_unlockPlacement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UnlockPlacement(childComplexity, args["input"].(marketplace.DraftPairInput)), true
+	case "Mutation.useRun":
+		if e.ComplexityRoot.Mutation.UseRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_useRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UseRun(childComplexity, args["input"].(marketplace.UseRunInput)), true
 	case "Mutation.writeMessage":
 		if e.ComplexityRoot.Mutation.WriteMessage == nil {
 			break
@@ -6304,6 +8413,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.OfficerFigures.Withdrawn(childComplexity), true
 
+	case "OutcomeCount.sides":
+		if e.ComplexityRoot.OutcomeCount.Sides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeCount.Sides(childComplexity), true
+	case "OutcomeCount.what":
+		if e.ComplexityRoot.OutcomeCount.What == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutcomeCount.What(childComplexity), true
+
 	case "OutcomeFigures.agreed":
 		if e.ComplexityRoot.OutcomeFigures.Agreed == nil {
 			break
@@ -6353,6 +8475,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
+
+	case "Pairing.a":
+		if e.ComplexityRoot.Pairing.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.A(childComplexity), true
+	case "Pairing.b":
+		if e.ComplexityRoot.Pairing.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.B(childComplexity), true
+	case "Pairing.createdAt":
+		if e.ComplexityRoot.Pairing.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.CreatedAt(childComplexity), true
+	case "Pairing.event":
+		if e.ComplexityRoot.Pairing.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Event(childComplexity), true
+	case "Pairing.id":
+		if e.ComplexityRoot.Pairing.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.ID(childComplexity), true
+	case "Pairing.level":
+		if e.ComplexityRoot.Pairing.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Level(childComplexity), true
+	case "Pairing.note":
+		if e.ComplexityRoot.Pairing.NoteOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.NoteOrNil(childComplexity), true
+	case "Pairing.slot":
+		if e.ComplexityRoot.Pairing.Slot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Slot(childComplexity), true
+	case "Pairing.table":
+		if e.ComplexityRoot.Pairing.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.TableOrNil(childComplexity), true
+	case "Pairing.updatedAt":
+		if e.ComplexityRoot.Pairing.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.UpdatedAt(childComplexity), true
+	case "Pairing.version":
+		if e.ComplexityRoot.Pairing.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pairing.Version(childComplexity), true
+
+	case "PairingConnection.edges":
+		if e.ComplexityRoot.PairingConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingConnection.Edges(childComplexity), true
+	case "PairingConnection.nodes":
+		if e.ComplexityRoot.PairingConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingConnection.Nodes(childComplexity), true
+	case "PairingConnection.pageInfo":
+		if e.ComplexityRoot.PairingConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingConnection.PageInfo(childComplexity), true
+
+	case "PairingEdge.cursor":
+		if e.ComplexityRoot.PairingEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingEdge.Cursor(childComplexity), true
+	case "PairingEdge.node":
+		if e.ComplexityRoot.PairingEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingEdge.Node(childComplexity), true
+
+	case "PairingPayload.errors":
+		if e.ComplexityRoot.PairingPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingPayload.Errors(childComplexity), true
+	case "PairingPayload.pairing":
+		if e.ComplexityRoot.PairingPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PairingPayload.Result(childComplexity), true
 
 	case "Participant.name":
 		if e.ComplexityRoot.Participant.Name == nil {
@@ -6415,6 +8649,142 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Person.User(childComplexity), true
+
+	case "PhaseDate.from":
+		if e.ComplexityRoot.PhaseDate.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.From(childComplexity), true
+	case "PhaseDate.fromAt":
+		if e.ComplexityRoot.PhaseDate.FromAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.FromAt(childComplexity), true
+	case "PhaseDate.phase":
+		if e.ComplexityRoot.PhaseDate.Phase == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.Phase(childComplexity), true
+	case "PhaseDate.until":
+		if e.ComplexityRoot.PhaseDate.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.Until(childComplexity), true
+	case "PhaseDate.untilAt":
+		if e.ComplexityRoot.PhaseDate.UntilAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PhaseDate.UntilAt(childComplexity), true
+
+	case "Pitch.media":
+		if e.ComplexityRoot.Pitch.Media == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Pitch.Media(childComplexity), true
+	case "Pitch.text":
+		if e.ComplexityRoot.Pitch.Text == nil {
+			break
+		}
+
+		args, err := ec.field_Pitch_text_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Pitch.Text(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "Pitch.title":
+		if e.ComplexityRoot.Pitch.Title == nil {
+			break
+		}
+
+		args, err := ec.field_Pitch_title_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Pitch.Title(childComplexity, args["languages"].([]marketplace.Language)), true
+
+	case "Placement.a":
+		if e.ComplexityRoot.Placement.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.A(childComplexity), true
+	case "Placement.b":
+		if e.ComplexityRoot.Placement.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.B(childComplexity), true
+	case "Placement.isLocked":
+		if e.ComplexityRoot.Placement.IsLocked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.IsLocked(childComplexity), true
+	case "Placement.startsAt":
+		if e.ComplexityRoot.Placement.Slot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.Slot(childComplexity), true
+	case "Placement.table":
+		if e.ComplexityRoot.Placement.TableOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placement.TableOrNil(childComplexity), true
+
+	case "PlacementConflict.errors":
+		if e.ComplexityRoot.PlacementConflict.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConflict.Errors(childComplexity), true
+	case "PlacementConflict.placement":
+		if e.ComplexityRoot.PlacementConflict.Placement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConflict.Placement(childComplexity), true
+
+	case "PlacementConnection.nodes":
+		if e.ComplexityRoot.PlacementConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConnection.Nodes(childComplexity), true
+	case "PlacementConnection.pageInfo":
+		if e.ComplexityRoot.PlacementConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConnection.PageInfo(childComplexity), true
+	case "PlacementConnection.totalCount":
+		if e.ComplexityRoot.PlacementConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementConnection.TotalCount(childComplexity), true
+
+	case "PlacementMove.from":
+		if e.ComplexityRoot.PlacementMove.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementMove.From(childComplexity), true
+	case "PlacementMove.to":
+		if e.ComplexityRoot.PlacementMove.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlacementMove.To(childComplexity), true
 
 	case "Population.number":
 		if e.ComplexityRoot.Population.Number == nil {
@@ -6791,6 +9161,135 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProposalPermissions.Stages(childComplexity), true
 
+	case "Publication.by":
+		if e.ComplexityRoot.Publication.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.By(childComplexity), true
+	case "Publication.cancelled":
+		if e.ComplexityRoot.Publication.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Cancelled(childComplexity), true
+	case "Publication.createdAt":
+		if e.ComplexityRoot.Publication.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.CreatedAt(childComplexity), true
+	case "Publication.doneAt":
+		if e.ComplexityRoot.Publication.DoneAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.DoneAt(childComplexity), true
+	case "Publication.event":
+		if e.ComplexityRoot.Publication.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Event(childComplexity), true
+	case "Publication.gaps":
+		if e.ComplexityRoot.Publication.Gaps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Gaps(childComplexity), true
+	case "Publication.id":
+		if e.ComplexityRoot.Publication.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.ID(childComplexity), true
+	case "Publication.meetings":
+		if e.ComplexityRoot.Publication.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Meetings(childComplexity), true
+	case "Publication.moved":
+		if e.ComplexityRoot.Publication.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Moved(childComplexity), true
+	case "Publication.new":
+		if e.ComplexityRoot.Publication.New == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.New(childComplexity), true
+	case "Publication.number":
+		if e.ComplexityRoot.Publication.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Number(childComplexity), true
+	case "Publication.placements":
+		if e.ComplexityRoot.Publication.Placements == nil {
+			break
+		}
+
+		args, err := ec.field_Publication_placements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Publication.Placements(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Publication.status":
+		if e.ComplexityRoot.Publication.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Publication.Status(childComplexity), true
+
+	case "PublicationConnection.edges":
+		if e.ComplexityRoot.PublicationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationConnection.Edges(childComplexity), true
+	case "PublicationConnection.nodes":
+		if e.ComplexityRoot.PublicationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationConnection.Nodes(childComplexity), true
+	case "PublicationConnection.pageInfo":
+		if e.ComplexityRoot.PublicationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationConnection.PageInfo(childComplexity), true
+
+	case "PublicationEdge.cursor":
+		if e.ComplexityRoot.PublicationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationEdge.Cursor(childComplexity), true
+	case "PublicationEdge.node":
+		if e.ComplexityRoot.PublicationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationEdge.Node(childComplexity), true
+
+	case "PublicationPayload.errors":
+		if e.ComplexityRoot.PublicationPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationPayload.Errors(childComplexity), true
+	case "PublicationPayload.publication":
+		if e.ComplexityRoot.PublicationPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublicationPayload.Result(childComplexity), true
+
 	case "Query.auditLog":
 		if e.ComplexityRoot.Query.AuditLog == nil {
 			break
@@ -6912,6 +9411,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Company(childComplexity, args["by"].(By)), true
+	case "Query.event":
+		if e.ComplexityRoot.Query.Event == nil {
+			break
+		}
+
+		args, err := ec.field_Query_event_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Event(childComplexity, args["by"].(By)), true
+	case "Query.eventReport":
+		if e.ComplexityRoot.Query.EventReport == nil {
+			break
+		}
+
+		args, err := ec.field_Query_eventReport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.EventReport(childComplexity, args["event"].(marketplace.ID), args["member"].(*marketplace.ID)), true
+	case "Query.events":
+		if e.ComplexityRoot.Query.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Query_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Events(childComplexity, args["phases"].([]marketplace.EventPhase), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.freeSlots":
+		if e.ComplexityRoot.Query.FreeSlots == nil {
+			break
+		}
+
+		args, err := ec.field_Query_freeSlots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.FreeSlots(childComplexity, args["event"].(marketplace.ID), args["member"].(marketplace.ID), args["with"].(marketplace.ID), args["after"].(*time.Time), args["first"].(*int)), true
 	case "Query.import":
 		if e.ComplexityRoot.Query.Import == nil {
 			break
@@ -7062,6 +9605,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.OfficerStatistics(childComplexity, args["from"].(marketplace.Month), args["to"].(marketplace.Month)), true
+	case "Query.pairings":
+		if e.ComplexityRoot.Query.Pairings == nil {
+			break
+		}
+
+		args, err := ec.field_Query_pairings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Pairings(childComplexity, args["event"].(marketplace.ID), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.proposal":
 		if e.ComplexityRoot.Query.Proposal == nil {
 			break
@@ -7084,6 +9638,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Proposals(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.registration":
+		if e.ComplexityRoot.Query.Registration == nil {
+			break
+		}
+
+		args, err := ec.field_Query_registration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Registration(childComplexity, args["event"].(marketplace.ID), args["member"].(marketplace.ID)), true
+	case "Query.registrations":
+		if e.ComplexityRoot.Query.Registrations == nil {
+			break
+		}
+
+		args, err := ec.field_Query_registrations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Registrations(childComplexity, args["of"].(marketplace.ID), args["statuses"].([]marketplace.RegistrationStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.reports":
 		if e.ComplexityRoot.Query.Reports == nil {
 			break
@@ -7095,6 +9671,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Reports(childComplexity, args["states"].([]marketplace.ReportState), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.run":
+		if e.ComplexityRoot.Query.Run == nil {
+			break
+		}
+
+		args, err := ec.field_Query_run_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Run(childComplexity, args["id"].(marketplace.ID)), true
+	case "Query.runDifference":
+		if e.ComplexityRoot.Query.RunDifference == nil {
+			break
+		}
+
+		args, err := ec.field_Query_runDifference_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.RunDifference(childComplexity, args["from"].(marketplace.ID), args["to"].(marketplace.ID)), true
 	case "Query.sdgs":
 		if e.ComplexityRoot.Query.Sdgs == nil {
 			break
@@ -7266,6 +9864,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecoveryPayload.Result(childComplexity), true
 
+	case "RegionCount.meetings":
+		if e.ComplexityRoot.RegionCount.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionCount.Meetings(childComplexity), true
+	case "RegionCount.region":
+		if e.ComplexityRoot.RegionCount.RegionOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegionCount.RegionOrNil(childComplexity), true
+
 	case "RegionFigures.figures":
 		if e.ComplexityRoot.RegionFigures.Figures == nil {
 			break
@@ -7278,6 +9889,231 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RegionFigures.Region(childComplexity), true
+
+	case "Registration.agenda":
+		if e.ComplexityRoot.Registration.Agenda == nil {
+			break
+		}
+
+		args, err := ec.field_Registration_agenda_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Registration.Agenda(childComplexity, args["delegate"].(*string)), true
+	case "Registration.createdAt":
+		if e.ComplexityRoot.Registration.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.CreatedAt(childComplexity), true
+	case "Registration.event":
+		if e.ComplexityRoot.Registration.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Event(childComplexity), true
+	case "Registration.freeSlots":
+		if e.ComplexityRoot.Registration.FreeSlots == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.FreeSlots(childComplexity), true
+	case "Registration.id":
+		if e.ComplexityRoot.Registration.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.ID(childComplexity), true
+	case "Registration.isSample":
+		if e.ComplexityRoot.Registration.IsSample == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.IsSample(childComplexity), true
+	case "Registration.languages":
+		if e.ComplexityRoot.Registration.Languages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Languages(childComplexity), true
+	case "Registration.member":
+		if e.ComplexityRoot.Registration.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Member(childComplexity), true
+	case "Registration.pitch":
+		if e.ComplexityRoot.Registration.Pitch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Pitch(childComplexity), true
+	case "Registration.requestedAt":
+		if e.ComplexityRoot.Registration.RequestedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.RequestedAt(childComplexity), true
+	case "Registration.status":
+		if e.ComplexityRoot.Registration.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Status(childComplexity), true
+	case "Registration.suggestions":
+		if e.ComplexityRoot.Registration.Suggestions == nil {
+			break
+		}
+
+		args, err := ec.field_Registration_suggestions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Registration.Suggestions(childComplexity, args["first"].(*int)), true
+	case "Registration.updatedAt":
+		if e.ComplexityRoot.Registration.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.UpdatedAt(childComplexity), true
+	case "Registration.version":
+		if e.ComplexityRoot.Registration.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Version(childComplexity), true
+	case "Registration.viewerCan":
+		if e.ComplexityRoot.Registration.ViewerCan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.ViewerCan(childComplexity), true
+	case "Registration.arrivals":
+		if e.ComplexityRoot.Registration.VisibleArrivals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleArrivals(childComplexity), true
+	case "Registration.decidedAt":
+		if e.ComplexityRoot.Registration.VisibleDecision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleDecision(childComplexity), true
+	case "Registration.delegates":
+		if e.ComplexityRoot.Registration.VisibleDelegates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleDelegates(childComplexity), true
+	case "Registration.wantsInterpreter":
+		if e.ComplexityRoot.Registration.VisibleInterpreter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleInterpreter(childComplexity), true
+	case "Registration.maximum":
+		if e.ComplexityRoot.Registration.VisibleMaximum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleMaximum(childComplexity), true
+	case "Registration.minimum":
+		if e.ComplexityRoot.Registration.VisibleMinimum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleMinimum(childComplexity), true
+	case "Registration.reason":
+		if e.ComplexityRoot.Registration.VisibleReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleReason(childComplexity), true
+	case "Registration.substitutions":
+		if e.ComplexityRoot.Registration.VisibleSubstitutions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.VisibleSubstitutions(childComplexity), true
+	case "Registration.wishList":
+		if e.ComplexityRoot.Registration.WishList == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.WishList(childComplexity), true
+	case "Registration.wishes":
+		if e.ComplexityRoot.Registration.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Wishes(childComplexity), true
+
+	case "RegistrationConnection.edges":
+		if e.ComplexityRoot.RegistrationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.Edges(childComplexity), true
+	case "RegistrationConnection.nodes":
+		if e.ComplexityRoot.RegistrationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.Nodes(childComplexity), true
+	case "RegistrationConnection.pageInfo":
+		if e.ComplexityRoot.RegistrationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.PageInfo(childComplexity), true
+
+	case "RegistrationEdge.cursor":
+		if e.ComplexityRoot.RegistrationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationEdge.Cursor(childComplexity), true
+	case "RegistrationEdge.node":
+		if e.ComplexityRoot.RegistrationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationEdge.Node(childComplexity), true
+
+	case "RegistrationPayload.errors":
+		if e.ComplexityRoot.RegistrationPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPayload.Errors(childComplexity), true
+	case "RegistrationPayload.registration":
+		if e.ComplexityRoot.RegistrationPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPayload.Result(childComplexity), true
+
+	case "RegistrationPermissions.edit":
+		if e.ComplexityRoot.RegistrationPermissions.Edit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPermissions.Edit(childComplexity), true
+	case "RegistrationPermissions.moves":
+		if e.ComplexityRoot.RegistrationPermissions.Moves == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPermissions.Moves(childComplexity), true
+	case "RegistrationPermissions.wish":
+		if e.ComplexityRoot.RegistrationPermissions.Wish == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPermissions.Wish(childComplexity), true
 
 	case "Removal.at":
 		if e.ComplexityRoot.Removal.At == nil {
@@ -7392,6 +10228,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReportPayload.Result(childComplexity), true
 
+	case "RequestCount.accepted":
+		if e.ComplexityRoot.RequestCount.Accepted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Accepted(childComplexity), true
+	case "RequestCount.declined":
+		if e.ComplexityRoot.RequestCount.Declined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Declined(childComplexity), true
+	case "RequestCount.expired":
+		if e.ComplexityRoot.RequestCount.Expired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Expired(childComplexity), true
+	case "RequestCount.open":
+		if e.ComplexityRoot.RequestCount.Open == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Open(childComplexity), true
+	case "RequestCount.sent":
+		if e.ComplexityRoot.RequestCount.Sent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestCount.Sent(childComplexity), true
+
 	case "Review.at":
 		if e.ComplexityRoot.Review.At == nil {
 			break
@@ -7410,6 +10277,256 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Review.Note(childComplexity), true
+
+	case "Run.by":
+		if e.ComplexityRoot.Run.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.By(childComplexity), true
+	case "Run.canCancel":
+		if e.ComplexityRoot.Run.CanCancel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.CanCancel(childComplexity), true
+	case "Run.createdAt":
+		if e.ComplexityRoot.Run.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.CreatedAt(childComplexity), true
+	case "Run.endedAt":
+		if e.ComplexityRoot.Run.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.EndedAt(childComplexity), true
+	case "Run.event":
+		if e.ComplexityRoot.Run.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Event(childComplexity), true
+	case "Run.failure":
+		if e.ComplexityRoot.Run.FailureOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.FailureOrNil(childComplexity), true
+	case "Run.id":
+		if e.ComplexityRoot.Run.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.ID(childComplexity), true
+	case "Run.isOutdated":
+		if e.ComplexityRoot.Run.IsOutdated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.IsOutdated(childComplexity), true
+	case "Run.mode":
+		if e.ComplexityRoot.Run.Mode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Mode(childComplexity), true
+	case "Run.number":
+		if e.ComplexityRoot.Run.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Number(childComplexity), true
+	case "Run.outcome":
+		if e.ComplexityRoot.Run.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Outcome(childComplexity), true
+	case "Run.placements":
+		if e.ComplexityRoot.Run.Placements == nil {
+			break
+		}
+
+		args, err := ec.field_Run_placements_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.Placements(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Run.progress":
+		if e.ComplexityRoot.Run.Progress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Progress(childComplexity), true
+	case "Run.seconds":
+		if e.ComplexityRoot.Run.Seconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Seconds(childComplexity), true
+	case "Run.seed":
+		if e.ComplexityRoot.Run.Seed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Seed(childComplexity), true
+	case "Run.startedAt":
+		if e.ComplexityRoot.Run.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.StartedAt(childComplexity), true
+	case "Run.status":
+		if e.ComplexityRoot.Run.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Status(childComplexity), true
+	case "Run.reasons":
+		if e.ComplexityRoot.Run.ToldReasons == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.ToldReasons(childComplexity), true
+	case "Run.unplaced":
+		if e.ComplexityRoot.Run.Unplaced == nil {
+			break
+		}
+
+		args, err := ec.field_Run_unplaced_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Run.Unplaced(childComplexity, args["of"].(*marketplace.ID), args["first"].(*int), args["after"].(*string)), true
+	case "Run.version":
+		if e.ComplexityRoot.Run.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Run.Version(childComplexity), true
+
+	case "RunConnection.edges":
+		if e.ComplexityRoot.RunConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunConnection.Edges(childComplexity), true
+	case "RunConnection.nodes":
+		if e.ComplexityRoot.RunConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunConnection.Nodes(childComplexity), true
+	case "RunConnection.pageInfo":
+		if e.ComplexityRoot.RunConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunConnection.PageInfo(childComplexity), true
+
+	case "RunEdge.cursor":
+		if e.ComplexityRoot.RunEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunEdge.Cursor(childComplexity), true
+	case "RunEdge.node":
+		if e.ComplexityRoot.RunEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunEdge.Node(childComplexity), true
+
+	case "RunOutcome.meetings":
+		if e.ComplexityRoot.RunOutcome.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Meetings(childComplexity), true
+	case "RunOutcome.musts":
+		if e.ComplexityRoot.RunOutcome.Musts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Musts(childComplexity), true
+	case "RunOutcome.mustsPlaced":
+		if e.ComplexityRoot.RunOutcome.MustsPlaced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.MustsPlaced(childComplexity), true
+	case "RunOutcome.objectives":
+		if e.ComplexityRoot.RunOutcome.Objectives == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Objectives(childComplexity), true
+	case "RunOutcome.unplaced":
+		if e.ComplexityRoot.RunOutcome.Unplaced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Unplaced(childComplexity), true
+	case "RunOutcome.wants":
+		if e.ComplexityRoot.RunOutcome.Wants == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.Wants(childComplexity), true
+	case "RunOutcome.wantsPlaced":
+		if e.ComplexityRoot.RunOutcome.WantsPlaced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunOutcome.WantsPlaced(childComplexity), true
+
+	case "RunPayload.errors":
+		if e.ComplexityRoot.RunPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunPayload.Errors(childComplexity), true
+	case "RunPayload.run":
+		if e.ComplexityRoot.RunPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunPayload.Result(childComplexity), true
+
+	case "RunProgress.breaks":
+		if e.ComplexityRoot.RunProgress.Breaks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.Breaks(childComplexity), true
+	case "RunProgress.breaksBound":
+		if e.ComplexityRoot.RunProgress.BreaksBound == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.BreaksBound(childComplexity), true
+	case "RunProgress.of":
+		if e.ComplexityRoot.RunProgress.Of == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.Of(childComplexity), true
+	case "RunProgress.placed":
+		if e.ComplexityRoot.RunProgress.Placed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.Placed(childComplexity), true
+	case "RunProgress.stage":
+		if e.ComplexityRoot.RunProgress.StageOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RunProgress.StageOrNil(childComplexity), true
 
 	case "SavedBudgetFilter.currency":
 		if e.ComplexityRoot.SavedBudgetFilter.Currency == nil {
@@ -8269,6 +11386,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.Notifications(childComplexity, args["after"].(*marketplace.ID)), true
+	case "Subscription.runProgress":
+		if e.ComplexityRoot.Subscription.RunProgress == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_runProgress_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.RunProgress(childComplexity, args["run"].(marketplace.ID)), true
+
+	case "Substitution.at":
+		if e.ComplexityRoot.Substitution.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.At(childComplexity), true
+	case "Substitution.in":
+		if e.ComplexityRoot.Substitution.In == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.In(childComplexity), true
+	case "Substitution.out":
+		if e.ComplexityRoot.Substitution.Out == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Substitution.Out(childComplexity), true
 
 	case "Suggestion.node":
 		if e.ComplexityRoot.Suggestion.Node == nil {
@@ -8451,6 +11598,129 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Thumbnail.Width(childComplexity), true
 
+	case "TimetableDifference.added":
+		if e.ComplexityRoot.TimetableDifference.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Added(childComplexity), true
+	case "TimetableDifference.addedCount":
+		if e.ComplexityRoot.TimetableDifference.AddedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.AddedCount(childComplexity), true
+	case "TimetableDifference.moved":
+		if e.ComplexityRoot.TimetableDifference.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Moved(childComplexity), true
+	case "TimetableDifference.movedCount":
+		if e.ComplexityRoot.TimetableDifference.MovedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.MovedCount(childComplexity), true
+	case "TimetableDifference.removed":
+		if e.ComplexityRoot.TimetableDifference.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Removed(childComplexity), true
+	case "TimetableDifference.removedCount":
+		if e.ComplexityRoot.TimetableDifference.RemovedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.RemovedCount(childComplexity), true
+	case "TimetableDifference.same":
+		if e.ComplexityRoot.TimetableDifference.Same == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableDifference.Same(childComplexity), true
+
+	case "TimetableObjective.bound":
+		if e.ComplexityRoot.TimetableObjective.Bound == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.Bound(childComplexity), true
+	case "TimetableObjective.goal":
+		if e.ComplexityRoot.TimetableObjective.Goal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.Goal(childComplexity), true
+	case "TimetableObjective.isBest":
+		if e.ComplexityRoot.TimetableObjective.IsBest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.IsBest(childComplexity), true
+	case "TimetableObjective.value":
+		if e.ComplexityRoot.TimetableObjective.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableObjective.Value(childComplexity), true
+
+	case "TimetableReason.advice":
+		if e.ComplexityRoot.TimetableReason.Advice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Advice(childComplexity), true
+	case "TimetableReason.code":
+		if e.ComplexityRoot.TimetableReason.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Code(childComplexity), true
+	case "TimetableReason.count":
+		if e.ComplexityRoot.TimetableReason.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Count(childComplexity), true
+	case "TimetableReason.member":
+		if e.ComplexityRoot.TimetableReason.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Member(childComplexity), true
+	case "TimetableReason.pairs":
+		if e.ComplexityRoot.TimetableReason.MemberPairs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.MemberPairs(childComplexity), true
+	case "TimetableReason.remedy":
+		if e.ComplexityRoot.TimetableReason.RemedyOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.RemedyOrNil(childComplexity), true
+	case "TimetableReason.room":
+		if e.ComplexityRoot.TimetableReason.Room == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Room(childComplexity), true
+	case "TimetableReason.sentence":
+		if e.ComplexityRoot.TimetableReason.Sentence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Sentence(childComplexity), true
+	case "TimetableReason.wanted":
+		if e.ComplexityRoot.TimetableReason.Wanted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TimetableReason.Wanted(childComplexity), true
+
 	case "Token.createdAt":
 		if e.ComplexityRoot.Token.CreatedAt == nil {
 			break
@@ -8565,6 +11835,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Topic.Solutions(childComplexity, args["text"].(*string), args["filter"].(*marketplace.SearchFilter), args["sort"].(*marketplace.SortOrder), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "TopicCount.meetings":
+		if e.ComplexityRoot.TopicCount.Meetings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicCount.Meetings(childComplexity), true
+	case "TopicCount.topic":
+		if e.ComplexityRoot.TopicCount.Topic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TopicCount.Topic(childComplexity), true
+
 	case "TopicFigures.figures":
 		if e.ComplexityRoot.TopicFigures.Figures == nil {
 			break
@@ -8622,6 +11905,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Translation.Text(childComplexity), true
+
+	case "Unplaced.a":
+		if e.ComplexityRoot.Unplaced.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.A(childComplexity), true
+	case "Unplaced.b":
+		if e.ComplexityRoot.Unplaced.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.B(childComplexity), true
+	case "Unplaced.isMust":
+		if e.ComplexityRoot.Unplaced.IsMust == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.IsMust(childComplexity), true
+	case "Unplaced.reason":
+		if e.ComplexityRoot.Unplaced.ToldReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Unplaced.ToldReason(childComplexity), true
+
+	case "UnplacedConnection.nodes":
+		if e.ComplexityRoot.UnplacedConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnplacedConnection.Nodes(childComplexity), true
+	case "UnplacedConnection.pageInfo":
+		if e.ComplexityRoot.UnplacedConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnplacedConnection.PageInfo(childComplexity), true
+	case "UnplacedConnection.totalCount":
+		if e.ComplexityRoot.UnplacedConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnplacedConnection.TotalCount(childComplexity), true
 
 	case "Unread.count":
 		if e.ComplexityRoot.Unread.Count == nil {
@@ -8918,6 +12245,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.User(childComplexity), true
 
+	case "WallSpan.from":
+		if e.ComplexityRoot.WallSpan.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WallSpan.From(childComplexity), true
+	case "WallSpan.until":
+		if e.ComplexityRoot.WallSpan.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WallSpan.Until(childComplexity), true
+
 	case "Webhook.createdAt":
 		if e.ComplexityRoot.Webhook.CreatedAt == nil {
 			break
@@ -9015,6 +12355,149 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.WebhookPayload.Result(childComplexity), true
 
+	case "Wish.about":
+		if e.ComplexityRoot.Wish.About == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.About(childComplexity), true
+	case "Wish.hasMet":
+		if e.ComplexityRoot.Wish.HasMet == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.HasMet(childComplexity), true
+	case "Wish.isOpen":
+		if e.ComplexityRoot.Wish.IsOpen == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.IsOpen(childComplexity), true
+	case "Wish.level":
+		if e.ComplexityRoot.Wish.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.Level(childComplexity), true
+	case "Wish.note":
+		if e.ComplexityRoot.Wish.NoteOrNil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.NoteOrNil(childComplexity), true
+	case "Wish.rank":
+		if e.ComplexityRoot.Wish.Rank == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.Rank(childComplexity), true
+	case "Wish.registration":
+		if e.ComplexityRoot.Wish.Registration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.Registration(childComplexity), true
+	case "Wish.with":
+		if e.ComplexityRoot.Wish.With == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wish.With(childComplexity), true
+
+	case "WishList.createdAt":
+		if e.ComplexityRoot.WishList.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.CreatedAt(childComplexity), true
+	case "WishList.id":
+		if e.ComplexityRoot.WishList.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.ID(childComplexity), true
+	case "WishList.registration":
+		if e.ComplexityRoot.WishList.Registration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.Registration(childComplexity), true
+	case "WishList.updatedAt":
+		if e.ComplexityRoot.WishList.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.UpdatedAt(childComplexity), true
+	case "WishList.version":
+		if e.ComplexityRoot.WishList.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.Version(childComplexity), true
+	case "WishList.wishes":
+		if e.ComplexityRoot.WishList.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishList.Wishes(childComplexity), true
+
+	case "WishListPayload.errors":
+		if e.ComplexityRoot.WishListPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishListPayload.Errors(childComplexity), true
+	case "WishListPayload.wishList":
+		if e.ComplexityRoot.WishListPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishListPayload.Result(childComplexity), true
+
+	case "WishShare.held":
+		if e.ComplexityRoot.WishShare.Held == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Held(childComplexity), true
+	case "WishShare.level":
+		if e.ComplexityRoot.WishShare.Level == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Level(childComplexity), true
+	case "WishShare.met":
+		if e.ComplexityRoot.WishShare.Met == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Met(childComplexity), true
+	case "WishShare.wishes":
+		if e.ComplexityRoot.WishShare.Wishes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishShare.Wishes(childComplexity), true
+
+	case "WishSuggestion.hasMet":
+		if e.ComplexityRoot.WishSuggestion.HasMet == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.HasMet(childComplexity), true
+	case "WishSuggestion.match":
+		if e.ComplexityRoot.WishSuggestion.Match == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.Match(childComplexity), true
+	case "WishSuggestion.registration":
+		if e.ComplexityRoot.WishSuggestion.Registration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WishSuggestion.Registration(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -9029,24 +12512,31 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AddCandidateInput", ec.unmarshalInputAddCandidateInput),
 			graphql.NewInputUnmarshaler("AddCaseNoteInput", ec.unmarshalInputAddCaseNoteInput),
 			graphql.NewInputUnmarshaler("AddFollowUpInput", ec.unmarshalInputAddFollowUpInput),
+			graphql.NewInputUnmarshaler("AddPlacementInput", ec.unmarshalInputAddPlacementInput),
 			graphql.NewInputUnmarshaler("AddTokenInput", ec.unmarshalInputAddTokenInput),
+			graphql.NewInputUnmarshaler("AddWalkInInput", ec.unmarshalInputAddWalkInInput),
 			graphql.NewInputUnmarshaler("AnswerCandidacyInput", ec.unmarshalInputAnswerCandidacyInput),
 			graphql.NewInputUnmarshaler("AskForPartnerInput", ec.unmarshalInputAskForPartnerInput),
 			graphql.NewInputUnmarshaler("AvailabilityContentInput", ec.unmarshalInputAvailabilityContentInput),
+			graphql.NewInputUnmarshaler("BookEventMeetingInput", ec.unmarshalInputBookEventMeetingInput),
 			graphql.NewInputUnmarshaler("BudgetFilter", ec.unmarshalInputBudgetFilter),
 			graphql.NewInputUnmarshaler("By", ec.unmarshalInputBy),
+			graphql.NewInputUnmarshaler("CallOffMeetingInput", ec.unmarshalInputCallOffMeetingInput),
 			graphql.NewInputUnmarshaler("CancelMeetingInput", ec.unmarshalInputCancelMeetingInput),
 			graphql.NewInputUnmarshaler("CandidateContentInput", ec.unmarshalInputCandidateContentInput),
 			graphql.NewInputUnmarshaler("CaseContentInput", ec.unmarshalInputCaseContentInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CheckInInput", ec.unmarshalInputCheckInInput),
 			graphql.NewInputUnmarshaler("CityContentInput", ec.unmarshalInputCityContentInput),
 			graphql.NewInputUnmarshaler("CodeInput", ec.unmarshalInputCodeInput),
 			graphql.NewInputUnmarshaler("CompanyContentInput", ec.unmarshalInputCompanyContentInput),
 			graphql.NewInputUnmarshaler("ConfirmDeploymentInput", ec.unmarshalInputConfirmDeploymentInput),
 			graphql.NewInputUnmarshaler("CoordinatesInput", ec.unmarshalInputCoordinatesInput),
+			graphql.NewInputUnmarshaler("CopyEventInput", ec.unmarshalInputCopyEventInput),
 			graphql.NewInputUnmarshaler("CounterMeetingInput", ec.unmarshalInputCounterMeetingInput),
 			graphql.NewInputUnmarshaler("CreateCityInput", ec.unmarshalInputCreateCityInput),
 			graphql.NewInputUnmarshaler("CreateCompanyInput", ec.unmarshalInputCreateCompanyInput),
+			graphql.NewInputUnmarshaler("CreateEventInput", ec.unmarshalInputCreateEventInput),
 			graphql.NewInputUnmarshaler("CreateInstitutionInput", ec.unmarshalInputCreateInstitutionInput),
 			graphql.NewInputUnmarshaler("CreateProposalInput", ec.unmarshalInputCreateProposalInput),
 			graphql.NewInputUnmarshaler("CreateSolutionInput", ec.unmarshalInputCreateSolutionInput),
@@ -9054,17 +12544,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
 			graphql.NewInputUnmarshaler("DayHoursInput", ec.unmarshalInputDayHoursInput),
 			graphql.NewInputUnmarshaler("DeclineMeetingInput", ec.unmarshalInputDeclineMeetingInput),
+			graphql.NewInputUnmarshaler("DelegateInput", ec.unmarshalInputDelegateInput),
 			graphql.NewInputUnmarshaler("DeleteInput", ec.unmarshalInputDeleteInput),
 			graphql.NewInputUnmarshaler("DeploymentInput", ec.unmarshalInputDeploymentInput),
+			graphql.NewInputUnmarshaler("DraftPairInput", ec.unmarshalInputDraftPairInput),
 			graphql.NewInputUnmarshaler("DuplicateSolutionInput", ec.unmarshalInputDuplicateSolutionInput),
 			graphql.NewInputUnmarshaler("EditCandidateInput", ec.unmarshalInputEditCandidateInput),
 			graphql.NewInputUnmarshaler("EditCaseInput", ec.unmarshalInputEditCaseInput),
 			graphql.NewInputUnmarshaler("EditCityInput", ec.unmarshalInputEditCityInput),
 			graphql.NewInputUnmarshaler("EditCompanyInput", ec.unmarshalInputEditCompanyInput),
+			graphql.NewInputUnmarshaler("EditEventInput", ec.unmarshalInputEditEventInput),
 			graphql.NewInputUnmarshaler("EditInstitutionInput", ec.unmarshalInputEditInstitutionInput),
 			graphql.NewInputUnmarshaler("EditMessageInput", ec.unmarshalInputEditMessageInput),
 			graphql.NewInputUnmarshaler("EditOfferInput", ec.unmarshalInputEditOfferInput),
 			graphql.NewInputUnmarshaler("EditProposalInput", ec.unmarshalInputEditProposalInput),
+			graphql.NewInputUnmarshaler("EditRegistrationInput", ec.unmarshalInputEditRegistrationInput),
 			graphql.NewInputUnmarshaler("EditSavedSearchInput", ec.unmarshalInputEditSavedSearchInput),
 			graphql.NewInputUnmarshaler("EditSettingsInput", ec.unmarshalInputEditSettingsInput),
 			graphql.NewInputUnmarshaler("EditSolutionInput", ec.unmarshalInputEditSolutionInput),
@@ -9072,6 +12566,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("EditUserInput", ec.unmarshalInputEditUserInput),
 			graphql.NewInputUnmarshaler("EditWebhookInput", ec.unmarshalInputEditWebhookInput),
 			graphql.NewInputUnmarshaler("EmailInput", ec.unmarshalInputEmailInput),
+			graphql.NewInputUnmarshaler("EventContentInput", ec.unmarshalInputEventContentInput),
+			graphql.NewInputUnmarshaler("EventDayInput", ec.unmarshalInputEventDayInput),
+			graphql.NewInputUnmarshaler("EventDraftInput", ec.unmarshalInputEventDraftInput),
+			graphql.NewInputUnmarshaler("EventMeetingContentInput", ec.unmarshalInputEventMeetingContentInput),
+			graphql.NewInputUnmarshaler("EventSessionInput", ec.unmarshalInputEventSessionInput),
+			graphql.NewInputUnmarshaler("EventTableInput", ec.unmarshalInputEventTableInput),
 			graphql.NewInputUnmarshaler("FollowUpContentInput", ec.unmarshalInputFollowUpContentInput),
 			graphql.NewInputUnmarshaler("HandOverCaseInput", ec.unmarshalInputHandOverCaseInput),
 			graphql.NewInputUnmarshaler("HourSpanInput", ec.unmarshalInputHourSpanInput),
@@ -9080,53 +12580,78 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("InstitutionContentInput", ec.unmarshalInputInstitutionContentInput),
 			graphql.NewInputUnmarshaler("InviteInput", ec.unmarshalInputInviteInput),
 			graphql.NewInputUnmarshaler("LinkInput", ec.unmarshalInputLinkInput),
+			graphql.NewInputUnmarshaler("LoseTableInput", ec.unmarshalInputLoseTableInput),
 			graphql.NewInputUnmarshaler("MakeOfferInput", ec.unmarshalInputMakeOfferInput),
 			graphql.NewInputUnmarshaler("MarkReadInput", ec.unmarshalInputMarkReadInput),
 			graphql.NewInputUnmarshaler("MatchWeightInput", ec.unmarshalInputMatchWeightInput),
 			graphql.NewInputUnmarshaler("MediaInput", ec.unmarshalInputMediaInput),
 			graphql.NewInputUnmarshaler("MeetingContentInput", ec.unmarshalInputMeetingContentInput),
 			graphql.NewInputUnmarshaler("MeetingPlaceInput", ec.unmarshalInputMeetingPlaceInput),
+			graphql.NewInputUnmarshaler("MeetingRuleInput", ec.unmarshalInputMeetingRuleInput),
 			graphql.NewInputUnmarshaler("MoneyRangeInput", ec.unmarshalInputMoneyRangeInput),
 			graphql.NewInputUnmarshaler("MoveCandidateInput", ec.unmarshalInputMoveCandidateInput),
 			graphql.NewInputUnmarshaler("MoveCaseInput", ec.unmarshalInputMoveCaseInput),
+			graphql.NewInputUnmarshaler("MoveEventInput", ec.unmarshalInputMoveEventInput),
+			graphql.NewInputUnmarshaler("MoveEventMeetingInput", ec.unmarshalInputMoveEventMeetingInput),
 			graphql.NewInputUnmarshaler("MoveOfferInput", ec.unmarshalInputMoveOfferInput),
+			graphql.NewInputUnmarshaler("MovePlacementInput", ec.unmarshalInputMovePlacementInput),
 			graphql.NewInputUnmarshaler("MoveProposalInput", ec.unmarshalInputMoveProposalInput),
+			graphql.NewInputUnmarshaler("MoveRegistrationInput", ec.unmarshalInputMoveRegistrationInput),
 			graphql.NewInputUnmarshaler("MoveSolutionInput", ec.unmarshalInputMoveSolutionInput),
 			graphql.NewInputUnmarshaler("NoteStanceInput", ec.unmarshalInputNoteStanceInput),
 			graphql.NewInputUnmarshaler("OfferContentInput", ec.unmarshalInputOfferContentInput),
 			graphql.NewInputUnmarshaler("PartnerInput", ec.unmarshalInputPartnerInput),
 			graphql.NewInputUnmarshaler("PasswordInput", ec.unmarshalInputPasswordInput),
+			graphql.NewInputUnmarshaler("PhaseDateInput", ec.unmarshalInputPhaseDateInput),
+			graphql.NewInputUnmarshaler("PitchInput", ec.unmarshalInputPitchInput),
 			graphql.NewInputUnmarshaler("PopulationInput", ec.unmarshalInputPopulationInput),
 			graphql.NewInputUnmarshaler("PreferenceInput", ec.unmarshalInputPreferenceInput),
 			graphql.NewInputUnmarshaler("ProposalContentInput", ec.unmarshalInputProposalContentInput),
 			graphql.NewInputUnmarshaler("ProposeCaseMeetingInput", ec.unmarshalInputProposeCaseMeetingInput),
 			graphql.NewInputUnmarshaler("RecordOutcomeInput", ec.unmarshalInputRecordOutcomeInput),
+			graphql.NewInputUnmarshaler("RegisterInput", ec.unmarshalInputRegisterInput),
+			graphql.NewInputUnmarshaler("RegistrationContentInput", ec.unmarshalInputRegistrationContentInput),
 			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RemoveIdentityInput", ec.unmarshalInputRemoveIdentityInput),
 			graphql.NewInputUnmarshaler("RemoveMessageInput", ec.unmarshalInputRemoveMessageInput),
+			graphql.NewInputUnmarshaler("RemoveWishInput", ec.unmarshalInputRemoveWishInput),
+			graphql.NewInputUnmarshaler("ReplaceDelegateInput", ec.unmarshalInputReplaceDelegateInput),
+			graphql.NewInputUnmarshaler("ReportDelayInput", ec.unmarshalInputReportDelayInput),
 			graphql.NewInputUnmarshaler("ReportMessageInput", ec.unmarshalInputReportMessageInput),
+			graphql.NewInputUnmarshaler("ReportNoShowInput", ec.unmarshalInputReportNoShowInput),
 			graphql.NewInputUnmarshaler("RequestEmailInput", ec.unmarshalInputRequestEmailInput),
 			graphql.NewInputUnmarshaler("RequestMeetingInput", ec.unmarshalInputRequestMeetingInput),
 			graphql.NewInputUnmarshaler("RescheduleMeetingInput", ec.unmarshalInputRescheduleMeetingInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("ResolveReportInput", ec.unmarshalInputResolveReportInput),
+			graphql.NewInputUnmarshaler("RestoreTableInput", ec.unmarshalInputRestoreTableInput),
+			graphql.NewInputUnmarshaler("RunMeetingInput", ec.unmarshalInputRunMeetingInput),
 			graphql.NewInputUnmarshaler("SaveSearchInput", ec.unmarshalInputSaveSearchInput),
 			graphql.NewInputUnmarshaler("SearchCriteria", ec.unmarshalInputSearchCriteria),
 			graphql.NewInputUnmarshaler("SearchFilter", ec.unmarshalInputSearchFilter),
 			graphql.NewInputUnmarshaler("SetAvailabilityInput", ec.unmarshalInputSetAvailabilityInput),
 			graphql.NewInputUnmarshaler("SetMeetingPeopleInput", ec.unmarshalInputSetMeetingPeopleInput),
 			graphql.NewInputUnmarshaler("SetMeetingPlaceInput", ec.unmarshalInputSetMeetingPlaceInput),
+			graphql.NewInputUnmarshaler("SetPairingInput", ec.unmarshalInputSetPairingInput),
 			graphql.NewInputUnmarshaler("SetRoleInput", ec.unmarshalInputSetRoleInput),
 			graphql.NewInputUnmarshaler("SetStageInput", ec.unmarshalInputSetStageInput),
+			graphql.NewInputUnmarshaler("SetWishInput", ec.unmarshalInputSetWishInput),
+			graphql.NewInputUnmarshaler("SetWishesInput", ec.unmarshalInputSetWishesInput),
 			graphql.NewInputUnmarshaler("SettingsContentInput", ec.unmarshalInputSettingsContentInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SolutionContentInput", ec.unmarshalInputSolutionContentInput),
+			graphql.NewInputUnmarshaler("StartRunInput", ec.unmarshalInputStartRunInput),
 			graphql.NewInputUnmarshaler("SuspendUserInput", ec.unmarshalInputSuspendUserInput),
+			graphql.NewInputUnmarshaler("SwapDelegateInput", ec.unmarshalInputSwapDelegateInput),
+			graphql.NewInputUnmarshaler("SwapPlacementsInput", ec.unmarshalInputSwapPlacementsInput),
 			graphql.NewInputUnmarshaler("TopicContentInput", ec.unmarshalInputTopicContentInput),
 			graphql.NewInputUnmarshaler("TranslateInput", ec.unmarshalInputTranslateInput),
 			graphql.NewInputUnmarshaler("TranslatedTextInput", ec.unmarshalInputTranslatedTextInput),
 			graphql.NewInputUnmarshaler("TranslationInput", ec.unmarshalInputTranslationInput),
+			graphql.NewInputUnmarshaler("UseRunInput", ec.unmarshalInputUseRunInput),
 			graphql.NewInputUnmarshaler("UserContentInput", ec.unmarshalInputUserContentInput),
+			graphql.NewInputUnmarshaler("WallSpanInput", ec.unmarshalInputWallSpanInput),
+			graphql.NewInputUnmarshaler("WishInput", ec.unmarshalInputWishInput),
 			graphql.NewInputUnmarshaler("WriteMessageInput", ec.unmarshalInputWriteMessageInput),
 			graphql.NewInputUnmarshaler("WriteToCandidateInput", ec.unmarshalInputWriteToCandidateInput),
 		)
@@ -9221,7 +12746,7 @@ func newExecutionContext(
 	}
 }
 
-//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/case.graphqls" "schema/discussion.graphqls" "schema/match.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/statistics.graphqls" "schema/team.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
+//go:embed "schema/account.graphqls" "schema/audit.graphqls" "schema/availability.graphqls" "schema/calendar.graphqls" "schema/case.graphqls" "schema/discussion.graphqls" "schema/event.graphqls" "schema/eventlive.graphqls" "schema/match.graphqls" "schema/meeting.graphqls" "schema/member.graphqls" "schema/network.graphqls" "schema/notification.graphqls" "schema/offer.graphqls" "schema/proposal.graphqls" "schema/registration.graphqls" "schema/savedsearch.graphqls" "schema/schema.graphqls" "schema/search.graphqls" "schema/settings.graphqls" "schema/solution.graphqls" "schema/statistics.graphqls" "schema/team.graphqls" "schema/timetable.graphqls" "schema/topic.graphqls" "schema/transfer.graphqls" "schema/upload.graphqls" "schema/webhook.graphqls"
 var sourcesFS embed.FS
 
 func sourceData(filename string) string {
@@ -9239,6 +12764,8 @@ var sources = []*ast.Source{
 	{Name: "schema/calendar.graphqls", Input: sourceData("schema/calendar.graphqls"), BuiltIn: false},
 	{Name: "schema/case.graphqls", Input: sourceData("schema/case.graphqls"), BuiltIn: false},
 	{Name: "schema/discussion.graphqls", Input: sourceData("schema/discussion.graphqls"), BuiltIn: false},
+	{Name: "schema/event.graphqls", Input: sourceData("schema/event.graphqls"), BuiltIn: false},
+	{Name: "schema/eventlive.graphqls", Input: sourceData("schema/eventlive.graphqls"), BuiltIn: false},
 	{Name: "schema/match.graphqls", Input: sourceData("schema/match.graphqls"), BuiltIn: false},
 	{Name: "schema/meeting.graphqls", Input: sourceData("schema/meeting.graphqls"), BuiltIn: false},
 	{Name: "schema/member.graphqls", Input: sourceData("schema/member.graphqls"), BuiltIn: false},
@@ -9246,6 +12773,7 @@ var sources = []*ast.Source{
 	{Name: "schema/notification.graphqls", Input: sourceData("schema/notification.graphqls"), BuiltIn: false},
 	{Name: "schema/offer.graphqls", Input: sourceData("schema/offer.graphqls"), BuiltIn: false},
 	{Name: "schema/proposal.graphqls", Input: sourceData("schema/proposal.graphqls"), BuiltIn: false},
+	{Name: "schema/registration.graphqls", Input: sourceData("schema/registration.graphqls"), BuiltIn: false},
 	{Name: "schema/savedsearch.graphqls", Input: sourceData("schema/savedsearch.graphqls"), BuiltIn: false},
 	{Name: "schema/schema.graphqls", Input: sourceData("schema/schema.graphqls"), BuiltIn: false},
 	{Name: "schema/search.graphqls", Input: sourceData("schema/search.graphqls"), BuiltIn: false},
@@ -9253,6 +12781,7 @@ var sources = []*ast.Source{
 	{Name: "schema/solution.graphqls", Input: sourceData("schema/solution.graphqls"), BuiltIn: false},
 	{Name: "schema/statistics.graphqls", Input: sourceData("schema/statistics.graphqls"), BuiltIn: false},
 	{Name: "schema/team.graphqls", Input: sourceData("schema/team.graphqls"), BuiltIn: false},
+	{Name: "schema/timetable.graphqls", Input: sourceData("schema/timetable.graphqls"), BuiltIn: false},
 	{Name: "schema/topic.graphqls", Input: sourceData("schema/topic.graphqls"), BuiltIn: false},
 	{Name: "schema/transfer.graphqls", Input: sourceData("schema/transfer.graphqls"), BuiltIn: false},
 	{Name: "schema/upload.graphqls", Input: sourceData("schema/upload.graphqls"), BuiltIn: false},
@@ -9272,6 +12801,42 @@ func (ec *executionContext) childFields_AccountPayload(ctx context.Context, fiel
 		return ec.fieldContext_AccountPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccountPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AgendaItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "startsAt":
+		return ec.fieldContext_AgendaItem_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_AgendaItem_endsAt(ctx, field)
+	case "time":
+		return ec.fieldContext_AgendaItem_time(ctx, field)
+	case "ownTime":
+		return ec.fieldContext_AgendaItem_ownTime(ctx, field)
+	case "session":
+		return ec.fieldContext_AgendaItem_session(ctx, field)
+	case "meeting":
+		return ec.fieldContext_AgendaItem_meeting(ctx, field)
+	case "with":
+		return ec.fieldContext_AgendaItem_with(ctx, field)
+	case "table":
+		return ec.fieldContext_AgendaItem_table(ctx, field)
+	case "link":
+		return ec.fieldContext_AgendaItem_link(ctx, field)
+	case "people":
+		return ec.fieldContext_AgendaItem_people(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AgendaItem", field.Name)
+}
+
+func (ec *executionContext) childFields_Arrival(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "person":
+		return ec.fieldContext_Arrival_person(ctx, field)
+	case "at":
+		return ec.fieldContext_Arrival_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Arrival", field.Name)
 }
 
 func (ec *executionContext) childFields_Attribution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9984,6 +13549,40 @@ func (ec *executionContext) childFields_DayHours(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type DayHours", field.Name)
 }
 
+func (ec *executionContext) childFields_Delegate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Delegate_name(ctx, field)
+	case "user":
+		return ec.fieldContext_Delegate_user(ctx, field)
+	case "email":
+		return ec.fieldContext_Delegate_email(ctx, field)
+	case "role":
+		return ec.fieldContext_Delegate_role(ctx, field)
+	case "languages":
+		return ec.fieldContext_Delegate_languages(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Delegate_timeZone(ctx, field)
+	case "free":
+		return ec.fieldContext_Delegate_free(ctx, field)
+	case "busy":
+		return ec.fieldContext_Delegate_busy(ctx, field)
+	case "key":
+		return ec.fieldContext_Delegate_key(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Delegate", field.Name)
+}
+
+func (ec *executionContext) childFields_DelegateSlots(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delegate":
+		return ec.fieldContext_DelegateSlots_delegate(ctx, field)
+	case "slots":
+		return ec.fieldContext_DelegateSlots_slots(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DelegateSlots", field.Name)
+}
+
 func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
@@ -10096,6 +13695,278 @@ func (ec *executionContext) childFields_DonePayload(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type DonePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Draft(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Draft_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Draft_event(ctx, field)
+	case "run":
+		return ec.fieldContext_Draft_run(ctx, field)
+	case "placements":
+		return ec.fieldContext_Draft_placements(ctx, field)
+	case "conflicts":
+		return ec.fieldContext_Draft_conflicts(ctx, field)
+	case "unplaced":
+		return ec.fieldContext_Draft_unplaced(ctx, field)
+	case "difference":
+		return ec.fieldContext_Draft_difference(ctx, field)
+	case "canUndo":
+		return ec.fieldContext_Draft_canUndo(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Draft_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Draft_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Draft", field.Name)
+}
+
+func (ec *executionContext) childFields_DraftPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "draft":
+		return ec.fieldContext_DraftPayload_draft(ctx, field)
+	case "errors":
+		return ec.fieldContext_DraftPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DraftPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Event_id(ctx, field)
+	case "slug":
+		return ec.fieldContext_Event_slug(ctx, field)
+	case "name":
+		return ec.fieldContext_Event_name(ctx, field)
+	case "description":
+		return ec.fieldContext_Event_description(ctx, field)
+	case "format":
+		return ec.fieldContext_Event_format(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Event_timeZone(ctx, field)
+	case "place":
+		return ec.fieldContext_Event_place(ctx, field)
+	case "phase":
+		return ec.fieldContext_Event_phase(ctx, field)
+	case "dates":
+		return ec.fieldContext_Event_dates(ctx, field)
+	case "movesOnTime":
+		return ec.fieldContext_Event_movesOnTime(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_Event_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_Event_endsAt(ctx, field)
+	case "days":
+		return ec.fieldContext_Event_days(ctx, field)
+	case "slotMinutes":
+		return ec.fieldContext_Event_slotMinutes(ctx, field)
+	case "pauseMinutes":
+		return ec.fieldContext_Event_pauseMinutes(ctx, field)
+	case "slots":
+		return ec.fieldContext_Event_slots(ctx, field)
+	case "sessions":
+		return ec.fieldContext_Event_sessions(ctx, field)
+	case "tables":
+		return ec.fieldContext_Event_tables(ctx, field)
+	case "capacity":
+		return ec.fieldContext_Event_capacity(ctx, field)
+	case "rules":
+		return ec.fieldContext_Event_rules(ctx, field)
+	case "minimum":
+		return ec.fieldContext_Event_minimum(ctx, field)
+	case "maximum":
+		return ec.fieldContext_Event_maximum(ctx, field)
+	case "languages":
+		return ec.fieldContext_Event_languages(ctx, field)
+	case "interpreters":
+		return ec.fieldContext_Event_interpreters(ctx, field)
+	case "languageRule":
+		return ec.fieldContext_Event_languageRule(ctx, field)
+	case "takesRegistrations":
+		return ec.fieldContext_Event_takesRegistrations(ctx, field)
+	case "takesWishes":
+		return ec.fieldContext_Event_takesWishes(ctx, field)
+	case "participants":
+		return ec.fieldContext_Event_participants(ctx, field)
+	case "viewerRegistrations":
+		return ec.fieldContext_Event_viewerRegistrations(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Event_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Event_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Event_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Event_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Event_version(ctx, field)
+	case "takesBookings":
+		return ec.fieldContext_Event_takesBookings(ctx, field)
+	case "lostTables":
+		return ec.fieldContext_Event_lostTables(ctx, field)
+	case "troubledMeetings":
+		return ec.fieldContext_Event_troubledMeetings(ctx, field)
+	case "draft":
+		return ec.fieldContext_Event_draft(ctx, field)
+	case "runs":
+		return ec.fieldContext_Event_runs(ctx, field)
+	case "publication":
+		return ec.fieldContext_Event_publication(ctx, field)
+	case "publications":
+		return ec.fieldContext_Event_publications(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
+}
+
+func (ec *executionContext) childFields_EventConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_EventConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_EventConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_EventConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_EventDay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "date":
+		return ec.fieldContext_EventDay_date(ctx, field)
+	case "start":
+		return ec.fieldContext_EventDay_start(ctx, field)
+	case "end":
+		return ec.fieldContext_EventDay_end(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventDay", field.Name)
+}
+
+func (ec *executionContext) childFields_EventEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_EventEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_EventEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_EventPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "event":
+		return ec.fieldContext_EventPayload_event(ctx, field)
+	case "errors":
+		return ec.fieldContext_EventPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EventPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_EventPermissions_edit(ctx, field)
+	case "delete":
+		return ec.fieldContext_EventPermissions_delete(ctx, field)
+	case "copy":
+		return ec.fieldContext_EventPermissions_copy(ctx, field)
+	case "moves":
+		return ec.fieldContext_EventPermissions_moves(ctx, field)
+	case "register":
+		return ec.fieldContext_EventPermissions_register(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_EventReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_EventReport_member(ctx, field)
+	case "madeAt":
+		return ec.fieldContext_EventReport_madeAt(ctx, field)
+	case "registered":
+		return ec.fieldContext_EventReport_registered(ctx, field)
+	case "approved":
+		return ec.fieldContext_EventReport_approved(ctx, field)
+	case "delegates":
+		return ec.fieldContext_EventReport_delegates(ctx, field)
+	case "checkedIn":
+		return ec.fieldContext_EventReport_checkedIn(ctx, field)
+	case "wishes":
+		return ec.fieldContext_EventReport_wishes(ctx, field)
+	case "meetings":
+		return ec.fieldContext_EventReport_meetings(ctx, field)
+	case "requests":
+		return ec.fieldContext_EventReport_requests(ctx, field)
+	case "byRegion":
+		return ec.fieldContext_EventReport_byRegion(ctx, field)
+	case "byTopic":
+		return ec.fieldContext_EventReport_byTopic(ctx, field)
+	case "outcomes":
+		return ec.fieldContext_EventReport_outcomes(ctx, field)
+	case "follow":
+		return ec.fieldContext_EventReport_follow(ctx, field)
+	case "isPartial":
+		return ec.fieldContext_EventReport_isPartial(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventReport", field.Name)
+}
+
+func (ec *executionContext) childFields_EventSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_EventSession_kind(ctx, field)
+	case "title":
+		return ec.fieldContext_EventSession_title(ctx, field)
+	case "description":
+		return ec.fieldContext_EventSession_description(ctx, field)
+	case "start":
+		return ec.fieldContext_EventSession_start(ctx, field)
+	case "end":
+		return ec.fieldContext_EventSession_end(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_EventSession_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_EventSession_endsAt(ctx, field)
+	case "blocksMeetings":
+		return ec.fieldContext_EventSession_blocksMeetings(ctx, field)
+	case "members":
+		return ec.fieldContext_EventSession_members(ctx, field)
+	case "speakers":
+		return ec.fieldContext_EventSession_speakers(ctx, field)
+	case "link":
+		return ec.fieldContext_EventSession_link(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventSession", field.Name)
+}
+
+func (ec *executionContext) childFields_EventSlot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_EventSlot_day(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_EventSlot_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_EventSlot_endsAt(ctx, field)
+	case "isBlocked":
+		return ec.fieldContext_EventSlot_isBlocked(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventSlot", field.Name)
+}
+
+func (ec *executionContext) childFields_EventTable(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_EventTable_name(ctx, field)
+	case "link":
+		return ec.fieldContext_EventTable_link(ctx, field)
+	case "member":
+		return ec.fieldContext_EventTable_member(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventTable", field.Name)
+}
+
 func (ec *executionContext) childFields_Explanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "words":
@@ -10190,6 +14061,50 @@ func (ec *executionContext) childFields_FollowUp(ctx context.Context, field grap
 		return ec.fieldContext_FollowUp_link(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FollowUp", field.Name)
+}
+
+func (ec *executionContext) childFields_FollowUps(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pairs":
+		return ec.fieldContext_FollowUps_pairs(ctx, field)
+	case "meetings":
+		return ec.fieldContext_FollowUps_meetings(ctx, field)
+	case "offers":
+		return ec.fieldContext_FollowUps_offers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FollowUps", field.Name)
+}
+
+func (ec *executionContext) childFields_FreeSlot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_FreeSlot_day(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_FreeSlot_startsAt(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_FreeSlot_endsAt(ctx, field)
+	case "tables":
+		return ec.fieldContext_FreeSlot_tables(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FreeSlot", field.Name)
+}
+
+func (ec *executionContext) childFields_Gap(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_Gap_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Gap_b(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_Gap_startsAt(ctx, field)
+	case "table":
+		return ec.fieldContext_Gap_table(ctx, field)
+	case "code":
+		return ec.fieldContext_Gap_code(ctx, field)
+	case "who":
+		return ec.fieldContext_Gap_who(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Gap", field.Name)
 }
 
 func (ec *executionContext) childFields_HandOver(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10502,6 +14417,16 @@ func (ec *executionContext) childFields_LocalizedText(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type LocalizedText", field.Name)
 }
 
+func (ec *executionContext) childFields_LostTable(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "table":
+		return ec.fieldContext_LostTable_table(ctx, field)
+	case "from":
+		return ec.fieldContext_LostTable_from(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LostTable", field.Name)
+}
+
 func (ec *executionContext) childFields_MatchConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -10596,6 +14521,10 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_format(ctx, field)
 	case "link":
 		return ec.fieldContext_Meeting_link(ctx, field)
+	case "event":
+		return ec.fieldContext_Meeting_event(ctx, field)
+	case "table":
+		return ec.fieldContext_Meeting_table(ctx, field)
 	case "place":
 		return ec.fieldContext_Meeting_place(ctx, field)
 	case "time":
@@ -10622,6 +14551,16 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_version(ctx, field)
 	case "case":
 		return ec.fieldContext_Meeting_case(ctx, field)
+	case "lostTable":
+		return ec.fieldContext_Meeting_lostTable(ctx, field)
+	case "isTroubled":
+		return ec.fieldContext_Meeting_isTroubled(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Meeting_startedAt(ctx, field)
+	case "delay":
+		return ec.fieldContext_Meeting_delay(ctx, field)
+	case "noShow":
+		return ec.fieldContext_Meeting_noShow(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Meeting", field.Name)
 }
@@ -10638,6 +14577,42 @@ func (ec *executionContext) childFields_MeetingConnection(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type MeetingConnection", field.Name)
 }
 
+func (ec *executionContext) childFields_MeetingCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "timetabled":
+		return ec.fieldContext_MeetingCount_timetabled(ctx, field)
+	case "live":
+		return ec.fieldContext_MeetingCount_live(ctx, field)
+	case "held":
+		return ec.fieldContext_MeetingCount_held(ctx, field)
+	case "missed":
+		return ec.fieldContext_MeetingCount_missed(ctx, field)
+	case "unsaid":
+		return ec.fieldContext_MeetingCount_unsaid(ctx, field)
+	case "ahead":
+		return ec.fieldContext_MeetingCount_ahead(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_MeetingCount_cancelled(ctx, field)
+	case "noShows":
+		return ec.fieldContext_MeetingCount_noShows(ctx, field)
+	case "delayed":
+		return ec.fieldContext_MeetingCount_delayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingCount", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingDelay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "by":
+		return ec.fieldContext_MeetingDelay_by(ctx, field)
+	case "minutes":
+		return ec.fieldContext_MeetingDelay_minutes(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingDelay_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingDelay", field.Name)
+}
+
 func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "node":
@@ -10646,6 +14621,18 @@ func (ec *executionContext) childFields_MeetingEdge(ctx context.Context, field g
 		return ec.fieldContext_MeetingEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingNoShow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sides":
+		return ec.fieldContext_MeetingNoShow_sides(ctx, field)
+	case "by":
+		return ec.fieldContext_MeetingNoShow_by(ctx, field)
+	case "at":
+		return ec.fieldContext_MeetingNoShow_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingNoShow", field.Name)
 }
 
 func (ec *executionContext) childFields_MeetingOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10682,8 +14669,24 @@ func (ec *executionContext) childFields_MeetingPermissions(ctx context.Context, 
 		return ec.fieldContext_MeetingPermissions_setPlace(ctx, field)
 	case "recordOutcome":
 		return ec.fieldContext_MeetingPermissions_recordOutcome(ctx, field)
+	case "run":
+		return ec.fieldContext_MeetingPermissions_run(ctx, field)
+	case "swapDelegate":
+		return ec.fieldContext_MeetingPermissions_swapDelegate(ctx, field)
+	case "move":
+		return ec.fieldContext_MeetingPermissions_move(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingPermissions", field.Name)
+}
+
+func (ec *executionContext) childFields_MeetingRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_MeetingRule_from(ctx, field)
+	case "to":
+		return ec.fieldContext_MeetingRule_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeetingRule", field.Name)
 }
 
 func (ec *executionContext) childFields_MeetingSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10730,6 +14733,16 @@ func (ec *executionContext) childFields_MeetingTime(ctx context.Context, field g
 		return ec.fieldContext_MeetingTime_to(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeetingTime", field.Name)
+}
+
+func (ec *executionContext) childFields_MemberPair(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_MemberPair_a(ctx, field)
+	case "b":
+		return ec.fieldContext_MemberPair_b(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MemberPair", field.Name)
 }
 
 func (ec *executionContext) childFields_MemberPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11072,6 +15085,16 @@ func (ec *executionContext) childFields_OfficerFigures(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type OfficerFigures", field.Name)
 }
 
+func (ec *executionContext) childFields_OutcomeCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_OutcomeCount_what(ctx, field)
+	case "sides":
+		return ec.fieldContext_OutcomeCount_sides(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OutcomeCount", field.Name)
+}
+
 func (ec *executionContext) childFields_OutcomeFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "notHeld":
@@ -11098,6 +15121,66 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Pairing(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Pairing_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Pairing_event(ctx, field)
+	case "a":
+		return ec.fieldContext_Pairing_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Pairing_b(ctx, field)
+	case "level":
+		return ec.fieldContext_Pairing_level(ctx, field)
+	case "slot":
+		return ec.fieldContext_Pairing_slot(ctx, field)
+	case "table":
+		return ec.fieldContext_Pairing_table(ctx, field)
+	case "note":
+		return ec.fieldContext_Pairing_note(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Pairing_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Pairing_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Pairing_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Pairing", field.Name)
+}
+
+func (ec *executionContext) childFields_PairingConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PairingConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PairingConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PairingConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PairingConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PairingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_PairingEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_PairingEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PairingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PairingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pairing":
+		return ec.fieldContext_PairingPayload_pairing(ctx, field)
+	case "errors":
+		return ec.fieldContext_PairingPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PairingPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Participant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11134,6 +15217,82 @@ func (ec *executionContext) childFields_Person(ctx context.Context, field graphq
 		return ec.fieldContext_Person_since(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Person", field.Name)
+}
+
+func (ec *executionContext) childFields_PhaseDate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "phase":
+		return ec.fieldContext_PhaseDate_phase(ctx, field)
+	case "from":
+		return ec.fieldContext_PhaseDate_from(ctx, field)
+	case "fromAt":
+		return ec.fieldContext_PhaseDate_fromAt(ctx, field)
+	case "until":
+		return ec.fieldContext_PhaseDate_until(ctx, field)
+	case "untilAt":
+		return ec.fieldContext_PhaseDate_untilAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PhaseDate", field.Name)
+}
+
+func (ec *executionContext) childFields_Pitch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "title":
+		return ec.fieldContext_Pitch_title(ctx, field)
+	case "text":
+		return ec.fieldContext_Pitch_text(ctx, field)
+	case "media":
+		return ec.fieldContext_Pitch_media(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Pitch", field.Name)
+}
+
+func (ec *executionContext) childFields_Placement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_Placement_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Placement_b(ctx, field)
+	case "startsAt":
+		return ec.fieldContext_Placement_startsAt(ctx, field)
+	case "table":
+		return ec.fieldContext_Placement_table(ctx, field)
+	case "isLocked":
+		return ec.fieldContext_Placement_isLocked(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Placement", field.Name)
+}
+
+func (ec *executionContext) childFields_PlacementConflict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "placement":
+		return ec.fieldContext_PlacementConflict_placement(ctx, field)
+	case "errors":
+		return ec.fieldContext_PlacementConflict_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlacementConflict", field.Name)
+}
+
+func (ec *executionContext) childFields_PlacementConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nodes":
+		return ec.fieldContext_PlacementConnection_nodes(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_PlacementConnection_totalCount(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PlacementConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlacementConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PlacementMove(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_PlacementMove_from(ctx, field)
+	case "to":
+		return ec.fieldContext_PlacementMove_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlacementMove", field.Name)
 }
 
 func (ec *executionContext) childFields_Population(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11298,6 +15457,70 @@ func (ec *executionContext) childFields_ProposalPermissions(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type ProposalPermissions", field.Name)
 }
 
+func (ec *executionContext) childFields_Publication(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Publication_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Publication_event(ctx, field)
+	case "number":
+		return ec.fieldContext_Publication_number(ctx, field)
+	case "status":
+		return ec.fieldContext_Publication_status(ctx, field)
+	case "by":
+		return ec.fieldContext_Publication_by(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Publication_createdAt(ctx, field)
+	case "doneAt":
+		return ec.fieldContext_Publication_doneAt(ctx, field)
+	case "meetings":
+		return ec.fieldContext_Publication_meetings(ctx, field)
+	case "new":
+		return ec.fieldContext_Publication_new(ctx, field)
+	case "moved":
+		return ec.fieldContext_Publication_moved(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_Publication_cancelled(ctx, field)
+	case "gaps":
+		return ec.fieldContext_Publication_gaps(ctx, field)
+	case "placements":
+		return ec.fieldContext_Publication_placements(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Publication", field.Name)
+}
+
+func (ec *executionContext) childFields_PublicationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PublicationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PublicationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PublicationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublicationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PublicationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_PublicationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_PublicationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublicationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PublicationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "publication":
+		return ec.fieldContext_PublicationPayload_publication(ctx, field)
+	case "errors":
+		return ec.fieldContext_PublicationPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublicationPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "codes":
@@ -11308,6 +15531,16 @@ func (ec *executionContext) childFields_RecoveryPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RecoveryPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RegionCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "region":
+		return ec.fieldContext_RegionCount_region(ctx, field)
+	case "meetings":
+		return ec.fieldContext_RegionCount_meetings(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegionCount", field.Name)
+}
+
 func (ec *executionContext) childFields_RegionFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "region":
@@ -11316,6 +15549,106 @@ func (ec *executionContext) childFields_RegionFigures(ctx context.Context, field
 		return ec.fieldContext_RegionFigures_figures(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RegionFigures", field.Name)
+}
+
+func (ec *executionContext) childFields_Registration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Registration_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Registration_event(ctx, field)
+	case "member":
+		return ec.fieldContext_Registration_member(ctx, field)
+	case "status":
+		return ec.fieldContext_Registration_status(ctx, field)
+	case "requestedAt":
+		return ec.fieldContext_Registration_requestedAt(ctx, field)
+	case "delegates":
+		return ec.fieldContext_Registration_delegates(ctx, field)
+	case "freeSlots":
+		return ec.fieldContext_Registration_freeSlots(ctx, field)
+	case "minimum":
+		return ec.fieldContext_Registration_minimum(ctx, field)
+	case "maximum":
+		return ec.fieldContext_Registration_maximum(ctx, field)
+	case "wantsInterpreter":
+		return ec.fieldContext_Registration_wantsInterpreter(ctx, field)
+	case "languages":
+		return ec.fieldContext_Registration_languages(ctx, field)
+	case "pitch":
+		return ec.fieldContext_Registration_pitch(ctx, field)
+	case "reason":
+		return ec.fieldContext_Registration_reason(ctx, field)
+	case "decidedAt":
+		return ec.fieldContext_Registration_decidedAt(ctx, field)
+	case "wishes":
+		return ec.fieldContext_Registration_wishes(ctx, field)
+	case "wishList":
+		return ec.fieldContext_Registration_wishList(ctx, field)
+	case "suggestions":
+		return ec.fieldContext_Registration_suggestions(ctx, field)
+	case "viewerCan":
+		return ec.fieldContext_Registration_viewerCan(ctx, field)
+	case "isSample":
+		return ec.fieldContext_Registration_isSample(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Registration_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Registration_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_Registration_version(ctx, field)
+	case "agenda":
+		return ec.fieldContext_Registration_agenda(ctx, field)
+	case "arrivals":
+		return ec.fieldContext_Registration_arrivals(ctx, field)
+	case "substitutions":
+		return ec.fieldContext_Registration_substitutions(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Registration", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RegistrationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RegistrationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RegistrationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_RegistrationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_RegistrationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registration":
+		return ec.fieldContext_RegistrationPayload_registration(ctx, field)
+	case "errors":
+		return ec.fieldContext_RegistrationPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationPermissions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edit":
+		return ec.fieldContext_RegistrationPermissions_edit(ctx, field)
+	case "moves":
+		return ec.fieldContext_RegistrationPermissions_moves(ctx, field)
+	case "wish":
+		return ec.fieldContext_RegistrationPermissions_wish(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationPermissions", field.Name)
 }
 
 func (ec *executionContext) childFields_Removal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11384,6 +15717,22 @@ func (ec *executionContext) childFields_ReportPayload(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type ReportPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RequestCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sent":
+		return ec.fieldContext_RequestCount_sent(ctx, field)
+	case "accepted":
+		return ec.fieldContext_RequestCount_accepted(ctx, field)
+	case "declined":
+		return ec.fieldContext_RequestCount_declined(ctx, field)
+	case "expired":
+		return ec.fieldContext_RequestCount_expired(ctx, field)
+	case "open":
+		return ec.fieldContext_RequestCount_open(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestCount", field.Name)
+}
+
 func (ec *executionContext) childFields_Review(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "isApproved":
@@ -11394,6 +15743,120 @@ func (ec *executionContext) childFields_Review(ctx context.Context, field graphq
 		return ec.fieldContext_Review_at(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Review", field.Name)
+}
+
+func (ec *executionContext) childFields_Run(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Run_id(ctx, field)
+	case "event":
+		return ec.fieldContext_Run_event(ctx, field)
+	case "number":
+		return ec.fieldContext_Run_number(ctx, field)
+	case "mode":
+		return ec.fieldContext_Run_mode(ctx, field)
+	case "seed":
+		return ec.fieldContext_Run_seed(ctx, field)
+	case "seconds":
+		return ec.fieldContext_Run_seconds(ctx, field)
+	case "status":
+		return ec.fieldContext_Run_status(ctx, field)
+	case "progress":
+		return ec.fieldContext_Run_progress(ctx, field)
+	case "by":
+		return ec.fieldContext_Run_by(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Run_createdAt(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Run_startedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Run_endedAt(ctx, field)
+	case "outcome":
+		return ec.fieldContext_Run_outcome(ctx, field)
+	case "failure":
+		return ec.fieldContext_Run_failure(ctx, field)
+	case "reasons":
+		return ec.fieldContext_Run_reasons(ctx, field)
+	case "placements":
+		return ec.fieldContext_Run_placements(ctx, field)
+	case "unplaced":
+		return ec.fieldContext_Run_unplaced(ctx, field)
+	case "isOutdated":
+		return ec.fieldContext_Run_isOutdated(ctx, field)
+	case "canCancel":
+		return ec.fieldContext_Run_canCancel(ctx, field)
+	case "version":
+		return ec.fieldContext_Run_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Run", field.Name)
+}
+
+func (ec *executionContext) childFields_RunConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RunConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RunConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RunConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RunEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_RunEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_RunEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RunOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "meetings":
+		return ec.fieldContext_RunOutcome_meetings(ctx, field)
+	case "musts":
+		return ec.fieldContext_RunOutcome_musts(ctx, field)
+	case "mustsPlaced":
+		return ec.fieldContext_RunOutcome_mustsPlaced(ctx, field)
+	case "wants":
+		return ec.fieldContext_RunOutcome_wants(ctx, field)
+	case "wantsPlaced":
+		return ec.fieldContext_RunOutcome_wantsPlaced(ctx, field)
+	case "unplaced":
+		return ec.fieldContext_RunOutcome_unplaced(ctx, field)
+	case "objectives":
+		return ec.fieldContext_RunOutcome_objectives(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunOutcome", field.Name)
+}
+
+func (ec *executionContext) childFields_RunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "run":
+		return ec.fieldContext_RunPayload_run(ctx, field)
+	case "errors":
+		return ec.fieldContext_RunPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RunProgress(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "stage":
+		return ec.fieldContext_RunProgress_stage(ctx, field)
+	case "placed":
+		return ec.fieldContext_RunProgress_placed(ctx, field)
+	case "of":
+		return ec.fieldContext_RunProgress_of(ctx, field)
+	case "breaks":
+		return ec.fieldContext_RunProgress_breaks(ctx, field)
+	case "breaksBound":
+		return ec.fieldContext_RunProgress_breaksBound(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RunProgress", field.Name)
 }
 
 func (ec *executionContext) childFields_SavedBudgetFilter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11784,6 +16247,18 @@ func (ec *executionContext) childFields_Statistics(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Statistics", field.Name)
 }
 
+func (ec *executionContext) childFields_Substitution(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "out":
+		return ec.fieldContext_Substitution_out(ctx, field)
+	case "in":
+		return ec.fieldContext_Substitution_in(ctx, field)
+	case "at":
+		return ec.fieldContext_Substitution_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Substitution", field.Name)
+}
+
 func (ec *executionContext) childFields_Suggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "text":
@@ -11892,6 +16367,64 @@ func (ec *executionContext) childFields_Thumbnail(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type Thumbnail", field.Name)
 }
 
+func (ec *executionContext) childFields_TimetableDifference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "added":
+		return ec.fieldContext_TimetableDifference_added(ctx, field)
+	case "addedCount":
+		return ec.fieldContext_TimetableDifference_addedCount(ctx, field)
+	case "removed":
+		return ec.fieldContext_TimetableDifference_removed(ctx, field)
+	case "removedCount":
+		return ec.fieldContext_TimetableDifference_removedCount(ctx, field)
+	case "moved":
+		return ec.fieldContext_TimetableDifference_moved(ctx, field)
+	case "movedCount":
+		return ec.fieldContext_TimetableDifference_movedCount(ctx, field)
+	case "same":
+		return ec.fieldContext_TimetableDifference_same(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimetableDifference", field.Name)
+}
+
+func (ec *executionContext) childFields_TimetableObjective(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "goal":
+		return ec.fieldContext_TimetableObjective_goal(ctx, field)
+	case "value":
+		return ec.fieldContext_TimetableObjective_value(ctx, field)
+	case "bound":
+		return ec.fieldContext_TimetableObjective_bound(ctx, field)
+	case "isBest":
+		return ec.fieldContext_TimetableObjective_isBest(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimetableObjective", field.Name)
+}
+
+func (ec *executionContext) childFields_TimetableReason(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_TimetableReason_code(ctx, field)
+	case "member":
+		return ec.fieldContext_TimetableReason_member(ctx, field)
+	case "wanted":
+		return ec.fieldContext_TimetableReason_wanted(ctx, field)
+	case "room":
+		return ec.fieldContext_TimetableReason_room(ctx, field)
+	case "remedy":
+		return ec.fieldContext_TimetableReason_remedy(ctx, field)
+	case "count":
+		return ec.fieldContext_TimetableReason_count(ctx, field)
+	case "pairs":
+		return ec.fieldContext_TimetableReason_pairs(ctx, field)
+	case "sentence":
+		return ec.fieldContext_TimetableReason_sentence(ctx, field)
+	case "advice":
+		return ec.fieldContext_TimetableReason_advice(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TimetableReason", field.Name)
+}
+
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -11942,6 +16475,16 @@ func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Topic", field.Name)
 }
 
+func (ec *executionContext) childFields_TopicCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_TopicCount_topic(ctx, field)
+	case "meetings":
+		return ec.fieldContext_TopicCount_meetings(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicCount", field.Name)
+}
+
 func (ec *executionContext) childFields_TopicFigures(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "topic":
@@ -11982,6 +16525,32 @@ func (ec *executionContext) childFields_Translation(ctx context.Context, field g
 		return ec.fieldContext_Translation_text(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Translation", field.Name)
+}
+
+func (ec *executionContext) childFields_Unplaced(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "a":
+		return ec.fieldContext_Unplaced_a(ctx, field)
+	case "b":
+		return ec.fieldContext_Unplaced_b(ctx, field)
+	case "isMust":
+		return ec.fieldContext_Unplaced_isMust(ctx, field)
+	case "reason":
+		return ec.fieldContext_Unplaced_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Unplaced", field.Name)
+}
+
+func (ec *executionContext) childFields_UnplacedConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nodes":
+		return ec.fieldContext_UnplacedConnection_nodes(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_UnplacedConnection_totalCount(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UnplacedConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnplacedConnection", field.Name)
 }
 
 func (ec *executionContext) childFields_Unread(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -12126,6 +16695,16 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }
 
+func (ec *executionContext) childFields_WallSpan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_WallSpan_from(ctx, field)
+	case "until":
+		return ec.fieldContext_WallSpan_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WallSpan", field.Name)
+}
+
 func (ec *executionContext) childFields_Webhook(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -12166,6 +16745,82 @@ func (ec *executionContext) childFields_WebhookPayload(ctx context.Context, fiel
 		return ec.fieldContext_WebhookPayload_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WebhookPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Wish(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "with":
+		return ec.fieldContext_Wish_with(ctx, field)
+	case "registration":
+		return ec.fieldContext_Wish_registration(ctx, field)
+	case "level":
+		return ec.fieldContext_Wish_level(ctx, field)
+	case "rank":
+		return ec.fieldContext_Wish_rank(ctx, field)
+	case "about":
+		return ec.fieldContext_Wish_about(ctx, field)
+	case "note":
+		return ec.fieldContext_Wish_note(ctx, field)
+	case "isOpen":
+		return ec.fieldContext_Wish_isOpen(ctx, field)
+	case "hasMet":
+		return ec.fieldContext_Wish_hasMet(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Wish", field.Name)
+}
+
+func (ec *executionContext) childFields_WishList(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WishList_id(ctx, field)
+	case "registration":
+		return ec.fieldContext_WishList_registration(ctx, field)
+	case "wishes":
+		return ec.fieldContext_WishList_wishes(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WishList_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_WishList_updatedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_WishList_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishList", field.Name)
+}
+
+func (ec *executionContext) childFields_WishListPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "wishList":
+		return ec.fieldContext_WishListPayload_wishList(ctx, field)
+	case "errors":
+		return ec.fieldContext_WishListPayload_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishListPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WishShare(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "level":
+		return ec.fieldContext_WishShare_level(ctx, field)
+	case "wishes":
+		return ec.fieldContext_WishShare_wishes(ctx, field)
+	case "met":
+		return ec.fieldContext_WishShare_met(ctx, field)
+	case "held":
+		return ec.fieldContext_WishShare_held(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishShare", field.Name)
+}
+
+func (ec *executionContext) childFields_WishSuggestion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registration":
+		return ec.fieldContext_WishSuggestion_registration(ctx, field)
+	case "match":
+		return ec.fieldContext_WishSuggestion_match(ctx, field)
+	case "hasMet":
+		return ec.fieldContext_WishSuggestion_hasMet(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WishSuggestion", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
