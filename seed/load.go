@@ -144,7 +144,10 @@ func loadSample(ctx context.Context, m *marketplace.Market, o Options) error {
 	if err := add(ctx, o, "sample solutions", solutions, m.AddSolution); err != nil {
 		return err
 	}
-	return add(ctx, o, "sample proposals", proposals, m.AddProposal)
+	if err := add(ctx, o, "sample proposals", proposals, m.AddProposal); err != nil {
+		return err
+	}
+	return loadEvents(ctx, m, o)
 }
 
 // add runs a command for each thing, several at once. What is there already

@@ -44,6 +44,11 @@ type sampleProposal struct {
 
 // read decodes every sample file whose name matches the pattern.
 func read[T any](pattern string) ([]T, error) {
+	return readAs[T](pattern, func(b []byte) []byte { return b })
+}
+
+// readAs is read of files in which something is filled in first.
+func readAs[T any](pattern string, fill func([]byte) []byte) ([]T, error) {
 	names, err := fs.Glob(files, path.Join("sample", pattern))
 	if err != nil {
 		return nil, err
@@ -55,7 +60,7 @@ func read[T any](pattern string) ([]T, error) {
 			return nil, err
 		}
 		var list []T
-		d := json.NewDecoder(bytes.NewReader(b))
+		d := json.NewDecoder(bytes.NewReader(fill(b)))
 		d.DisallowUnknownFields() // a misspelt key would be lost without a word
 		if err := d.Decode(&list); err != nil {
 			return nil, fmt.Errorf("seed: %s: %w", name, err)

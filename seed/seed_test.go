@@ -153,6 +153,38 @@ func TestSample(t *testing.T) {
 	}
 }
 
+// A sample edition takes wishes when it is loaded, and has enough of them that
+// a timetable can be made.
+func TestSampleEvent(t *testing.T) {
+	t.Parallel()
+	store, m := open(t)
+	if err := seed.Load(t.Context(), m, seed.Options{Sample: true}); err != nil {
+		t.Fatal(err)
+	}
+	all := everything(t, store)
+	events := decode[marketplace.Event](t, all["event"])
+	if len(events) != 1 || !events[0].IsSample || events[0].Phase != marketplace.EventWishes || !m.TakesWishes(events[0]) {
+		t.Fatalf("events: %+v", events)
+	}
+	approved, wishes, mutual := 0, map[[2]marketplace.ID]bool{}, 0
+	for _, r := range decode[marketplace.Registration](t, all["registration"]) {
+		if r.IsSample && r.Status == marketplace.RegistrationApproved {
+			approved++
+		}
+	}
+	for _, w := range decode[marketplace.WishList](t, all["wishlist"]) {
+		for _, x := range w.Wishes {
+			wishes[[2]marketplace.ID{w.Member, x.With}] = true
+			if wishes[[2]marketplace.ID{x.With, w.Member}] {
+				mutual++
+			}
+		}
+	}
+	if approved < 20 || len(wishes) < 100 || mutual < 10 {
+		t.Errorf("%d participants, %d wishes, %d of both sides", approved, len(wishes), mutual)
+	}
+}
+
 // A load that was cut off can be repeated; what people changed in between stays.
 func TestLoadAgain(t *testing.T) {
 	t.Parallel()

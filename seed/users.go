@@ -20,19 +20,8 @@ type sampleUser struct {
 
 // A sampleTeam names a member, or the secretariat where it names none.
 type sampleTeam struct {
-	Company string               `json:"company"`
-	City    string               `json:"city"`
-	Role    marketplace.TeamRole `json:"role"`
-}
-
-func (t sampleTeam) member() marketplace.ID {
-	switch {
-	case t.Company != "":
-		return marketplace.ID("company_" + t.Company)
-	case t.City != "":
-		return marketplace.ID("city_" + t.City)
-	}
-	return ""
+	sampleMember
+	Role marketplace.TeamRole `json:"role"`
 }
 
 // A DemoUser is a sample user, for telling people how to sign in.
