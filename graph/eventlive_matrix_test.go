@@ -12,8 +12,9 @@ func (f *fixture) hall() map[string]any {
 	day := marketplace.Date(time.Now().AddDate(0, 1, 0).Format(time.DateOnly))
 	e := &marketplace.Event{Meta: marketplace.Meta{Slug: f.word() + "-hall"}, Phase: marketplace.EventPublished, Name: english("Hall " + f.word()), Format: "ON_SITE", TimeZone: "UTC",
 		Days: []marketplace.EventDay{{Date: day, Start: "09:00", End: "12:00"}}, SlotMinutes: 20, Maximum: 5, LanguageRule: "ANY",
-		Tables: []marketplace.EventTable{{Name: "T1"}, {Name: "T2"}},
-		Rules:  []marketplace.MeetingRule{{From: "CITY", To: "COMPANY"}, {From: "COMPANY", To: "CITY"}}}
+		Tables:   []marketplace.EventTable{{Name: "T1", Link: "https://meet.example/1"}, {Name: "T2", Link: "https://meet.example/2"}},
+		Sessions: []marketplace.EventSession{{Kind: "PLENARY", Title: english("Opening"), Start: marketplace.WallTime(day + "T08:30"), End: marketplace.WallTime(day + "T09:00"), Link: "https://meet.example/opening"}},
+		Rules:    []marketplace.MeetingRule{{From: "CITY", To: "COMPANY"}, {From: "COMPANY", To: "CITY"}}}
 	f.must(f.market.AddEvent(marketplace.InBulk(f.system()), e))
 	acme, oslo := f.register(e.ID, "company_acme", "APPROVE"), f.register(e.ID, "city_oslo", "APPROVE")
 	f.register(e.ID, "city_lima", "APPROVE")
@@ -50,6 +51,14 @@ func askedInHall(f *fixture) map[string]any {
 	return v
 }
 
+// overInHall is a hall whose event is over.
+func overInHall(f *fixture) map[string]any {
+	v := f.hall()
+	_, err := f.market.MoveEvent(f.system(), marketplace.MoveEventInput{ID: v["event"].(marketplace.ID), Move: marketplace.EventClose})
+	f.must(err)
+	return v
+}
+
 func init() {
 	mutations = append(mutations, []attempt{
 		{what: "bookEventMeeting of Acme", query: `mutation($event: ID!, $slot: DateTime!) { bookEventMeeting(input: {event: $event, from: "company_acme", to: "city_lima", slot: $slot}) { errors { code } } }`, on: inHall},
@@ -71,6 +80,9 @@ func init() {
 		{what: "the agenda of Acme", query: `query($acme: ID!) { node(id: $acme) { ... on Registration { agenda { meeting { id } } } } }`, on: inHall, seen: `"meeting_`},
 		{what: "who has come for Acme", query: `query($acme: ID!) { node(id: $acme) { ... on Registration { arrivals { person } } } }`, on: inHall, seen: `"arrivals":[`},
 		{what: "the report of an event", query: `query($event: ID!) { eventReport(event: $event) { approved } }`, on: inHall, seen: `"approved"`},
+		{what: "the report of an event that is over", query: `query($event: ID!) { eventReport(event: $event) { approved } }`, on: overInHall, seen: `"approved"`},
+		{what: "where to follow a session", query: `query($event: ID!) { event(by: {id: $event}) { sessions { link } } }`, on: inHall, seen: `"link":"http`},
+		{what: "the address of a room", query: `query($event: ID!) { event(by: {id: $event}) { tables { link } } }`, on: inHall, seen: `"link":"http`},
 		{what: "the report of Acme", query: `query($event: ID!) { eventReport(event: $event, member: "company_acme") { approved } }`, on: inHall, seen: `"approved"`},
 		{what: "meetings in trouble", query: `query($event: ID!) { event(by: {id: $event}) { troubledMeetings { nodes { id } } } }`, on: func(f *fixture) map[string]any {
 			v := f.hall()

@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -318,6 +319,25 @@ func (e *Event) checkTables(p *problems) {
 			p.add(at+".member", "INVALID", "must be the id of a member")
 		}
 	}
+}
+
+// VisibleLink is where a session can be followed, for members and the
+// secretariat; empty for others, who could come uninvited.
+func (s *EventSession) VisibleLink(ctx context.Context) string {
+	if !slices.Contains(groupsOf(ctx), Members) {
+		return ""
+	}
+	return s.Link
+}
+
+// VisibleLink is the address of a room online, for the secretariat and the
+// people of the member whose it is; empty for others: those who meet there find
+// it in their meetings.
+func (t *EventTable) VisibleLink(ctx context.Context) string {
+	if !onSide(ctx, t.Member) {
+		return ""
+	}
+	return t.Link
 }
 
 // capacity is how many participants there can be.

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// An EventReport says what came of an event: for the secretariat as a whole,
-// for a participant of what concerns it. It never counts whom somebody never
-// wants to meet.
+// An EventReport says what came of an event: as a whole for the secretariat and,
+// when it is over, for all members; for a participant of what concerns it. It
+// never counts whom somebody never wants to meet.
 type EventReport struct {
 	Event  ID
 	Member ID // empty: as a whole
@@ -92,8 +92,8 @@ const (
 var limitEventReport = limited{name: "event report", account: throttleLimit{10, 10 * time.Second}}
 
 // EventReport makes the report of an event as it is now: as a whole for the
-// secretariat, of a member for its people and the secretariat; ErrNotFound for
-// others. It is reckoned anew each time: one store operation for each 1,000 meetings, 100 lists of
+// secretariat and, once the event is closed, for the people of all members; of
+// a member for its people and the secretariat; ErrNotFound for others. It is reckoned anew each time: one store operation for each 1,000 meetings, 100 lists of
 // wishes, and 500 members.
 func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventReport, error) {
 	e, err := m.Event(ctx, event)
@@ -106,7 +106,7 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 		if !isMember(*member) || !onSide(ctx, *member) {
 			return nil, ErrNotFound
 		}
-	} else if !MayReadEventReport.allows(ctx, e) {
+	} else if !MayReadEventReport.allows(ctx, e) && !(e.Phase == EventClosed && MayReadClosedReport.allows(ctx, e)) {
 		return nil, ErrNotFound
 	}
 	if err := m.limitUser(ctx, limitEventReport); err != nil {

@@ -157,6 +157,7 @@ var (
 	MayReplaceDelegate      = Permission{verb: "replace a delegate of this member", who: editors | officers}
 	MayCheckIn              = Permission{verb: "say that this delegate has come", who: editors | self | officers, of: arriving}
 	MayReadEventReport      = Permission{verb: "read the report of this event", who: staff, reads: true}
+	MayReadClosedReport     = Permission{verb: "read the report of an event that is over", who: members | staff, reads: true}
 	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin} // the program itself
 
 	MayUpload = Permission{verb: "upload and remove files of this member", who: editors | officers} // and edit what they belong to
@@ -183,7 +184,7 @@ var permissions = []Permission{
 	MayAskForPartner, MayEditCase, MayWithdrawCase, MayReopenCase, MaySeeCases, MayHandleCase, MayAnswerCandidacy, MayKeepCases, MaySeeStatistics, MaySeeOwnStatistics,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayMakeTimetable, MayKeepTimetables, MayKeepEvents,
-	MayBookAtEvent, MayPlaceAtEvent, MayRunMeeting, MaySwapDelegate, MayReplaceDelegate, MayCheckIn, MayReadEventReport,
+	MayBookAtEvent, MayPlaceAtEvent, MayRunMeeting, MaySwapDelegate, MayReplaceDelegate, MayCheckIn, MayReadEventReport, MayReadClosedReport,
 	MayUpload,
 	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }

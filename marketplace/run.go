@@ -106,7 +106,7 @@ type RunStage string
 // PROVING may come again.
 var RunStages = []RunStage{"READING", "CHOOSING", "PLACING", "POLISHING", "PROVING", "SEATING"}
 
-// StageOrNil is what it is at; nil where it has not begun.
+// StageOrNil is what it is at; nil where it has not begun, or has ended.
 func (p *RunProgress) StageOrNil() *RunStage {
 	if p.Stage == "" {
 		return nil
@@ -237,7 +237,7 @@ func runsOf(event ID, limit int) Query {
 
 // CancelRun ends a run that is not done. The worker leaves it within seconds.
 func (m *Market) CancelRun(ctx context.Context, id ID) (*Run, error) {
-	r, err := m.moveRun(ctx, id, "CANCEL", func(r *Run) { r.EndedAt = new(m.clock()) })
+	r, err := m.moveRun(ctx, id, "CANCEL", func(r *Run) { r.EndedAt, r.Progress.Stage = new(m.clock()), "" })
 	return r, err
 }
 

@@ -120,7 +120,12 @@ func (m *Market) finish(ctx context.Context, r *Run, a *assembly, list []Placeme
 		r.mark(unmarked, "")
 		r.EndedAt, r.Outcome, r.Fingerprint, r.Draft = new(m.clock()), out, a.fingerprint(), version
 		r.Reasons = short.overall()
-		r.Progress.Placed = len(list)
+		r.Progress = RunProgress{Placed: len(list), Of: len(list) + len(left)}
+		for _, o := range out.Objectives {
+			if o.Goal == goalName(string(timetable.Breaks)) {
+				r.Progress.Breaks, r.Progress.BreaksBound = o.Value, o.Bound
+			}
+		}
 	})
 	return m.unlessEnded(err)
 }
@@ -130,6 +135,7 @@ func (m *Market) fail(ctx context.Context, id ID, why RunFailure, reasons []Time
 	_, err := m.moveRun(ctx, id, "FAIL", func(r *Run) {
 		r.mark(unmarked, "")
 		r.EndedAt, r.Failure, r.Reasons = new(m.clock()), why, reasons
+		r.Progress.Stage = ""
 	})
 	return m.unlessEnded(err)
 }
