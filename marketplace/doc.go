@@ -66,9 +66,9 @@
 //     Media: a link or an upload, with a title.
 //   - Topic: a node of the vocabulary (domain or sub-topic).
 //   - Saved search: a search that a user runs again; Alert: what they are told
-//     of it at once. Known: a match that the user was told of or has seen.
-//   - Webhook: an address to which a member is told of Events, which are
-//     entries of the audit log; Delivery: one event on its way to it.
+//     of it at once. Known: what it finds that the user was told of or has seen.
+//   - Webhook: an address to which a member is told of entries of the audit
+//     log; Delivery: one of them on its way to it.
 //   - Import: a file of solutions that was accepted as a whole; Part: a run of
 //     its lines. Export: a list that is written out while it is read;
 //     Catalogue: a public list that can be exported; Possession: what belongs
