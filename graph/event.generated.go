@@ -944,6 +944,29 @@ func (ec *executionContext) fieldContext_Event_interpreters(_ context.Context, f
 	return graphql.NewScalarFieldContext("Event", field, false, false, "Language")
 }
 
+func (ec *executionContext) _Event_interpreterCount(ctx context.Context, field graphql.CollectedField, obj *marketplace.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Event_interpreterCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InterpreterCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Event_interpreterCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Event", field, false, false, "Int")
+}
+
 func (ec *executionContext) _Event_languageRule(ctx context.Context, field graphql.CollectedField, obj *marketplace.Event) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2681,7 +2704,7 @@ func (ec *executionContext) unmarshalInputEventContentInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "description", "format", "timeZone", "place", "dates", "movesOnTime", "days", "slotMinutes", "pauseMinutes", "sessions", "tables", "capacity", "rules", "minimum", "maximum", "languages", "interpreters", "languageRule"}
+	fieldsInOrder := [...]string{"name", "description", "format", "timeZone", "place", "dates", "movesOnTime", "days", "slotMinutes", "pauseMinutes", "sessions", "tables", "capacity", "rules", "minimum", "maximum", "languages", "interpreters", "interpreterCount", "languageRule"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -2815,6 +2838,13 @@ func (ec *executionContext) unmarshalInputEventContentInput(ctx context.Context,
 				return it, err
 			}
 			it["interpreters"] = data
+		case "interpreterCount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("interpreterCount"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["interpreterCount"] = data
 		case "languageRule":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("languageRule"))
 			data, err := ec.unmarshalOLanguageRule2ᚖcitymarketᚋmarketplaceᚐLanguageRule(ctx, v)
@@ -3362,6 +3392,11 @@ func (ec *executionContext) _Event(ctx context.Context, sel ast.SelectionSet, ob
 		case "interpreters":
 			out.Values[i] = ec._Event_interpreters(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "interpreterCount":
+			out.Values[i] = ec._Event_interpreterCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "languageRule":

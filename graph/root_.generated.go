@@ -582,6 +582,7 @@ type ComplexityRoot struct {
 		EndsAt              func(childComplexity int) int
 		Format              func(childComplexity int) int
 		ID                  func(childComplexity int) int
+		InterpreterCount    func(childComplexity int) int
 		Interpreters        func(childComplexity int) int
 		IsSample            func(childComplexity int) int
 		LanguageRule        func(childComplexity int) int
@@ -4319,6 +4320,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Event.ID(childComplexity), true
+	case "Event.interpreterCount":
+		if e.ComplexityRoot.Event.InterpreterCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.InterpreterCount(childComplexity), true
 	case "Event.interpreters":
 		if e.ComplexityRoot.Event.Interpreters == nil {
 			break
@@ -13781,6 +13788,8 @@ func (ec *executionContext) childFields_Event(ctx context.Context, field graphql
 		return ec.fieldContext_Event_languages(ctx, field)
 	case "interpreters":
 		return ec.fieldContext_Event_interpreters(ctx, field)
+	case "interpreterCount":
+		return ec.fieldContext_Event_interpreterCount(ctx, field)
 	case "languageRule":
 		return ec.fieldContext_Event_languageRule(ctx, field)
 	case "takesRegistrations":

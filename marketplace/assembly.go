@@ -168,6 +168,12 @@ func (a *assembly) places() int {
 	return n * open
 }
 
+// interprets says whether a meeting of two participants needs one of the
+// interpreters, of whom there are so many.
+func (a *assembly) interprets(x, y int) bool {
+	return a.Event.InterpreterCount != nil && a.Event.interprets(a.Participants[x].Registration, a.Participants[y].Registration)
+}
+
 // member is the member of a participant.
 func (a *assembly) member(i int) ID { return a.Participants[i].Registration.Member }
 
@@ -216,6 +222,6 @@ func (a *assembly) fingerprint() string {
 	}
 	slices.SortFunc(all, func(x, y content) int { return cmp.Compare(x.Member, y.Member) })
 	slices.SortFunc(wishes, func(x, y wish) int { return slices.Compare(x.Pair[:], y.Pair[:]) })
-	b, _ := json.Marshal([]any{e.Slots, e.Sessions, e.Tables, e.Rules, e.LanguageRule, e.Interpreters, all, wishes}) // these can be marshalled
+	b, _ := json.Marshal([]any{e.Slots, e.Sessions, e.Tables, e.Rules, e.LanguageRule, e.Interpreters, e.InterpreterCount, all, wishes}) // these can be marshalled
 	return hashed(string(b))[:26]
 }

@@ -40,7 +40,10 @@ type Event struct {
 	Maximum      int           `json:"maximum"`
 	Languages    []Language    `json:"languages,omitempty"`    // in which it is held
 	Interpreters []Language    `json:"interpreters,omitempty"` // between which somebody interprets
-	LanguageRule LanguageRule  `json:"languageRule"`
+	// InterpreterCount is at how many meetings somebody can interpret at the
+	// same time, whatever the languages; nil: at any number.
+	InterpreterCount *int         `json:"interpreterCount,omitempty"`
+	LanguageRule     LanguageRule `json:"languageRule"`
 
 	// LostTables are those that cannot be used any more.
 	LostTables []LostTable `json:"lostTables,omitempty"`
@@ -206,6 +209,7 @@ const (
 	maxSlots         = 200
 	maxEventSessions = 100
 	maxTables        = 300
+	maxInterpreters  = 100
 	maxParticipants  = 1000 // so that one read of the store finds them all
 	maxSlotMinutes   = 240
 	blockMinutes     = int(claimBlock / time.Minute) // slots begin and end with blocks, by which time is claimed
@@ -257,6 +261,9 @@ func (e *Event) validate(p *problems) {
 	checkOne(p, "languageRule", e.LanguageRule, LanguageRules)
 	checkLanguages(p, "languages", e.Languages)
 	checkLanguages(p, "interpreters", e.Interpreters)
+	if n := e.InterpreterCount; n != nil && (*n < 0 || *n > maxInterpreters) {
+		p.addf("interpreterCount", "OUT_OF_RANGE", "must be 0 to %d meetings at once", maxInterpreters)
+	}
 	if len(e.Rules) == 0 {
 		p.add("rules", "REQUIRED", "must say who may ask whom, at least once")
 	}

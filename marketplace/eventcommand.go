@@ -12,7 +12,7 @@ import (
 // eventContent are the fields that a client may give.
 var eventContent = []string{
 	"name", "description", "format", "timeZone", "place", "dates", "movesOnTime", "days", "slotMinutes", "pauseMinutes", "sessions", "tables",
-	"capacity", "rules", "minimum", "maximum", "languages", "interpreters", "languageRule",
+	"capacity", "rules", "minimum", "maximum", "languages", "interpreters", "interpreterCount", "languageRule",
 }
 
 // timetableContent are those on which a timetable rests: while one is
@@ -209,7 +209,7 @@ func (e *Event) copy(start Date) *Event {
 	days := daysBetween(e.Days[0].Date, start)
 	c := &Event{Meta: Meta{IsSample: e.IsSample}, Name: e.Name, Description: e.Description, Format: e.Format, TimeZone: e.TimeZone, Place: e.Place,
 		Phase: EventDraft, SlotMinutes: e.SlotMinutes, PauseMinutes: e.PauseMinutes, Capacity: e.Capacity, Rules: e.Rules, Minimum: e.Minimum,
-		Maximum: e.Maximum, Languages: e.Languages, Interpreters: e.Interpreters, LanguageRule: e.LanguageRule}
+		Maximum: e.Maximum, Languages: e.Languages, Interpreters: e.Interpreters, InterpreterCount: e.InterpreterCount, LanguageRule: e.LanguageRule}
 	shift := func(w *WallTime) *WallTime {
 		if w == nil {
 			return nil
@@ -380,16 +380,20 @@ func (e *Event) allows(from, to ID) bool {
 // interprets between them. Of whom no language is known it is not known that
 // they cannot.
 func (e *Event) canTalk(a, b *Registration) bool {
-	if len(a.Languages) == 0 || len(b.Languages) == 0 {
-		return true
-	}
-	share := func(one, other []Language) bool {
-		return slices.ContainsFunc(one, func(l Language) bool {
-			return slices.ContainsFunc(other, func(k Language) bool { return l == k || closeLanguages(l, k) || closeLanguages(k, l) })
-		})
-	}
-	return share(a.Languages, b.Languages) ||
-		(a.WantsInterpreter || b.WantsInterpreter) && share(a.Languages, e.Interpreters) && share(b.Languages, e.Interpreters)
+	return len(a.Languages) == 0 || len(b.Languages) == 0 || shareLanguage(a.Languages, b.Languages) || e.interprets(a, b)
+}
+
+// interprets says whether somebody interprets between two participants when
+// they meet: they share no language, one of them wants it, and it can be had.
+func (e *Event) interprets(a, b *Registration) bool {
+	return len(a.Languages) > 0 && len(b.Languages) > 0 && !shareLanguage(a.Languages, b.Languages) &&
+		(a.WantsInterpreter || b.WantsInterpreter) && shareLanguage(a.Languages, e.Interpreters) && shareLanguage(b.Languages, e.Interpreters)
+}
+
+func shareLanguage(one, other []Language) bool {
+	return slices.ContainsFunc(one, func(l Language) bool {
+		return slices.ContainsFunc(other, func(k Language) bool { return l == k || closeLanguages(l, k) || closeLanguages(k, l) })
+	})
 }
 
 // Names of the pages of events in the API.

@@ -126,8 +126,34 @@ func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[duo]bool) *p
 	}
 	a.poseSlots(x)
 	with := a.poseParticipants(x, had)
+	a.poseInterpreters(x)
 	a.poseMeetings(x, gone, had, hasMet, with)
 	return x
+}
+
+// interpreters name those who interpret, for the solver: a participant that
+// sends one person to each meeting that needs it.
+const interpreters = "interpreters"
+
+func (a *assembly) poseInterpreters(x *posing) {
+	if a.Event.InterpreterCount == nil {
+		return
+	}
+	spoken := newSchedule(a).spoken // at what is no part of the problem
+	who := timetable.Participant{ID: interpreters, Staff: true}
+	for n := range *a.Event.InterpreterCount {
+		p := timetable.Person{ID: interpreters + "#" + strconv.Itoa(n)}
+		for k := range a.Event.Slots {
+			if n < spoken[k] {
+				p.Away = append(p.Away, strconv.Itoa(k))
+			}
+		}
+		who.People = append(who.People, p)
+	}
+	if len(who.People) == 0 {
+		who.Away = a.away(make([]bool, len(a.Event.Slots)), nil)
+	}
+	x.Participants = append(x.Participants, who)
 }
 
 func (a *assembly) poseSlots(x *posing) {
@@ -244,6 +270,11 @@ func (a *assembly) poseMeetings(x *posing, gone map[duo]bool, had []int, hasMet 
 				t.With = append(t.With, staff)
 			}
 		}
+		if i, ok := a.number[m[0]]; ok {
+			if j, ok := a.number[m[1]]; ok && a.interprets(i, j) {
+				t.With = append(t.With, interpreters)
+			}
+		}
 		x.Meetings = append(x.Meetings, t)
 	}
 	fix := func(t timetable.Meeting, p Placement) timetable.Meeting {
@@ -296,6 +327,9 @@ func (a *assembly) poseMeetings(x *posing, gone map[duo]bool, had []int, hasMet 
 // canLock says whether there is a slot at all in which a pair that the
 // secretariat has locked could meet.
 func (a *assembly) canLock(p DemandPair) bool {
+	if a.interprets(p.A, p.B) && *a.Event.InterpreterCount == 0 {
+		return false
+	}
 	if p.Pairing.Slot != nil {
 		slot := a.Event.SlotAt(*p.Pairing.Slot)
 		return slot >= 0 && !a.isPast(slot) && a.seats(p.A, slot) > 0 && a.seats(p.B, slot) > 0

@@ -302,6 +302,8 @@ func foundReasons(result *timetable.Result) []TimetableReason {
 		r := TimetableReason{Code: string(x.Code), Wanted: x.Wanted, Room: x.Room, Remedy: string(x.Remedy), Count: x.Count}
 		if id := ID(x.Participant); isMember(id) {
 			r.Member = id
+		} else if id == interpreters {
+			r.Code, r.Remedy = string(noInterpreter), string(moreInterpreters)
 		}
 		for _, name := range x.Meetings[:min(len(x.Meetings), maxClashing)] {
 			p := namedPair(name)

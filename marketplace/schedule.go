@@ -13,6 +13,7 @@ type schedule struct {
 	rosters []roster         // by slot
 	taken   []map[string]duo // by slot, the meeting that takes a table; the zero duo: one that no publication made
 	held    []int            // by participant, how many meetings it has
+	spoken  []int            // by slot, at how many meetings somebody interprets, where those are counted
 }
 
 // A roster says who of the delegates sits where in one slot: whether there is
@@ -33,7 +34,7 @@ type rosterSeat struct {
 
 func newSchedule(a *assembly) *schedule {
 	s := &schedule{assembly: a, list: map[duo]Placement{}, rosters: make([]roster, len(a.Event.Slots)),
-		taken: make([]map[string]duo, len(a.Event.Slots)), held: make([]int, len(a.Participants))}
+		taken: make([]map[string]duo, len(a.Event.Slots)), held: make([]int, len(a.Participants)), spoken: make([]int, len(a.Event.Slots))}
 	for k := range s.rosters {
 		s.rosters[k].by, s.taken[k] = map[string]int{}, map[string]duo{}
 		for i := range a.Participants {
@@ -51,8 +52,16 @@ func newSchedule(a *assembly) *schedule {
 	}
 	for _, x := range a.live {
 		for k, slot := range a.Event.Slots {
-			if x.At.Before(slot.EndsAt) && slot.StartsAt.Before(x.end()) && x.Table != "" {
+			if !x.At.Before(slot.EndsAt) || !slot.StartsAt.Before(x.end()) {
+				continue
+			}
+			if x.Table != "" {
 				s.taken[k][x.Table] = duo{}
+			}
+			if i, ok := a.number[x.From]; ok {
+				if j, ok := a.number[x.To]; ok && a.interprets(i, j) {
+					s.spoken[k]++
+				}
 			}
 		}
 		for _, side := range x.parties() {
@@ -146,6 +155,10 @@ func (s *schedule) admit(p Placement) (hard, soft []Conflict) {
 		hard = append(hard, s.nobodyFree(b, slot))
 	}
 	hard = append(hard, s.tableConflicts(p, a, b, slot)...)
+	speaks := s.interprets(a, b)
+	if speaks && s.spoken[slot] >= *s.Event.InterpreterCount {
+		hard = append(hard, Conflict{Code: ConflictNoInterpreter, Slot: p.Slot, Count: *s.Event.InterpreterCount})
+	}
 	if len(hard) > 0 {
 		s.vacate(slot, p.pair())
 		return hard, nil
@@ -154,6 +167,9 @@ func (s *schedule) admit(p Placement) (hard, soft []Conflict) {
 	s.list[p.pair()] = p
 	if p.Table != "" {
 		s.taken[slot][p.Table] = p.pair()
+	}
+	if speaks {
+		s.spoken[slot]++
 	}
 	s.held[a]++
 	s.held[b]++
@@ -172,8 +188,12 @@ func (s *schedule) take(x duo) (Placement, bool) {
 	if s.taken[slot][p.Table] == x {
 		delete(s.taken[slot], p.Table)
 	}
-	s.held[s.number[p.A]]--
-	s.held[s.number[p.B]]--
+	a, b := s.number[p.A], s.number[p.B]
+	if s.interprets(a, b) {
+		s.spoken[slot]--
+	}
+	s.held[a]--
+	s.held[b]--
 	return p, true
 }
 
@@ -348,6 +368,7 @@ const (
 	ConflictTableOfOther  ConflictCode = "TABLE_OF_OTHER" // it is that of a third one
 	ConflictOwnTable      ConflictCode = "OWN_TABLE"      // one of the two has a table of its own
 	ConflictTableTaken    ConflictCode = "TABLE_TAKEN"
+	ConflictNoInterpreter ConflictCode = "NO_INTERPRETER" // all of them interpret elsewhere
 )
 
 // What should not be, and can be allowed.

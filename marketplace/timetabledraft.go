@@ -433,7 +433,7 @@ func (c *Conflict) path() string {
 	switch c.Code {
 	case ConflictNoTable, ConflictTableNeeded, ConflictTableOfOther, ConflictOwnTable, ConflictTableTaken:
 		return "table"
-	case ConflictNoSlot, ConflictBlocked, ConflictNobodyFree, ConflictOver:
+	case ConflictNoSlot, ConflictBlocked, ConflictNobodyFree, ConflictOver, ConflictNoInterpreter:
 		return "slot"
 	}
 	return "b"
@@ -491,6 +491,8 @@ func (m *Market) conflictMessage(ctx context.Context, c Conflict) (string, error
 			return "this table is taken then", nil
 		}
 		return "this table is taken then by " + others, nil
+	case ConflictNoInterpreter:
+		return fmt.Sprintf("nobody is left to interpret then: that can be done at %d meetings at once", c.Count), nil
 	case ConflictRules:
 		return "neither of the two may ask the other for a meeting by the rules of the event", nil
 	case ConflictLanguage:

@@ -36,8 +36,15 @@ type TimetableReason struct {
 // their place here, which must not change.
 var (
 	unplacedCodes = []timetable.Code{timetable.NoCommonSlot, timetable.TooManyMeetings, timetable.AtMaximum, timetable.TooFewPlaces,
-		timetable.TablesTaken, timetable.SlotsTaken, timetable.OutOfOrder, timetable.Clash, timetable.SpreadTooSmall}
-	unplacedRemedies = []timetable.Remedy{"", timetable.MoreSlots, timetable.MoreTables, timetable.MoreSeats, timetable.HigherMaximum, timetable.MoreAvailability}
+		timetable.TablesTaken, timetable.SlotsTaken, timetable.OutOfOrder, timetable.Clash, timetable.SpreadTooSmall, noInterpreter}
+	unplacedRemedies = []timetable.Remedy{"", timetable.MoreSlots, timetable.MoreTables, timetable.MoreSeats, timetable.HigherMaximum, timetable.MoreAvailability, moreInterpreters}
+)
+
+// What an event says besides: to the solver those who interpret are one
+// participant like others.
+const (
+	noInterpreter    timetable.Code   = "NO_INTERPRETER"    // whenever both sides are free, at Room meetings, all interpreters are elsewhere
+	moreInterpreters timetable.Remedy = "MORE_INTERPRETERS" // Count more
 )
 
 // Limits of what a run tells.
@@ -203,7 +210,8 @@ func (x *shortage) against(p DemandPair) TimetableReason {
 	if r, ok := x.full(); ok && !owned && x.atFree >= r.Room {
 		return r
 	}
-	tables, alone := 0, [2]int{}
+	tables, mute, alone := 0, 0, [2]int{}
+	speaks := x.interprets(a, b)
 	for k := range x.Event.Slots {
 		if x.isPast(k) || x.seats(a, k) == 0 || x.seats(b, k) == 0 {
 			continue
@@ -212,11 +220,17 @@ func (x *shortage) against(p DemandPair) TimetableReason {
 		switch {
 		case freeA && freeB:
 			tables++
+			if speaks && x.spoken[k] >= *x.Event.InterpreterCount {
+				mute++
+			}
 		case freeB:
 			alone[0]++
 		case freeA:
 			alone[1]++
 		}
+	}
+	if mute > 0 && mute == tables {
+		return TimetableReason{Code: string(noInterpreter), Room: *x.Event.InterpreterCount, Remedy: string(moreInterpreters), Count: 1}
 	}
 	if tables > 0 && len(x.Event.Tables) > 0 && !x.hasTable(a, b) {
 		return TimetableReason{Code: string(timetable.TablesTaken), Room: tables, Remedy: string(timetable.MoreTables), Count: 1}
