@@ -95,7 +95,8 @@ func (w *WishList) drop(with ID) {
 }
 
 // updateWishes changes a list of wishes while the event takes them. Its mark
-// says no more than that it was changed: the secretariat reads marks.
+// says no more than that it was changed, and is read by the member's owners
+// alone; see AuditEntry.audience.
 func (m *Market) updateWishes(ctx context.Context, event, member ID, version *int, change func(*WishList)) (*WishList, error) {
 	e, r, err := m.participant(ctx, event, member)
 	if err != nil {
