@@ -2153,18 +2153,18 @@ func (ec *executionContext) _EventSession_link(ctx context.Context, field graphq
 			return ec.fieldContext_EventSession_link(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Link, nil
+			return obj.VisibleLink(ctx), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalOURL2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
 func (ec *executionContext) fieldContext_EventSession_link(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("EventSession", field, false, false, "URL")
+	return graphql.NewScalarFieldContext("EventSession", field, true, false, "URL")
 }
 
 func (ec *executionContext) _EventSlot_day(ctx context.Context, field graphql.CollectedField, obj *marketplace.EventSlot) (ret graphql.Marshaler) {
@@ -2291,18 +2291,18 @@ func (ec *executionContext) _EventTable_link(ctx context.Context, field graphql.
 			return ec.fieldContext_EventTable_link(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Link, nil
+			return obj.VisibleLink(ctx), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalOURL2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
 func (ec *executionContext) fieldContext_EventTable_link(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("EventTable", field, false, false, "URL")
+	return graphql.NewScalarFieldContext("EventTable", field, true, false, "URL")
 }
 
 func (ec *executionContext) _EventTable_member(ctx context.Context, field graphql.CollectedField, obj *marketplace.EventTable) (ret graphql.Marshaler) {
@@ -3756,10 +3756,11 @@ func (ec *executionContext) _EventSession(ctx context.Context, sel ast.Selection
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "link":
-			out.Values[i] = ec._EventSession_link(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._EventSession_link(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -3842,10 +3843,11 @@ func (ec *executionContext) _EventTable(ctx context.Context, sel ast.SelectionSe
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "link":
-			out.Values[i] = ec._EventTable_link(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._EventTable_link(ctx, field, obj)
+				})
 		case "member":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,

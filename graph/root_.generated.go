@@ -669,12 +669,12 @@ type ComplexityRoot struct {
 		End            func(childComplexity int) int
 		EndsAt         func(childComplexity int) int
 		Kind           func(childComplexity int) int
-		Link           func(childComplexity int) int
 		Members        func(childComplexity int) int
 		Speakers       func(childComplexity int) int
 		Start          func(childComplexity int) int
 		StartsAt       func(childComplexity int) int
 		Title          func(childComplexity int, languages []marketplace.Language) int
+		VisibleLink    func(childComplexity int) int
 	}
 
 	EventSlot struct {
@@ -685,9 +685,9 @@ type ComplexityRoot struct {
 	}
 
 	EventTable struct {
-		Link   func(childComplexity int) int
-		Member func(childComplexity int) int
-		Name   func(childComplexity int) int
+		Member      func(childComplexity int) int
+		Name        func(childComplexity int) int
+		VisibleLink func(childComplexity int) int
 	}
 
 	Explanation struct {
@@ -4757,12 +4757,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventSession.Kind(childComplexity), true
-	case "EventSession.link":
-		if e.ComplexityRoot.EventSession.Link == nil {
-			break
-		}
-
-		return e.ComplexityRoot.EventSession.Link(childComplexity), true
 	case "EventSession.members":
 		if e.ComplexityRoot.EventSession.Members == nil {
 			break
@@ -4798,6 +4792,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventSession.Title(childComplexity, args["languages"].([]marketplace.Language)), true
+	case "EventSession.link":
+		if e.ComplexityRoot.EventSession.VisibleLink == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventSession.VisibleLink(childComplexity), true
 
 	case "EventSlot.day":
 		if e.ComplexityRoot.EventSlot.Day == nil {
@@ -4824,12 +4824,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EventSlot.StartsAt(childComplexity), true
 
-	case "EventTable.link":
-		if e.ComplexityRoot.EventTable.Link == nil {
-			break
-		}
-
-		return e.ComplexityRoot.EventTable.Link(childComplexity), true
 	case "EventTable.member":
 		if e.ComplexityRoot.EventTable.Member == nil {
 			break
@@ -4842,6 +4836,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventTable.Name(childComplexity), true
+	case "EventTable.link":
+		if e.ComplexityRoot.EventTable.VisibleLink == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventTable.VisibleLink(childComplexity), true
 
 	case "Explanation.field":
 		if e.ComplexityRoot.Explanation.Field == nil {

@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -170,6 +171,23 @@ type EventTable struct {
 	Name   string `json:"name"`
 	Link   string `json:"link,omitempty"`   // of a room online
 	Member ID     `json:"member,omitempty"` // whose meetings alone take place there, all of them
+}
+
+// VisibleLink is the address of a room online, for the secretariat and the
+// member whose room it is; nil for others, who have it from their meetings.
+func (t *EventTable) VisibleLink(ctx context.Context) *string {
+	if !onSide(ctx, t.Member) {
+		return nil
+	}
+	return maybe(t.Link)
+}
+
+// VisibleLink is where a session can be followed, for members; nil for others.
+func (s *EventSession) VisibleLink(ctx context.Context) *string {
+	if !slices.Contains(groupsOf(ctx), Members) {
+		return nil
+	}
+	return maybe(s.Link)
 }
 
 // A MeetingRule says that members of one kind may ask those of another for

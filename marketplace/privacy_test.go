@@ -333,3 +333,41 @@ func TestWhatParticipantsSeeOfOneAnother(t *testing.T) {
 		h.must(err)
 	}
 }
+
+// Where others meet online is not for everybody who reads about an event: a
+// room's address is for the secretariat and whose room it is, and for those
+// who meet there; that of a session for members.
+func TestWhoSeesWhereToGoOnline(t *testing.T) {
+	t.Parallel()
+	room := "https://meet.example/room"
+	h := newHall(t, 1, 1, Patch{"format": "ONLINE",
+		"tables":   []any{map[string]any{"name": "T1", "link": room}, map[string]any{"name": "Own", "link": room, "member": "company_k1"}},
+		"sessions": []any{map[string]any{"kind": "PLENARY", "title": en("Opening"), "start": "2026-03-09T08:00", "end": "2026-03-09T08:30", "link": room}}})
+	e, err := h.Event(h.officer(), h.event)
+	h.must(err)
+	visitor := WithViewer(context.Background(), Viewer{})
+	for i, c := range []struct {
+		ctx                context.Context
+		table, own, opened bool
+	}{{visitor, false, false, false}, {h.of("c1"), false, false, true}, {h.of("k1"), false, true, true}, {h.officer(), true, true, true}} {
+		table, own, opened := e.Tables[0].VisibleLink(c.ctx), e.Tables[1].VisibleLink(c.ctx), e.Sessions[0].VisibleLink(c.ctx)
+		if (table != nil) != c.table || (own != nil) != c.own || (opened != nil) != c.opened {
+			t.Errorf("%d: %v %v %v", i, table, own, opened)
+		}
+	}
+	h.phase(EventStartDrafting)
+	h.must(h.add("c1", "k1", 1, "Own"))
+	h.publish()
+	r, err := h.RegistrationOf(h.of("c1"), h.event, "city_c1")
+	h.must(err)
+	items, err := h.Agenda(h.of("c1"), r, nil)
+	h.must(err)
+	for _, x := range items {
+		if x.Link() == nil || *x.Link() != room {
+			t.Errorf("who meets there does not see where: %+v", x)
+		}
+	}
+	if len(items) != 2 {
+		t.Errorf("%+v", items)
+	}
+}
