@@ -202,6 +202,9 @@ func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEnt
 		return nil, err
 	}
 	q.Descending = true
+	if of != nil && of.Kind() == KindUser && !onSide(ctx) {
+		return page[*AuditEntry](ctx, m, KindAudit, q, s) // of most of what they have done others read the log
+	}
 	return fullPage[*AuditEntry](ctx, m, KindAudit, q, s)
 }
 

@@ -46,14 +46,11 @@ func page[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice)
 // fullPage is page for lists in which there is something that some viewers
 // must not even suspect. It reads on until the page is full, and names no
 // place of what the viewer may not see: so the list is the same as without it.
-// Where there is something of that, it costs a store operation more, and one
-// for each further fullPageRead of it.
+// Where there is something of that, it costs a store operation more, or a few
+// where there is much, each of which reads four times as much as the one before.
 func fullPage[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice) (*Page[P], error) {
 	return pageOf[P](ctx, m, kind, q, s, true)
 }
-
-// fullPageRead is how much is read at once to fill a page.
-const fullPageRead = 200
 
 func pageOf[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice, full bool) (*Page[P], error) {
 	var p problems
@@ -100,7 +97,7 @@ func pageOf[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slic
 			return nil, err
 		}
 		done = !full || n > f.Size || read < q.Limit
-		q.Limit = fullPageRead
+		q.Limit = min(4*q.Limit, MaxPage)
 	}
 	more := n > f.Size
 	if backward {

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // ownWishList are the columns of a member's wishes in its export, which its
 // own people alone get.
 var ownWishList = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
+
+// limitWishes is for each user: each change leaves an entry in the log that
+// those who may not read it pass over.
+var limitWishes = limited{name: "wishes", account: throttleLimit{300, 3 * time.Second}}
 
 // SetWishesInput is what SetWishes takes.
 type SetWishesInput struct {
@@ -103,6 +108,9 @@ func (m *Market) updateWishes(ctx context.Context, event, member ID, version *in
 		return nil, err
 	}
 	if err := MayWish.check(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := m.limitUser(ctx, limitWishes); err != nil {
 		return nil, err
 	}
 	fresh := func() *WishList {
