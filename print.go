@@ -52,6 +52,7 @@ func printing(market *marketplace.Market, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		languages := marketplace.ViewerOf(r.Context()).Languages
 		sheets, err := market.EventSheets(r.Context(), r.PathValue("slug"), marketplace.SheetKind(r.PathValue("what")), marketplace.ID(r.URL.Query().Get("member")), languages)
+		w.Header().Set("Cache-Control", "no-store") // also what is not found, since that follows from who asks
 		limited, isLimited := errors.AsType[*marketplace.RateLimitedError](err)
 		switch {
 		case errors.Is(err, marketplace.ErrNotFound):
@@ -70,7 +71,6 @@ func printing(market *marketplace.Market, log *slog.Logger) http.Handler {
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", printPolicy)
-		h.Set("Cache-Control", "no-store")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Vary", "Accept-Language, Cookie")
 		// What cannot be written to a client that has left is no concern.

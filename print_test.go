@@ -86,6 +86,9 @@ func TestEventsArePrinted(t *testing.T) {
 		{"/events/nowhere/print/slots", officer, ""},
 	} {
 		answer, page := ask(c.path, c.by)
+		if answer.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", c.path, answer.Header)
+		}
 		if c.want == "" {
 			if answer.StatusCode != http.StatusNotFound || strings.Contains(page, "Acme") {
 				t.Errorf("%s: %d %s", c.path, answer.StatusCode, page)

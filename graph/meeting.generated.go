@@ -1588,7 +1588,7 @@ func (ec *executionContext) _MeetingTally_pending(ctx context.Context, field gra
 			return ec.fieldContext_MeetingTally_pending(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Pending, nil
+			return obj.VisiblePending(ctx), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -1599,7 +1599,7 @@ func (ec *executionContext) _MeetingTally_pending(ctx context.Context, field gra
 	)
 }
 func (ec *executionContext) fieldContext_MeetingTally_pending(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("MeetingTally", field, false, false, "Int")
+	return graphql.NewScalarFieldContext("MeetingTally", field, true, false, "Int")
 }
 
 func (ec *executionContext) _MeetingTally_agreed(ctx context.Context, field graphql.CollectedField, obj *marketplace.MeetingTally) (ret graphql.Marshaler) {
@@ -3208,29 +3208,30 @@ func (ec *executionContext) _MeetingTally(ctx context.Context, sel ast.Selection
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("MeetingTally")
 		case "pending":
-			out.Values[i] = ec._MeetingTally_pending(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._MeetingTally_pending(ctx, field, obj)
+				})
 		case "agreed":
 			out.Values[i] = ec._MeetingTally_agreed(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "held":
 			out.Values[i] = ec._MeetingTally_held(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "missed":
 			out.Values[i] = ec._MeetingTally_missed(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "outcomes":
 			out.Values[i] = ec._MeetingTally_outcomes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

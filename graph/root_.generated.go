@@ -1061,11 +1061,11 @@ type ComplexityRoot struct {
 	}
 
 	MeetingTally struct {
-		Agreed   func(childComplexity int) int
-		Held     func(childComplexity int) int
-		Missed   func(childComplexity int) int
-		Outcomes func(childComplexity int) int
-		Pending  func(childComplexity int) int
+		Agreed         func(childComplexity int) int
+		Held           func(childComplexity int) int
+		Missed         func(childComplexity int) int
+		Outcomes       func(childComplexity int) int
+		VisiblePending func(childComplexity int) int
 	}
 
 	MeetingTime struct {
@@ -6369,11 +6369,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeetingTally.Outcomes(childComplexity), true
 	case "MeetingTally.pending":
-		if e.ComplexityRoot.MeetingTally.Pending == nil {
+		if e.ComplexityRoot.MeetingTally.VisiblePending == nil {
 			break
 		}
 
-		return e.ComplexityRoot.MeetingTally.Pending(childComplexity), true
+		return e.ComplexityRoot.MeetingTally.VisiblePending(childComplexity), true
 
 	case "MeetingTime.at":
 		if e.ComplexityRoot.MeetingTime.At == nil {

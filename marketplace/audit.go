@@ -96,6 +96,9 @@ type AuditEntry struct {
 
 	Subject ID   `json:"subject"` // what it was done to
 	Readers []ID `json:"readers"` // members whose owners read it, and the user whom it is about
+	// Unheard are those of the members who hear nothing of it after all: the
+	// entry is listed for them so that the secretariat finds it there.
+	Unheard []ID `json:"unheard,omitempty"`
 }
 
 // KindAudit is the kind of AuditEntry.
@@ -108,15 +111,28 @@ var KindAudit = registerTrace("audit", func() entity { return new(AuditEntry) },
 
 func (*AuditEntry) kind() Kind         { return KindAudit }
 func (*AuditEntry) validate(*problems) {}
-func (e *AuditEntry) parties() []ID    { return e.Readers }
+func (e *AuditEntry) parties() []ID    { return e.readers() }
 func (e *AuditEntry) refs() []ID       { return []ID{e.Subject, e.By} }
+
+// readers are those of Readers who hear of it.
+func (e *AuditEntry) readers() []ID {
+	if len(e.Unheard) == 0 {
+		return e.Readers
+	}
+	return slices.DeleteFunc(slices.Clone(e.Readers), func(id ID) bool { return slices.Contains(e.Unheard, id) })
+}
 
 // IsNode marks audit entries as something with an id of its own.
 func (*AuditEntry) IsNode() {}
 
 func (e *AuditEntry) audience() []Group {
 	groups := []Group{Secretariat}
-	for _, id := range e.Readers {
+	if e.Subject.Kind() == KindWishList {
+		// That a member has changed its wishes, and those that the secretariat
+		// sees are as they were, says that there is one that it must not see.
+		groups = nil
+	}
+	for _, id := range e.readers() {
 		if id.Kind() == KindUser {
 			groups = append(groups, Group(id))
 		} else {
@@ -134,11 +150,15 @@ func auditEntries(doc entity) []*AuditEntry {
 	for i, m := range meta.Marks {
 		id := fmt.Sprintf("%s_%s-%08d", KindAudit, strings.ReplaceAll(string(meta.ID), "_", "-"), m.Revision)
 		readers := append(slices.Clone(doc.parties()), m.Members...)
+		var unheard []ID
+		if x, ok := doc.(*Meeting); ok && x.IsUnheard {
+			readers, unheard = append(readers, x.To), []ID{x.To}
+		}
 		slices.Sort(readers)
 		list[i] = &AuditEntry{
 			Meta:    Meta{ID: ID(id), CreatedAt: m.At, UpdatedAt: m.At},
 			Mark:    m,
-			Subject: meta.ID, Readers: slices.Compact(readers),
+			Subject: meta.ID, Readers: slices.Compact(readers), Unheard: unheard,
 		}
 	}
 	return list
@@ -182,7 +202,10 @@ func (m *Market) AuditLog(ctx context.Context, of *ID, s Slice) (*Page[*AuditEnt
 		return nil, err
 	}
 	q.Descending = true
-	return page[*AuditEntry](ctx, m, KindAudit, q, s)
+	if of != nil && of.Kind() == KindUser && !onSide(ctx) {
+		return page[*AuditEntry](ctx, m, KindAudit, q, s) // of most of what they have done others read the log
+	}
+	return fullPage[*AuditEntry](ctx, m, KindAudit, q, s)
 }
 
 // auditQuery asks for the entries of one thing, of one member, or for all,

@@ -384,7 +384,7 @@ func (m *Market) commonPeople(ctx context.Context, in CommonTimesInput, q *commo
 		return nil
 	}
 	x, err := get[*Meeting](ctx, m, *in.Meeting)
-	if errors.Is(err, ErrNotFound) || err == nil && !(slices.Contains(x.parties(), q.members[0]) && slices.Contains(x.parties(), q.members[1])) {
+	if errors.Is(err, ErrNotFound) || err == nil && !(slices.Contains(x.members(), q.members[0]) && slices.Contains(x.members(), q.members[1])) {
 		p.add("meeting", "NOT_FOUND", "there is no such meeting of these two members")
 		return nil
 	}

@@ -188,7 +188,9 @@ func (m *Market) conductInOffers(ctx context.Context, c *conduct) error {
 	})
 }
 
-// conductInMeetings adds the meetings that a member was asked for.
+// conductInMeetings adds the meetings that a member was asked for. Requests
+// that it does not hear of count like those that it does not answer: else the
+// side that asks could tell them apart, by how its match with that member changes.
 func (m *Market) conductInMeetings(ctx context.Context, c *conduct) error {
 	q := Query{Where: []Condition{{Field: "to", Op: Eq, Value: c.Member}}, Sort: "createdAt", Descending: true, Limit: maxConduct}
 	return m.fetchAll(ctx, KindMeeting, q, func(doc entity, _ string, _ bool) {
@@ -196,7 +198,7 @@ func (m *Market) conductInMeetings(ctx context.Context, c *conduct) error {
 		if x.IsDeleted || x.Status == MeetingCancelled && x.AnsweredAt == nil {
 			return // it was taken back before an answer
 		}
-		if x.Pending == 0 || x.IsUnheard { // it was not asked: a timetable or the secretariat says so, or it does not see the request
+		if x.Pending == 0 { // it was not asked: a timetable or the secretariat says so
 			if x.AcceptedAt != nil && x.Status != MeetingCancelled && len(c.Agreed) < maxConductTimes {
 				c.Agreed = append(c.Agreed, x.AcceptedAt.Unix())
 			}

@@ -157,7 +157,7 @@ var delivering = follower{name: "webhooks", kinds: []Kind{KindAudit, KindWebhook
 	if m.options.Poster == nil || e.At.Before(m.clock().Add(clockSkew-keptDeliveries)) {
 		return nil
 	}
-	for _, member := range e.Readers {
+	for _, member := range e.readers() {
 		if isMember(member) {
 			if err := m.deliverEntry(ctx, member, e); err != nil {
 				return err

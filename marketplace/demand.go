@@ -3,7 +3,6 @@ package marketplace
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 )
 
@@ -153,22 +152,25 @@ func (m *Market) each(ctx context.Context, kind Kind, q Query, do func(entity)) 
 
 // neverMeet says whether one of two participants never wants to meet the
 // other, or the secretariat forbids it: for whoever arranges a meeting of the
-// two at an event. The answer is shown to nobody: who asks for such a meeting
-// is told what all are told for whom there is no free time.
+// two at an event. No participant is shown the answer: who asks for such a
+// meeting is not heard, and who accepts one is told what all are told for whom
+// there is no free time. The secretariat is told of a meeting that it arranges
+// itself that it is not possible (NOT_POSSIBLE), since nothing that it could be
+// told instead would hold; not which side says so, nor whether it was the
+// secretariat. It reads the same whatever the answer is, so that nobody learns
+// it from how long it takes.
 func (m *Market) neverMeet(ctx context.Context, event, a, b ID) (bool, error) {
 	ctx = withSight(ctx)
-	for _, side := range [][2]ID{{a, b}, {b, a}} {
-		w, err := get[*WishList](ctx, m, wishListID(registrationID(event, side[0])))
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(w.Wishes, func(x Wish) bool { return x.With == side[1] && x.Level == WishNever }) {
-			return true, nil
+	lists, err := m.load(ctx, []ID{wishListID(registrationID(event, a)), wishListID(registrationID(event, b))})
+	if err != nil {
+		return false, err
+	}
+	never := false
+	for i, doc := range lists {
+		if w, ok := doc.(*WishList); ok && slices.ContainsFunc(w.Wishes, func(x Wish) bool { return x.With == []ID{b, a}[i] && x.Level == WishNever }) {
+			never = true
 		}
 	}
 	x, err := only[*Pairing](ctx, m, KindPairing, Condition{Field: "event", Op: Eq, Value: event}, Condition{Field: "a", Op: Eq, Value: min(a, b)}, Condition{Field: "b", Op: Eq, Value: max(a, b)})
-	return err == nil && x.Level == PairBlocked, ignore(err, ErrNotFound)
+	return never || err == nil && x.Level == PairBlocked, ignore(err, ErrNotFound)
 }

@@ -176,6 +176,23 @@ type EventTable struct {
 	Member ID     `json:"member,omitempty"` // whose meetings alone take place there, all of them
 }
 
+// VisibleLink is the address of a room online, for the secretariat and the
+// member whose room it is; nil for others, who have it from their meetings.
+func (t *EventTable) VisibleLink(ctx context.Context) *string {
+	if !onSide(ctx, t.Member) {
+		return nil
+	}
+	return maybe(t.Link)
+}
+
+// VisibleLink is where a session can be followed, for members; nil for others.
+func (s *EventSession) VisibleLink(ctx context.Context) *string {
+	if !slices.Contains(groupsOf(ctx), Members) {
+		return nil
+	}
+	return maybe(s.Link)
+}
+
 // A MeetingRule says that members of one kind may ask those of another for
 // meetings. That those may ask, too, is another rule.
 type MeetingRule struct {
@@ -326,25 +343,6 @@ func (e *Event) checkTables(p *problems) {
 			p.add(at+".member", "INVALID", "must be the id of a member")
 		}
 	}
-}
-
-// VisibleLink is where a session can be followed, for members and the
-// secretariat; empty for others, who could come uninvited.
-func (s *EventSession) VisibleLink(ctx context.Context) string {
-	if !slices.Contains(groupsOf(ctx), Members) {
-		return ""
-	}
-	return s.Link
-}
-
-// VisibleLink is the address of a room online, for the secretariat and the
-// people of the member whose it is; empty for others: those who meet there find
-// it in their meetings.
-func (t *EventTable) VisibleLink(ctx context.Context) string {
-	if !onSide(ctx, t.Member) {
-		return ""
-	}
-	return t.Link
 }
 
 // capacity is how many participants there can be.

@@ -112,7 +112,7 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 	if err := m.limitUser(ctx, limitEventReport); err != nil {
 		return nil, err
 	}
-	c := &reporter{Market: m, event: e, report: r, regions: map[ID]Region{}, topics: map[ID][]ID{}, wished: map[duo]ID{}, known: map[ID]bool{}, met: map[duo]bool{}, held: map[duo]bool{}}
+	c := &reporter{Market: m, hears: func(x *Meeting) bool { return visible(ctx, x) }, event: e, report: r, regions: map[ID]Region{}, topics: map[ID][]ID{}, wished: map[duo]ID{}, known: map[ID]bool{}, met: map[duo]bool{}, held: map[duo]bool{}}
 	sight := withSight(ctx)
 	for _, step := range []func(context.Context) error{c.registrations, c.readMeetings, c.readWishes, c.readSubjects, c.readRegions, c.followUps} {
 		if err := step(sight); err != nil {
@@ -126,6 +126,7 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 // A reporter makes one report.
 type reporter struct {
 	*Market
+	hears   func(*Meeting) bool // whether the reader may know of it
 	event   *Event
 	report  *EventReport
 	members []ID // of the meetings
@@ -197,6 +198,9 @@ func (c *reporter) readMeetings(ctx context.Context) error {
 	}
 	return c.pages(ctx, KindMeeting, q, func(doc entity) {
 		x := doc.(*Meeting)
+		if !c.hears(x) {
+			return
+		}
 		c.list = append(c.list, x)
 		p := pairOf(x.From, x.To)
 		c.met[p] = c.met[p] || slices.Contains(agreedMeetings, x.Status) || x.Status == MeetingHeld
@@ -319,7 +323,7 @@ func (c *reporter) followUps(ctx context.Context) error {
 	over := []MeetingStatus{MeetingDeclined, MeetingCancelled, MeetingExpired, MeetingMissed}
 	for chunk := range slices.Chunk(members, MaxValues) {
 		err := c.pages(ctx, KindMeeting, Query{Where: []Condition{{Field: "from", Op: In, Values: values(chunk)}, since}, Sort: "createdAt", Limit: MaxPage}, func(doc entity) {
-			if x := doc.(*Meeting); x.Event != c.event.ID && pairs[pairOf(x.From, x.To)] && !slices.Contains(over, x.Status) {
+			if x := doc.(*Meeting); c.hears(x) && x.Event != c.event.ID && pairs[pairOf(x.From, x.To)] && !slices.Contains(over, x.Status) {
 				c.report.Follow.Meetings++
 			}
 		})

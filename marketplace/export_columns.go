@@ -139,8 +139,9 @@ var (
 	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
 	ownMeeting     = slices.Concat(
-		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "event", "table", "lostTable", "startedAt", "delay", "noShow", "participants", "guests", "reason",
-			"expiresAt", "answeredAt", "acceptedAt"),
+		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "event", "table", "lostTable", "startedAt", "delay", "noShow", "participants"),
+		[]column{{name: "guests", get: guestsOf}},
+		plainColumns("reason", "expiresAt", "answeredAt", "acceptedAt"),
 		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},
 		plainColumns("createdAt", "updatedAt"), []column{version},
 	)
@@ -152,6 +153,20 @@ var (
 		{name: "address", get: func(ctx context.Context, doc entity) any { return doc.(*AuditEntry).VisibleAddress(ctx) }},
 	}
 )
+
+// guestsOf are the delegates without an account in a meeting, without the word
+// by which they are known, which can be their address: the other side reads it.
+func guestsOf(_ context.Context, doc entity) any {
+	type guest struct {
+		Side ID     `json:"side"`
+		Name string `json:"name"`
+	}
+	list := []guest{}
+	for _, g := range doc.(*Meeting).Guests {
+		list = append(list, guest{g.Side, g.Name})
+	}
+	return list
+}
 
 // outcomeColumn is what a side says came of a meeting, with what it has noted
 // where the reader may see that.

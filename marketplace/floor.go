@@ -219,7 +219,7 @@ func (m *Market) seat(ctx context.Context, f *floor, x *Meeting, b booking) erro
 		}
 		err := f.seatSide(x, s, f.sides[1-i], b)
 		if errors.Is(err, errNobody) {
-			return repath(m.refuse(ctx, []Conflict{{Code: ConflictNobodyFree, Members: []ID{s.Member}}}), "slot", b.path)
+			return m.nobodyFree(ctx, s.Member, b)
 		}
 		if err != nil {
 			return err
@@ -248,6 +248,11 @@ func (m *Market) seat(ctx context.Context, f *floor, x *Meeting, b booking) erro
 	x.LostTable = ""
 	x.takePlace(f.event, at, was)
 	return nil
+}
+
+// nobodyFree says that a side has nobody for a booking.
+func (m *Market) nobodyFree(ctx context.Context, side ID, b booking) error {
+	return repath(m.refuse(ctx, []Conflict{{Code: ConflictNobodyFree, Members: []ID{side}}}), "slot", b.path)
 }
 
 // spread is one of several tables: for different meetings others, so that

@@ -136,7 +136,7 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 	left := map[Kind]string{
 		KindTicket:   "updatedAt hash epoch purpose team member user letter dueAt tries failure",
 		KindImport:   "updatedAt batch parts next",
-		KindAudit:    "createdAt updatedAt revision moment via agent members onBehalf readers",
+		KindAudit:    "createdAt updatedAt revision moment via agent members onBehalf readers unheard",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
 		KindMeeting:      "case fromPeople toPeople sequence fromClock toClock startsAt concerns subjects pending reminded dueAt timetabled isUnheard vacant",
 		KindAvailability: "id createdAt", // follows from whom it is of; was there before

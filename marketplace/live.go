@@ -44,7 +44,7 @@ const maxDelay = 120
 const earlyStart = 15 * time.Minute
 
 // arriving are those who may say that somebody has come: the people of the
-// registration's member, and its delegates.
+// registration's member, and its delegates, of themselves.
 func arriving(doc entity) []ID {
 	r, ok := doc.(*Registration)
 	if !ok {
@@ -81,6 +81,11 @@ func (m *Market) CheckIn(ctx context.Context, in CheckInInput) (*Registration, e
 		i := r.delegateOf(in.Delegate)
 		if i < 0 {
 			return invalid("delegate", "NOT_FOUND", "is no delegate of this member")
+		}
+		if r.Delegates[i].User == "" || r.Delegates[i].User != actorOf(ctx).User {
+			if err := MayCheckInOthers.check(ctx, r); err != nil {
+				return err
+			}
 		}
 		person := r.Delegates[i].Person()
 		has := r.arrival(person) != nil
@@ -150,7 +155,7 @@ func sideFor(ctx context.Context, x *Meeting, as *ID) (ID, error) {
 	if err == nil || actorOf(ctx).Secretariat == "" || errors.Is(err, ErrInvalid) {
 		return side, err
 	}
-	if as != nil && !slices.Contains(x.parties(), *as) {
+	if as != nil && !slices.Contains(x.members(), *as) {
 		return "", invalid("as", "INVALID", "must be one of the two sides")
 	}
 	if as != nil {
@@ -286,8 +291,8 @@ func (m *Market) SwapDelegate(ctx context.Context, in SwapDelegateInput) (*Meeti
 	if err := MaySwapDelegate.check(ctx, x); err != nil {
 		return nil, err
 	}
-	if x.Event == "" || x.IsUnheard {
-		return nil, invalid("id", "INVALID", "is no meeting of an event that was agreed")
+	if x.Event == "" {
+		return nil, invalid("id", "INVALID", "is no meeting of an event")
 	}
 	side, err := sideFor(ctx, x, in.As)
 	if err != nil {
@@ -337,6 +342,13 @@ func (m *Market) MoveEventMeeting(ctx context.Context, in MoveEventMeetingInput)
 		now := m.clock()
 		if !x.canUnplace(now) {
 			return booking{}, invalid("id", "INVALID", "has begun, or was never agreed")
+		}
+		never, err := m.neverMeet(ctx, x.Event, x.From, x.To)
+		if err != nil {
+			return booking{}, err
+		}
+		if never { // said after the two had agreed
+			return booking{}, repath(m.refuse(ctx, []Conflict{{Code: ConflictImpossible}}), "b", "id")
 		}
 		at, table := *x.At, x.Table
 		if in.Slot != nil {

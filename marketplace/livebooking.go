@@ -378,14 +378,14 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 	return m.arrange(f, func() (*Meeting, error) {
 		return m.takeStep(ctx, in.ID, in.Version, MeetingAccept, nil, nil, func(x *Meeting, _ ID, now time.Time) error {
 			at := in.Time.UTC().Truncate(time.Second)
-			switch {
-			case !slices.ContainsFunc(x.Times, at.Equal):
+			if !slices.ContainsFunc(x.Times, at.Equal) {
 				return invalid("time", "INVALID", "must be one of the times that are proposed")
-			case never:
-				return invalid("id", "INVALID", "cannot be accepted, since nobody whom the other side named acts for it any more")
 			}
 			if err := m.seat(ctx, f, x, how); err != nil {
 				return err
+			}
+			if never { // said after everything else that could stand against it
+				return m.nobodyFree(ctx, x.other(own), how)
 			}
 			x.agree(at, now)
 			return nil

@@ -242,6 +242,11 @@ const (
 
 func (*Meeting) kind() Kind { return KindMeeting }
 
+// members are its two members, whether or not both know of it: what it is
+// listed and counted by, so that a request that is not heard looks to all who
+// see it like any other.
+func (x *Meeting) members() []ID { return []ID{x.From, x.To} }
+
 func (x *Meeting) parties() []ID {
 	if x.IsUnheard {
 		return []ID{x.From}

@@ -46,7 +46,8 @@ type MeetingFilter struct {
 // member, for its people and the secretariat; of the viewer; about a solution,
 // a proposal or an offer, those of one member that the viewer acts for, or all
 // for the secretariat. For others the list is empty, whatever there is. One
-// store operation, and one for what it is about.
+// store operation, and one for what it is about; one more for each page in
+// which there are requests that the viewer does not hear of.
 func (m *Market) Meetings(ctx context.Context, of ID, f MeetingFilter, latestFirst bool, s Slice) (*Page[*Meeting], error) {
 	var p problems
 	checkSet(&p, "statuses", f.Statuses, len(MeetingStatuses), oneOf(MeetingStatuses), fmt.Sprintf("must be one of %v", MeetingStatuses))
@@ -60,7 +61,7 @@ func (m *Market) Meetings(ctx context.Context, of ID, f MeetingFilter, latestFir
 	if word == "" {
 		return emptyPage[*Meeting](s)
 	}
-	return page[*Meeting](ctx, m, KindMeeting, meetingQuery(word, f, latestFirst), s)
+	return fullPage[*Meeting](ctx, m, KindMeeting, meetingQuery(word, f, latestFirst), s)
 }
 
 // meetingQuery asks for the meetings that are listed by a word.

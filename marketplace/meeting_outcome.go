@@ -47,10 +47,10 @@ func (x *Meeting) plan() {
 			x.Concerns = append(x.Concerns, c)
 		}
 	}
-	for _, id := range slices.Concat(x.parties(), x.people(), x.Subjects, []ID{x.Case, x.Event}) {
+	for _, id := range slices.Concat(x.members(), x.people(), x.Subjects, []ID{x.Case, x.Event}) {
 		note(id, "")
 	}
-	for _, side := range x.parties() {
+	for _, side := range x.members() {
 		for _, id := range append(slices.Clone(x.Subjects), x.Event) {
 			note(side, id)
 		}

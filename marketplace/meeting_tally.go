@@ -14,10 +14,14 @@ type MeetingTally struct {
 	Meta     `json:",inline"`
 	unlisted `json:"-"`
 
-	Proposal ID             `json:"proposal"`
-	City     ID             `json:"city"`
-	Pending  int            `json:"pending"` // wait for an answer
-	Agreed   int            `json:"agreed"`  // take place at an agreed time, or have, and nobody said so
+	Proposal ID  `json:"proposal"`
+	City     ID  `json:"city"`
+	Pending  int `json:"pending"` // wait for an answer
+	// Unheard are those that wait as well, for all the secretariat knows, but
+	// of which the city does not hear; and IsSilent says that there were no others.
+	Unheard  int            `json:"unheard,omitempty"`
+	IsSilent bool           `json:"isSilent,omitempty"`
+	Agreed   int            `json:"agreed"` // take place at an agreed time, or have, and nobody said so
 	Held     int            `json:"held"`
 	Missed   int            `json:"missed"`
 	Outcomes []TallyOutcome `json:"outcomes"` // those that were said at least once
@@ -51,7 +55,7 @@ var tallying = follower{name: "meetings", kinds: []Kind{KindMeeting}, apply: pre
 			continue
 		}
 		r, err := get[*Proposal](ctx, m, id)
-		if errors.Is(err, ErrNotFound) || err == nil && !slices.Contains(x.parties(), r.City) {
+		if errors.Is(err, ErrNotFound) || err == nil && !slices.Contains(x.members(), r.City) {
 			continue // it is gone, or the meeting is one of others
 		}
 		if err == nil {
@@ -68,7 +72,7 @@ var tallying = follower{name: "meetings", kinds: []Kind{KindMeeting}, apply: pre
 // comes to the same however often it is done. One store operation for each
 // 1,000 meetings.
 func (m *Market) tally(ctx context.Context, r *Proposal) error {
-	fresh := &MeetingTally{Meta: Meta{IsSample: r.IsSample}, Proposal: r.ID, City: r.City}
+	fresh := &MeetingTally{Meta: Meta{IsSample: r.IsSample}, Proposal: r.ID, City: r.City, IsSilent: true}
 	q := meetingQuery(concern(r.City, r.ID), MeetingFilter{}, false)
 	for q.Limit = MaxPage; ; {
 		n := 0
@@ -84,7 +88,7 @@ func (m *Market) tally(ctx context.Context, r *Proposal) error {
 		}
 	}
 	_, err := updateOrCreate(ctx, m, MayKeepMeetings, tallyID(r.ID), 0, func() *MeetingTally { return &MeetingTally{Meta: fresh.Meta} }, func(t *MeetingTally) error {
-		if t.Proposal != "" && t.Pending == fresh.Pending && t.Agreed == fresh.Agreed && t.Held == fresh.Held && t.Missed == fresh.Missed && slices.Equal(t.Outcomes, fresh.Outcomes) {
+		if t.Proposal != "" && t.Pending == fresh.Pending && t.Unheard == fresh.Unheard && t.IsSilent == fresh.IsSilent && t.Agreed == fresh.Agreed && t.Held == fresh.Held && t.Missed == fresh.Missed && slices.Equal(t.Outcomes, fresh.Outcomes) {
 			return errUnchanged
 		}
 		meta := t.Meta
@@ -97,6 +101,13 @@ func (m *Market) tally(ctx context.Context, r *Proposal) error {
 
 // add counts one meeting.
 func (t *MeetingTally) add(x *Meeting) {
+	if x.IsUnheard && x.To == t.City {
+		if slices.Contains(pendingMeetings, x.Status) {
+			t.Unheard++
+		}
+		return
+	}
+	t.IsSilent = false
 	switch {
 	case slices.Contains(pendingMeetings, x.Status):
 		t.Pending++
@@ -132,5 +143,17 @@ func (t *MeetingTally) add(x *Meeting) {
 // what came of them, for the city and the secretariat; else ErrNotFound, also
 // where there was none yet.
 func (m *Market) MeetingTally(ctx context.Context, r *Proposal) (*MeetingTally, error) {
-	return get[*MeetingTally](ctx, m, tallyID(r.ID))
+	t, err := get[*MeetingTally](ctx, m, tallyID(r.ID))
+	if err == nil && t.IsSilent && onTeam(ctx, t.City) {
+		return nil, ErrNotFound
+	}
+	return t, err
+}
+
+// VisiblePending is how many wait for an answer, for all that the viewer hears of.
+func (t *MeetingTally) VisiblePending(ctx context.Context) int {
+	if onTeam(ctx, t.City) {
+		return t.Pending
+	}
+	return t.Pending + t.Unheard
 }

@@ -135,7 +135,7 @@ func substituted(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) 
 		return nil, err
 	}
 	var list []told
-	for _, id := range e.Readers {
+	for _, id := range e.readers() {
 		if id.Kind() == KindUser && !slices.Contains(x.people(), id) {
 			t := told{user: id, member: x.To}
 			if slices.Contains(e.OnBehalf, x.To) && !slices.Contains(e.OnBehalf, x.From) {

@@ -40,6 +40,19 @@ func emptyPage[P entity](s Slice) (*Page[P], error) {
 // store operation. What the viewer may not see is left out after that, so the
 // queries of lists are made such that it is the exception.
 func page[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice) (*Page[P], error) {
+	return pageOf[P](ctx, m, kind, q, s, false)
+}
+
+// fullPage is page for lists in which there is something that some viewers
+// must not even suspect. It reads on until the page is full, and names no
+// place of what the viewer may not see: so the list is the same as without it.
+// Where there is something of that, it costs a store operation more, or a few
+// where there is much, each of which reads four times as much as the one before.
+func fullPage[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice) (*Page[P], error) {
+	return pageOf[P](ctx, m, kind, q, s, true)
+}
+
+func pageOf[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice, full bool) (*Page[P], error) {
 	var p problems
 	var f FinderQuery
 	s.into(&p, &f)
@@ -62,27 +75,37 @@ func page[P entity](ctx context.Context, m *Market, kind Kind, q Query, s Slice)
 	var ids, refs []ID
 	n := 0
 	var ends []string // positions, also of what the viewer may not see, so that the next page can be asked for
-	err := m.fetchAll(ctx, kind, q, func(doc entity, position string, seen bool) {
-		if n++; n <= f.Size {
-			ends = append(ends, position)
+	began := q.After != ""
+	for done := false; !done; {
+		read := 0
+		err := m.fetchAll(ctx, kind, q, func(doc entity, position string, seen bool) {
+			read, q.After = read+1, position
+			if full && !seen {
+				return
+			}
+			if n++; n <= f.Size {
+				ends = append(ends, position)
+			}
+			if n <= f.Size && seen {
+				out.Edges = append(out.Edges, &PageEdge[P]{Node: doc.(P), Cursor: position})
+				ids, refs = append(ids, doc.meta().ID), append(refs, doc.refs()...)
+			}
+		})
+		if errors.Is(err, ErrCursor) {
+			return nil, ErrBadCursor
+		} else if err != nil {
+			return nil, err
 		}
-		if n <= f.Size && seen {
-			out.Edges = append(out.Edges, &PageEdge[P]{Node: doc.(P), Cursor: position})
-			ids, refs = append(ids, doc.meta().ID), append(refs, doc.refs()...)
-		}
-	})
-	if errors.Is(err, ErrCursor) {
-		return nil, ErrBadCursor
-	} else if err != nil {
-		return nil, err
+		done = !full || n > f.Size || read < q.Limit
+		q.Limit = min(4*q.Limit, MaxPage)
 	}
 	more := n > f.Size
 	if backward {
 		slices.Reverse(out.Edges)
 		slices.Reverse(ends)
-		out.PageInfo.HasPreviousPage, out.PageInfo.HasNextPage = more, q.After != ""
+		out.PageInfo.HasPreviousPage, out.PageInfo.HasNextPage = more, began
 	} else {
-		out.PageInfo.HasNextPage, out.PageInfo.HasPreviousPage = more, q.After != ""
+		out.PageInfo.HasNextPage, out.PageInfo.HasPreviousPage = more, began
 	}
 	if k := len(ends); k > 0 {
 		out.PageInfo.StartCursor, out.PageInfo.EndCursor = &ends[0], &ends[k-1]

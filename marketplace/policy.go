@@ -156,6 +156,7 @@ var (
 	MaySwapDelegate         = Permission{verb: "put other delegates into this meeting", who: editors | officers}
 	MayReplaceDelegate      = Permission{verb: "replace a delegate of this member", who: editors | officers}
 	MayCheckIn              = Permission{verb: "say that this delegate has come", who: editors | self | officers, of: arriving}
+	MayCheckInOthers        = Permission{verb: "say that other delegates have come", who: editors | officers}
 	MayReadEventReport      = Permission{verb: "read the report of this event", who: staff, reads: true}
 	MayReadClosedReport     = Permission{verb: "read the report of an event that is over", who: members | staff, reads: true}
 	MayKeepEvents           = Permission{verb: "keep events and registrations", who: networkAdmin} // the program itself
@@ -184,7 +185,7 @@ var permissions = []Permission{
 	MayAskForPartner, MayEditCase, MayWithdrawCase, MayReopenCase, MaySeeCases, MayHandleCase, MayAnswerCandidacy, MayKeepCases, MaySeeStatistics, MaySeeOwnStatistics,
 	MayMarkNotifications, MayKeepNotifications, MayUnsubscribe,
 	MayArrangeEvent, MayRegister, MayWithdrawRegistration, MayDecideRegistration, MayWish, MayReadWishes, MayPair, MayMakeTimetable, MayKeepTimetables, MayKeepEvents,
-	MayBookAtEvent, MayPlaceAtEvent, MayRunMeeting, MaySwapDelegate, MayReplaceDelegate, MayCheckIn, MayReadEventReport, MayReadClosedReport,
+	MayBookAtEvent, MayPlaceAtEvent, MayRunMeeting, MaySwapDelegate, MayReplaceDelegate, MayCheckIn, MayCheckInOthers, MayReadEventReport, MayReadClosedReport,
 	MayUpload,
 	MaySetAvailability, MaySeeCommonTimes, MayKeepFeed,
 }

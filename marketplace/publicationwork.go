@@ -150,7 +150,31 @@ func (p *publisher) cancelRest(ctx context.Context) error {
 		}
 	}
 	slices.Sort(rest)
-	return together(rest, placedAtOnce, func(id ID) error { return p.cancel(ctx, id) })
+	if err := together(rest, placedAtOnce, func(id ID) error { return p.cancel(ctx, id) }); err != nil {
+		return err
+	}
+	for _, x := range p.people.live {
+		if !p.people.refused[pairOf(x.From, x.To)] {
+			continue
+		}
+		if err := p.callOff(ctx, x.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// callOff cancels a meeting that was booked besides a timetable and whose
+// sides are not to meet any more: wishes were taken again in the meantime.
+func (p *publisher) callOff(ctx context.Context, id ID) error {
+	_, err := update(ctx, p.Market, MayKeepTimetables, id, 0, func(x *Meeting) error {
+		if !x.canUnplace(p.now) {
+			return errUnchanged
+		}
+		x.callOff(phrasesFor(p.event.Languages).phrases["timetable.changed"], "CALL_OFF")
+		return nil
+	})
+	return ignore(ignore(err, errUnchanged), ErrNotFound)
 }
 
 // canUnplace says whether a publication can take a meeting away, or elsewhere:

@@ -112,6 +112,7 @@ type StatisticsInput struct {
 
 // Statistics counts the meetings that were asked for in some months: of the
 // network for the secretariat, of a member for its people and the secretariat.
+// Requests that a member does not hear of are not among those that its people see.
 func (m *Market) Statistics(ctx context.Context, in StatisticsInput) (*Statistics, error) {
 	s := &Statistics{From: in.From, To: in.To}
 	may, queries := MaySeeStatistics.checkFor(ctx), []Query{{}}
@@ -135,8 +136,8 @@ func (m *Market) Statistics(ctx context.Context, in StatisticsInput) (*Statistic
 	defer leave()
 	c := newMeetingCount(s.Member)
 	for _, q := range queries {
-		err := m.countPages(ctx, KindMeeting, q, from, to, c.left, func(ctx context.Context, docs []entity) error {
-			return c.add(ctx, m, docs)
+		err := m.countPages(ctx, KindMeeting, q, from, to, c.left, func(page context.Context, docs []entity) error {
+			return c.add(page, m, slices.DeleteFunc(docs, func(doc entity) bool { return !visible(ctx, doc) }))
 		})
 		if err != nil {
 			return nil, err
@@ -201,7 +202,8 @@ func (m *Market) countPages(ctx context.Context, kind Kind, q Query, from, to ti
 		if len(docs) > left() {
 			return invalid("from", "TOO_MANY", fmt.Sprintf("more than %d were asked for in these months: count fewer months", MaxStatisticsMeetings))
 		}
-		if err := each(page, docs); err != nil || len(docs) < q.Limit {
+		n := len(docs)
+		if err := each(page, docs); err != nil || n < q.Limit {
 			return err
 		}
 	}

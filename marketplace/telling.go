@@ -214,7 +214,7 @@ func officersOf(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
 func peopleOf(kind Kind) func(context.Context, *Market, *AuditEntry) ([]told, error) {
 	return func(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
 		var list []told
-		for _, id := range e.Readers {
+		for _, id := range e.readers() {
 			if id.Kind() == kind {
 				people, err := m.inTeam(ctx, e, id, TeamRole(RoleOwner), TeamRole(RoleEditor))
 				if err != nil {
@@ -230,7 +230,7 @@ func peopleOf(kind Kind) func(context.Context, *Market, *AuditEntry) ([]told, er
 // readersOf are the owners and editors of all members that an entry is about.
 func readersOf(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
 	var list []told
-	for _, id := range e.Readers {
+	for _, id := range e.readers() {
 		if isMember(id) {
 			people, err := m.inTeam(ctx, e, id, TeamRole(RoleOwner), TeamRole(RoleEditor))
 			if err != nil {
@@ -296,7 +296,7 @@ func (m *Market) introduction(ctx context.Context, e *AuditEntry, pick func(*Can
 func fromCompany(who func(context.Context, *Market, *AuditEntry) ([]told, error)) func(context.Context, *Market, *AuditEntry) ([]told, error) {
 	return func(ctx context.Context, m *Market, e *AuditEntry) ([]told, error) {
 		list, err := who(ctx, m, e)
-		for _, id := range e.Readers {
+		for _, id := range e.readers() {
 			if id.Kind() == KindCompany {
 				for i := range list {
 					list[i].member = id
@@ -468,7 +468,7 @@ func join(list, more []told) []told {
 // memberOf is the first member that an entry is about; empty for the
 // secretariat.
 func memberOf(e *AuditEntry) ID {
-	for _, id := range e.Readers {
+	for _, id := range e.readers() {
 		if isMember(id) {
 			return id
 		}
@@ -478,7 +478,7 @@ func memberOf(e *AuditEntry) ID {
 
 // personOf is the user whom an entry is about.
 func personOf(e *AuditEntry) ID {
-	for _, id := range e.Readers {
+	for _, id := range e.readers() {
 		if id.Kind() == KindUser {
 			return id
 		}

@@ -498,6 +498,9 @@ func (m *Market) conflictMessage(ctx context.Context, c Conflict) (string, error
 	case ConflictLanguage:
 		return "the two share no language, and nobody interprets between them", nil
 	case ConflictMaximum:
+		if !onSide(ctx, c.Members...) { // how many those are is its own
+			return who + " has as many meetings as it wants", nil
+		}
 		return fmt.Sprintf("%s has the %d meetings that it wants at the most", who, c.Count), nil
 	}
 	return string(c.Code), nil

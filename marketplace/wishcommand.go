@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // ownWishList are the columns of a member's wishes in its export, which its
 // own people alone get.
 var ownWishList = plainColumns("id", "event", "registration", "member", "wishes", "createdAt", "updatedAt")
+
+// limitWishes is for each user: each change leaves an entry in the log that
+// those who may not read it pass over.
+var limitWishes = limited{name: "wishes", account: throttleLimit{300, 3 * time.Second}}
 
 // SetWishesInput is what SetWishes takes.
 type SetWishesInput struct {
@@ -95,13 +100,17 @@ func (w *WishList) drop(with ID) {
 }
 
 // updateWishes changes a list of wishes while the event takes them. Its mark
-// says no more than that it was changed: the secretariat reads marks.
+// says no more than that it was changed, and is read by the member's owners
+// alone; see AuditEntry.audience.
 func (m *Market) updateWishes(ctx context.Context, event, member ID, version *int, change func(*WishList)) (*WishList, error) {
 	e, r, err := m.participant(ctx, event, member)
 	if err != nil {
 		return nil, err
 	}
 	if err := MayWish.check(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := m.limitUser(ctx, limitWishes); err != nil {
 		return nil, err
 	}
 	fresh := func() *WishList {
