@@ -240,7 +240,7 @@ func (m *Market) rearrange(ctx context.Context, id ID) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.arrange(f, func() (*Meeting, error) {
+	_, err = m.arrange(ctx, f, func() (*Meeting, error) {
 		return update(ctx, m, MayKeepMeetings, id, 0, func(x *Meeting) error {
 			wrong := e.disorder(x, sides)
 			if wrong == nil || !x.canUnplace(m.clock()) || x.isLifted() || e.SlotAt(*x.At) != slot {

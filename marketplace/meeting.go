@@ -66,6 +66,9 @@ type Meeting struct {
 	Event  ID      `json:"event,omitempty"`
 	Table  string  `json:"table,omitempty"`
 	Guests []Guest `json:"guests,omitempty"`
+	// Holds are what it claims at its event besides time, for as long as it
+	// counts there: see hold.go.
+	Holds []string `json:"holds,omitempty"`
 	// Timetabled is what the latest publication made of it; nil where it was
 	// not made by one.
 	Timetabled *Timetabled `json:"timetabled,omitempty"`
@@ -283,10 +286,13 @@ func (x *Meeting) claims() []string {
 		}
 		return []string{place}
 	}
-	if !x.isBooked() {
+	if x.At == nil || !slices.Contains(bookedMeetings, x.Status) {
 		return nil
 	}
-	var claims []string
+	claims := slices.Clone(x.Holds)
+	if x.isLifted() {
+		return slices.DeleteFunc(claims, isDesk)
+	}
 	for _, user := range x.people() {
 		claims = append(claims, timeClaims("user:"+string(user), *x.At, x.Minutes)...)
 	}

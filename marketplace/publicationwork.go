@@ -47,7 +47,7 @@ var publishing = follower{name: "publications", kinds: []Kind{KindPublication}, 
 	if err != nil || x == nil || x.Status != PublicationUnderWay {
 		return err
 	}
-	p := &publisher{Market: m, publication: x, now: m.clock(), want: map[ID]Placement{}, have: map[ID]*Meeting{}}
+	p := &publisher{Market: m, publication: x, now: m.clock(), want: map[ID]Placement{}, have: map[ID]*Meeting{}, held: map[string]bool{}}
 	return p.publish(ctx)
 })}
 
@@ -61,8 +61,10 @@ type publisher struct {
 	want        map[ID]Placement // by the id of the meeting
 	have        map[ID]*Meeting
 
-	mu   sync.Mutex
-	gaps map[ID]Gap
+	mu    sync.Mutex
+	gaps  map[ID]Gap
+	held  map[string]bool // what meetings of the event hold; see hold.go
+	holds map[ID][]string // what those hold that are set down
 }
 
 func (p *publisher) publish(ctx context.Context) error {
@@ -84,6 +86,10 @@ func (p *publisher) publish(ctx context.Context) error {
 		return err
 	}
 	if err := p.cancelRest(ctx); err != nil {
+		return err
+	}
+	p.have, p.held, p.holds = map[ID]*Meeting{}, map[string]bool{}, map[ID][]string{}
+	if err := p.read(ctx); err != nil {
 		return err
 	}
 	if err := p.place(ctx); err != nil {
@@ -129,11 +135,17 @@ func (p *publisher) takePhase(ctx context.Context) (*Event, error) {
 	return e, err
 }
 
-// read finds the meetings that publications have made.
+// read finds the meetings that publications have made, and what all hold.
 func (p *publisher) read(ctx context.Context) error {
 	return p.each(ctx, KindMeeting, Query{Where: []Condition{{Field: "event", Op: Eq, Value: p.event.ID}}, Sort: "startsAt", Limit: MaxPage}, func(doc entity) {
-		if x := doc.(*Meeting); x.Timetabled != nil {
+		x := doc.(*Meeting)
+		if x.Timetabled != nil {
 			p.have[x.ID] = x
+		}
+		if slices.Contains(bookedMeetings, x.Status) {
+			for _, claim := range x.Holds {
+				p.held[claim] = true
+			}
 		}
 	})
 }
@@ -251,6 +263,10 @@ func (p *publisher) setDown(ctx context.Context, ids []ID) (left []ID, err error
 	err = together(ids, placedAtOnce, func(id ID) error {
 		at := p.want[id]
 		err := p.setOneDown(ctx, id, at)
+		for wrong, ok := errors.AsType[*InvalidError](err); ok && strings.HasPrefix(wrong.claim, "count:"); wrong, ok = errors.AsType[*InvalidError](err) {
+			p.letGo(id, wrong.claim)
+			err = p.setOneDown(ctx, id, at)
+		}
 		if wrong, ok := errors.AsType[*InvalidError](err); ok && wrong.claim != "" {
 			code, who := p.takenBy(at, wrong.claim)
 			p.gap(id, code, who)
@@ -280,6 +296,11 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 			return errNobody
 		}
 	}
+	holds, full := p.hold(id)
+	if full != "" {
+		p.gap(id, GapMaximum, full)
+		return errNobody
+	}
 	fresh := func() *Meeting {
 		return &Meeting{Meta: Meta{IsSample: p.event.IsSample}, From: at.A, To: at.B, ProposedBy: at.A, Event: p.event.ID, Status: MeetingAccepted,
 			Message: p.event.Name}
@@ -302,6 +323,7 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 			change = placedNew // to those who are told it was not there before
 		}
 		p.settleAt(x, at)
+		x.Holds = holds
 		x.Status, x.Reason = MeetingAccepted, nil
 		x.Timetabled = &Timetabled{Publication: p.publication.Number, Change: change, Slot: at.Slot, Table: at.Table, Persons: []string{at.PersonA, at.PersonB}}
 		x.mark(map[string]string{placedNew: "PLACE", placedElse: "MOVE"}[change], at.Slot.Format(time.RFC3339)+" "+at.Table)
@@ -309,6 +331,45 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 		return nil
 	})
 	return ignore(err, errUnchanged)
+}
+
+// hold is what a meeting holds that is set down: what it has, or else of each
+// side one of as many meetings as it may have; the side that may have no more.
+func (p *publisher) hold(id ID) (holds []string, full ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.want[id]
+	holds = slices.Clone(p.holds[id])
+	if x := p.have[id]; holds == nil && x != nil && slices.Contains(bookedMeetings, x.Status) {
+		holds = slices.DeleteFunc(slices.Clone(x.Holds), func(c string) bool { return !strings.HasPrefix(c, "count:") })
+	}
+	for _, side := range at.pair() {
+		if holdsOne(holds, countsOf(p.event.ID, side)) {
+			continue
+		}
+		most := p.publication.Beyond[side]
+		if i, ok := p.people.number[side]; ok {
+			most = max(most, p.people.Participants[i].Maximum)
+		}
+		n := 0
+		for p.held[countClaim(p.event.ID, side, n)] {
+			n++
+		}
+		if n >= most {
+			return nil, side
+		}
+		claim := countClaim(p.event.ID, side, n)
+		p.held[claim], holds = true, append(holds, claim)
+	}
+	p.holds[id] = holds
+	return append(slices.Clone(holds), pairClaim(p.event.ID, at.pair())), ""
+}
+
+// letGo has another one taken in place of what somebody else was faster to take.
+func (p *publisher) letGo(id ID, claim string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holds[id] = slices.DeleteFunc(slices.Clone(p.holds[id]), func(c string) bool { return c == claim })
 }
 
 // settleAt sets where and when a meeting takes place, and who sits in it.
@@ -358,8 +419,11 @@ func (p *publisher) delegate(member ID, person string) *Delegate {
 
 // takenBy says of a claim that another meeting holds what it is about.
 func (p *publisher) takenBy(at Placement, claim string) (GapCode, ID) {
-	if strings.HasPrefix(claim, "table:") {
+	switch {
+	case strings.HasPrefix(claim, "table:"):
 		return GapTableTaken, ""
+	case strings.HasPrefix(claim, "pair:"):
+		return GapMeetAlready, ""
 	}
 	of, _, _ := strings.Cut(claim, "@")
 	for i, who := range []ID{at.A, at.B} {
