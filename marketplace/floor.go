@@ -249,7 +249,7 @@ func (m *Market) seat(ctx context.Context, f *floor, x *Meeting, b booking) erro
 	default:
 		x.Table = spread(tables, x.ID)
 	}
-	x.LostTable = ""
+	x.LostTable, x.IsOffSlot = "", false
 	x.takePlace(f.event, at, was)
 	return nil
 }

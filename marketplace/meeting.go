@@ -76,9 +76,11 @@ type Meeting struct {
 	// meet the one that asks: it does not see the request, which ends like one
 	// that nobody answers. Nobody is shown it.
 	IsUnheard bool `json:"isUnheard,omitempty"`
-	// LostTable is the table at which it was to take place, until that was
+	// IsOffSlot says that it is at no slot of its event any more, or at one that
+	// a session blocks by now. LostTable is the table at which it was to take place, until that was
 	// lost and no other one was free, and Vacant are the sides whose delegate
 	// comes no more and for whom nobody else was free.
+	IsOffSlot bool   `json:"isOffSlot,omitempty"`
 	LostTable string `json:"lostTable,omitempty"`
 	Vacant    []ID   `json:"vacant,omitempty"`
 	// What happens while its event takes place.

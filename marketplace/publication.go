@@ -47,7 +47,7 @@ type PublicationStatus string
 const (
 	PublicationUnderWay PublicationStatus = "UNDER_WAY" // meetings are being made
 	PublicationDone     PublicationStatus = "DONE"      // all meetings are as it says, but for its gaps
-	PublicationVoid     PublicationStatus = "VOID"      // the event was closed, or went back, before anything was made
+	PublicationVoid     PublicationStatus = "VOID"      // the event was closed, or went back, before anything was made; or another one has overtaken it
 )
 
 // PublicationStatuses are all of them.
@@ -148,10 +148,11 @@ func (m *Market) PublishTimetable(ctx context.Context, in PublishTimetableInput)
 			x.Number, before = last.Number+1, last.Placements.list()
 		}
 		b := seated(a, d.Placements.list(), before)
+		begun := b.begun(before)
 		if err := m.refuseAll(ctx, b.stuck); err != nil {
 			return nil, err
 		}
-		list := b.placements()
+		list := append(b.placements(), begun...)
 		x.Placements, x.Beyond = packed(list), b.beyond()
 		x.mark("PUBLISH", fmt.Sprintf("%d meetings", len(list)))
 		err = create(ctx, m, MayMakeTimetable, x)
@@ -197,6 +198,24 @@ func seated(a *assembly, list, before []Placement) *board {
 		}
 	}
 	return b
+}
+
+// begun takes what has begun from the stuck ones, since nothing can be changed
+// about that any more, and returns those of them that were published: they stay.
+func (b *board) begun(before []Placement) []Placement {
+	var stay []Placement
+	for x, s := range b.stuck {
+		if s.Slot.After(b.at) {
+			continue
+		}
+		delete(b.stuck, x)
+		for _, p := range before {
+			if p.pair() == x && p.Slot.Equal(s.Slot) {
+				stay = append(stay, p)
+			}
+		}
+	}
+	return stay
 }
 
 // refuseAll says of each meeting that cannot be what stands against it.

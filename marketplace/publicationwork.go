@@ -44,8 +44,14 @@ func eventMeetingID(event ID, x duo, n int) ID {
 // was stopped, and leaves alone what is as it should be.
 var publishing = follower{name: "publications", kinds: []Kind{KindPublication}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	x, err := m.latestPublication(ctx, doc.(*Publication).Event)
-	if err != nil || x == nil || x.Status != PublicationUnderWay {
+	if err != nil || x == nil {
 		return err
+	}
+	if old := doc.(*Publication); old.Number < x.Number && old.Status == PublicationUnderWay {
+		return (&publisher{Market: m, publication: old, now: m.clock()}).end(ctx, PublicationVoid) // it was overtaken
+	}
+	if x.Status != PublicationUnderWay {
+		return nil
 	}
 	p := &publisher{Market: m, publication: x, now: m.clock(), want: map[ID]Placement{}, have: map[ID]*Meeting{}, held: map[string]bool{}}
 	return p.publish(ctx)
@@ -153,7 +159,8 @@ func (p *publisher) read(ctx context.Context) error {
 // several at a time, since stores commit what comes at the same time together.
 const placedAtOnce = 16
 
-// cancelRest cancels what the publication no longer has.
+// cancelRest cancels what the publication no longer has, and what was booked by
+// two who must not meet any more.
 func (p *publisher) cancelRest(ctx context.Context) error {
 	var rest []ID
 	for id, x := range p.have {
@@ -162,7 +169,17 @@ func (p *publisher) cancelRest(ctx context.Context) error {
 		}
 	}
 	slices.Sort(rest)
-	return together(rest, placedAtOnce, func(id ID) error { return p.cancel(ctx, id) })
+	if err := together(rest, placedAtOnce, func(id ID) error { return p.cancel(ctx, id) }); err != nil {
+		return err
+	}
+	for _, x := range p.people.live {
+		if p.people.refused[pairOf(x.From, x.To)] {
+			if err := p.endMeeting(ctx, p.event, x.ID, "timetable.changed", "CALL_OFF"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // canUnplace says whether a publication can take a meeting away, or elsewhere:
@@ -173,7 +190,7 @@ func (x *Meeting) canUnplace(now time.Time) bool {
 
 func (p *publisher) cancel(ctx context.Context, id ID) error {
 	_, err := update(ctx, p.Market, MayKeepTimetables, id, 0, func(x *Meeting) error {
-		if !x.canUnplace(p.now) {
+		if !x.canUnplace(p.now) || x.Timetabled.Publication > p.publication.Number {
 			return errUnchanged
 		}
 		x.mark("UNPLACE", string(x.Status)+" to "+string(MeetingCancelled))
@@ -309,6 +326,8 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 		change := placedElse
 		t := x.Timetabled
 		switch {
+		case t != nil && t.Publication > p.publication.Number: // this one was overtaken
+			return errUnchanged
 		case t == nil || t.Change == placedNot && x.Status == MeetingCancelled:
 			change = placedNew
 		case x.isAs(at) && !x.isLifted(), x.Status == MeetingCancelled:
@@ -376,7 +395,7 @@ func (p *publisher) letGo(id ID, claim string) {
 func (p *publisher) settleAt(x *Meeting, at Placement) {
 	x.Times, x.Minutes, x.Table = []time.Time{at.Slot}, p.event.SlotMinutes, at.Table
 	x.FromPeople, x.ToPeople, x.Participants, x.Guests = nil, nil, nil, nil
-	x.LostTable, x.Vacant = "", nil
+	x.LostTable, x.IsOffSlot, x.Vacant = "", false, nil
 	for i, side := range []ID{x.From, x.To} {
 		person := []string{at.PersonA, at.PersonB}[i]
 		d := p.delegate(side, person)

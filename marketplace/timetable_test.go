@@ -310,7 +310,7 @@ func TestRunsAreCancelledAndBegunAgain(t *testing.T) {
 	for range 2 { // the server is stopped as soon as it has begun
 		ctx, stop := context.WithCancel(asWorker(context.Background()))
 		stop()
-		_, err = h.moveRun(asWorker(context.Background()), r.ID, "BEGIN", func(r *Run) { r.Attempts++ })
+		r, err = h.moveRun(asWorker(context.Background()), r.ID, "BEGIN", func(r *Run) { r.Attempts++ })
 		h.must(err)
 		if _, err := h.solve(ctx, r, &posing{Problem: &timetable.Problem{}}, 0); err == nil {
 			t.Error("solved by a server that was stopped")

@@ -379,6 +379,10 @@ func (m *Market) UndoDraft(ctx context.Context, event ID, version *int) (*Draft,
 type UseRunInput struct {
 	Run     ID
 	Version *int // of the draft that was read; nil: any
+	// DiscardsChanges says that what was changed by hand in the draft may be
+	// lost. It need not be said where the run has gone on from the draft as it
+	// is, changes included.
+	DiscardsChanges bool
 }
 
 // UseRun makes the timetable of a run the draft, in place of the one before,
@@ -398,6 +402,9 @@ func (m *Market) UseRun(ctx context.Context, in UseRunInput) (*Draft, error) {
 	}
 	fresh := func() *Draft { return &Draft{Meta: Meta{IsSample: e.IsSample}, Event: e.ID} }
 	return updateOrCreate(ctx, m, MayMakeTimetable, draftID(e.ID), versionOf(in.Version), fresh, func(d *Draft) error {
+		if goesOn := r.Mode != RunNew && r.Draft == d.Version(); len(d.Edits) > 0 && !goesOn && !in.DiscardsChanges {
+			return invalid("discardsChanges", "REQUIRED", fmt.Sprintf("must be true, since the draft was changed by hand (changes that are known: %d), which is lost", len(d.Edits)))
+		}
 		d.Run, d.Placements, d.Edits = r.ID, t.Placements, nil
 		d.mark("USE_RUN", fmt.Sprintf("run %d", r.Number))
 		return nil
@@ -431,7 +438,7 @@ func (m *Market) refuse(ctx context.Context, list []Conflict) error {
 // path is the field of the input that a conflict is about.
 func (c *Conflict) path() string {
 	switch c.Code {
-	case ConflictNoTable, ConflictTableNeeded, ConflictTableOfOther, ConflictOwnTable, ConflictTableTaken:
+	case ConflictNoTable, ConflictTableNeeded, ConflictTableOfOther, ConflictOwnTable, ConflictTableTaken, ConflictTableLost:
 		return "table"
 	case ConflictNoSlot, ConflictBlocked, ConflictNobodyFree, ConflictOver:
 		return "slot"
@@ -491,6 +498,8 @@ func (m *Market) conflictMessage(ctx context.Context, c Conflict) (string, error
 			return "this table is taken then", nil
 		}
 		return "this table is taken then by " + others, nil
+	case ConflictTableLost:
+		return "this table was lost: move the meeting, or have a run of the mode ONLY_UNBOOKED move all that cannot stay", nil
 	case ConflictRules:
 		return "neither of the two may ask the other for a meeting by the rules of the event", nil
 	case ConflictLanguage:
