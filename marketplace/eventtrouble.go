@@ -294,7 +294,9 @@ func (e *Event) disorder(x *Meeting, sides []*Registration) *disorder {
 		for _, key := range x.keysOf(r.Member) {
 			i := r.byKey(key)
 			if i >= 0 {
-				if since := r.awaySince(r.Delegates[i].Person()); since != nil && !x.At.Before(*since) {
+				if r.isGone(&r.Delegates[i]) {
+					i = -1
+				} else if since := r.awaySince(r.Delegates[i].Person()); since != nil && !x.At.Before(*since) {
 					i = -1
 				}
 			}

@@ -320,3 +320,55 @@ func TestARunIsFinishedOnce(t *testing.T) {
 		t.Errorf("%s %v", r.Status, got)
 	}
 }
+
+// Who leaves the team of a member, or is suspended, comes no more: others take
+// over their meetings, as far as there is somebody, and nobody else meets them.
+func TestADelegateLeavesTheTeam(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, 2, 2, nil)
+	twoDelegates(h, "k1")
+	h.phase(EventStartDrafting)
+	h.must(h.add("c1", "k1", 1, "T1"))
+	h.must(h.add("c1", "k2", 2, "T1"))
+	h.publish()
+	h.letters()
+	who := func(member ID) (out []string) {
+		list, err := h.meetingsAt(asWorker(context.Background()), h.event, member, agreedMeetings)
+		h.must(err)
+		for _, x := range list {
+			out = append(out, fmt.Sprint(x.keysOf(member), x.Vacant))
+		}
+		return out
+	}
+	ctx := asWorker(context.Background())
+	leave := func(name string) {
+		h.must(second(h.updateTeam(ctx, MayManageTeam, memberNamed(name), func(t *Team) error {
+			t.mark("REMOVE_PERSON", "")
+			t.People = nil
+			return nil
+		})))
+	}
+	same(t, "before", who("company_k1"), []string{"[user_k1] []"})
+	leave("k1")
+	told := h.letters()
+	same(t, "another one takes over", who("company_k1"), []string{"[company_k1 kim] []"})
+	if !slices.Contains(told, "c1 meeting.SWAP") {
+		t.Errorf("%q", told)
+	}
+	_, err := update(ctx, h.Market, MaySuspendUser, "user_k2", 0, func(u *User) error { u.IsSuspended = true; u.mark("SUSPEND", ""); return nil })
+	h.must(err)
+	told = h.letters()
+	same(t, "nobody takes over", who("company_k2"), []string{"[user_k2] [company_k2]"})
+	if !slices.Contains(told, "c1 meeting.STRAND") || !slices.Equal(h.troubled(), []string{"2 c1-k2"}) {
+		t.Errorf("%q %q", told, h.troubled())
+	}
+	if _, err := h.ask("c2", "k2", 3); complains(err) != "slot NOBODY_FREE" {
+		t.Errorf("%v", err)
+	}
+	x := h.take(h.ask("c2", "k1", 3))
+	x = h.take(h.AcceptMeeting(h.of("k1"), AcceptMeetingInput{ID: x.ID, Time: x.Times[0]}))
+	if len(x.ToPeople) != 0 || len(x.Guests) != 1 {
+		t.Errorf("%+v", x)
+	}
+	h.holdsWhatIsSaid()
+}
