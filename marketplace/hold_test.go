@@ -247,3 +247,22 @@ func TestBookingsWaitForATimetable(t *testing.T) {
 	h.must(second(h.agree("k1", x)))
 	h.holdsWhatIsSaid()
 }
+
+// What the secretariat allows by hand beyond the maximum takes place, beside
+// what was booked, and no more than that.
+func TestATimetableGoesBeyondTheMaximumAsFarAsWasAllowed(t *testing.T) {
+	t.Parallel()
+	h := openHall(t, 1, 5, Patch{"maximum": 2})
+	h.take(h.agree("k2", h.take(h.ask("c1", "k2", 2))))
+	add := func(to string, slot int, allow ...ConflictCode) error {
+		return second(h.AddPlacement(h.officer(), PlaceInput{Event: h.event, A: "city_c1", B: memberNamed(to), Slot: h.slot(slot), Allow: allow}))
+	}
+	if err := add("k3", 3); complains(err) != "b OVER_MAXIMUM" {
+		t.Errorf("%v", err)
+	}
+	h.must(add("k3", 3, ConflictMaximum))
+	if x := h.publish(); len(x.Gaps) != 0 || x.New != 1 {
+		t.Errorf("%+v", x)
+	}
+	same(t, "agenda", h.agenda(), []string{"1 c1-k1 T1", "2 c1-k2 " + h.agenda()[1][8:], "3 c1-k3 T1"})
+}

@@ -153,7 +153,7 @@ func (m *Market) PublishTimetable(ctx context.Context, in PublishTimetableInput)
 			return nil, err
 		}
 		list := append(b.placements(), begun...)
-		x.Placements, x.Beyond = packed(list), b.beyond()
+		x.Placements, x.Beyond = packed(list), a.beyond(list, d.Beyond)
 		x.mark("PUBLISH", fmt.Sprintf("%d meetings", len(list)))
 		err = create(ctx, m, MayMakeTimetable, x)
 		if !taken(err, "number") {
@@ -163,12 +163,20 @@ func (m *Market) PublishTimetable(ctx context.Context, in PublishTimetableInput)
 	return nil, ErrUnavailable
 }
 
-// beyond says who has more meetings than they want, and how many.
-func (s *schedule) beyond() map[ID]int {
-	out := map[ID]int{}
-	for i, n := range s.held {
-		if n > s.Participants[i].Maximum {
-			out[s.member(i)] = n
+// beyond says who has more meetings by a timetable, or as was allowed by hand,
+// than they want, and how many.
+func (a *assembly) beyond(list []Placement, allowed map[ID]int) map[ID]int {
+	have, out := map[ID]int{}, map[ID]int{}
+	for _, p := range list {
+		have[p.A]++
+		have[p.B]++
+	}
+	for id, n := range allowed {
+		have[id] = max(have[id], n)
+	}
+	for id, n := range have {
+		if i, ok := a.number[id]; ok && n > a.Participants[i].Maximum {
+			out[id] = n
 		}
 	}
 	return out
