@@ -190,7 +190,7 @@ func (x *Meeting) canUnplace(now time.Time) bool {
 
 func (p *publisher) cancel(ctx context.Context, id ID) error {
 	_, err := update(ctx, p.Market, MayKeepTimetables, id, 0, func(x *Meeting) error {
-		if !x.canUnplace(p.now) || x.Timetabled.Publication > p.publication.Number {
+		if !x.canUnplace(p.now) && !x.isLifted() || x.Timetabled.Publication > p.publication.Number {
 			return errUnchanged
 		}
 		x.mark("UNPLACE", string(x.Status)+" to "+string(MeetingCancelled))
@@ -212,6 +212,15 @@ func (p *publisher) cancel(ctx context.Context, id ID) error {
 // meetings at any moment, since each is claimed where it is. What finds no
 // place even so goes back to where it was, or is cancelled where that is taken as well.
 func (p *publisher) place(ctx context.Context) error {
+	// What was on its way when a server stopped, and should have begun since,
+	// can only go back.
+	for id, x := range p.have {
+		if x.isLifted() && slices.Contains(agreedMeetings, x.Status) && !x.canUnplace(p.now) {
+			if err := p.putBack(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
 	var todo []ID
 	for id, at := range p.want {
 		x := p.have[id]
@@ -457,7 +466,7 @@ func (p *publisher) takenBy(at Placement, claim string) (GapCode, ID) {
 // lift lets go of the place of a meeting that is to be elsewhere.
 func (p *publisher) lift(ctx context.Context, id ID) error {
 	_, err := update(ctx, p.Market, MayKeepTimetables, id, 0, func(x *Meeting) error {
-		if x.isLifted() || !x.canUnplace(p.now) {
+		if x.isLifted() || !x.canUnplace(p.now) || x.isAs(p.want[id]) {
 			return errUnchanged
 		}
 		x.mark(unmarked, "")
