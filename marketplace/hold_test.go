@@ -147,7 +147,7 @@ func TestWhatHoldsHoldsForThoseWhoComeAtOnce(t *testing.T) {
 	})
 	t.Run("an officer goes beyond the maximum", func(t *testing.T) {
 		t.Parallel()
-		h, s := crossedHall(t, 1, 3, Patch{"maximum": 1}, nil)
+		h, _ := crossedHall(t, 1, 3, Patch{"maximum": 1}, nil)
 		book := func(to string, slot int, allow ...ConflictCode) func() (*Meeting, error) {
 			return func() (*Meeting, error) {
 				return h.BookEventMeeting(h.officer(), BookEventMeetingInput{Event: h.event, From: "city_c1", To: memberNamed(to), Slot: *h.slot(slot), Allow: allow})
@@ -157,7 +157,18 @@ func TestWhatHoldsHoldsForThoseWhoComeAtOnce(t *testing.T) {
 		same(t, "", []string{complains(err)}, []string{"to OVER_MAXIMUM"})
 		h.must(second(book("k2", 2, ConflictMaximum)()))
 		h.must(second(book("k3", 3, ConflictMaximum)()))
-		_ = s
+	})
+	t.Run("officers", func(t *testing.T) {
+		t.Parallel()
+		h, s := crossedHall(t, 2, 4, Patch{"maximum": 2}, nil)
+		book := func(from, to string, slot int) func() (*Meeting, error) {
+			return func() (*Meeting, error) {
+				return h.BookEventMeeting(h.officer(), BookEventMeetingInput{Event: h.event, From: memberNamed(from), To: memberNamed(to), Slot: *h.slot(slot)})
+			}
+		}
+		same(t, "", h.atOnce(s, book("c1", "k2", 2), book("c1", "k3", 3)), []string{"", "to OVER_MAXIMUM"})
+		same(t, "", h.atOnce(s, book("c2", "k4", 4), book("c2", "k4", 5)), []string{"", "to MEET_ALREADY"})
+		same(t, "", h.atOnce(s, book("c2", "k1", 6), book("k3", "c2", 1)), []string{"", "to OVER_MAXIMUM"})
 	})
 	t.Run("the same two", func(t *testing.T) {
 		t.Parallel()

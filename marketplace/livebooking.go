@@ -302,6 +302,7 @@ func (m *Market) bookNow(ctx context.Context, f *floor, x *Meeting, how booking,
 		x.ID = newID(KindMeeting, m.now())
 	}
 	_, err = m.arrange(ctx, f, func() (*Meeting, error) {
+		x.Holds = nil
 		if err := m.seat(ctx, f, x, how); err != nil {
 			return nil, err
 		}
