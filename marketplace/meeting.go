@@ -335,6 +335,11 @@ func (x *Meeting) isBooked() bool {
 	return x.At != nil && slices.Contains(bookedMeetings, x.Status) && !x.isLifted()
 }
 
+// isAlterable says whether people and place can still be changed.
+func (x *Meeting) isAlterable(now time.Time) bool {
+	return slices.Contains(pendingMeetings, x.Status) || slices.Contains(agreedMeetings, x.Status) && now.Before(x.end())
+}
+
 // personKeys are the words by which its people are known at events.
 func (x *Meeting) personKeys() []string {
 	var keys []string

@@ -544,11 +544,6 @@ func (m *Market) alter(ctx context.Context, id ID, version *int, as *ID, change 
 	})
 }
 
-// isAlterable says whether people and place can still be changed.
-func (x *Meeting) isAlterable(now time.Time) bool {
-	return slices.Contains(pendingMeetings, x.Status) || slices.Contains(agreedMeetings, x.Status) && now.Before(x.end())
-}
-
 // SetMeetingPeopleInput is what SetMeetingPeople takes.
 type SetMeetingPeopleInput struct {
 	ID      ID
