@@ -969,6 +969,7 @@ type ComplexityRoot struct {
 		Format         func(childComplexity int) int
 		FromSide       func(childComplexity int) int
 		ID             func(childComplexity int) int
+		IsOffSlot      func(childComplexity int) int
 		IsSample       func(childComplexity int) int
 		IsTroubled     func(childComplexity int) int
 		LinkOrNil      func(childComplexity int) int
@@ -5969,6 +5970,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.ID(childComplexity), true
+	case "Meeting.isOffSlot":
+		if e.ComplexityRoot.Meeting.IsOffSlot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.IsOffSlot(childComplexity), true
 	case "Meeting.isSample":
 		if e.ComplexityRoot.Meeting.IsSample == nil {
 			break
@@ -14562,6 +14569,8 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_case(ctx, field)
 	case "lostTable":
 		return ec.fieldContext_Meeting_lostTable(ctx, field)
+	case "isOffSlot":
+		return ec.fieldContext_Meeting_isOffSlot(ctx, field)
 	case "isTroubled":
 		return ec.fieldContext_Meeting_isTroubled(ctx, field)
 	case "startedAt":

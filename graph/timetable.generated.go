@@ -3932,7 +3932,11 @@ func (ec *executionContext) unmarshalInputUseRunInput(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"run", "version"}
+	if _, present := asMap["discardsChanges"]; !present {
+		asMap["discardsChanges"] = false
+	}
+
+	fieldsInOrder := [...]string{"run", "version", "discardsChanges"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3953,6 +3957,13 @@ func (ec *executionContext) unmarshalInputUseRunInput(ctx context.Context, obj a
 				return it, err
 			}
 			it.Version = data
+		case "discardsChanges":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("discardsChanges"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DiscardsChanges = data
 		}
 	}
 	return it, nil

@@ -78,6 +78,7 @@ type posing struct {
 	earlier []timetable.Placement // the draft, for fewest changes
 	past    []Placement           // of slots that have begun: they stay, and are no part of the problem
 	fixed   map[duo]Placement     // what stays, by the solver's own rules
+	adrift  []duo                 // what was to stay, and cannot where it is
 }
 
 // meetingName names a pair for the solver, as "city_oslo company_acme".
@@ -102,6 +103,8 @@ func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[duo]bool) *p
 		case stays:
 			if hard, _ := checked.admit(p); len(hard) == 0 {
 				x.fixed[p.pair()] = p
+			} else {
+				x.adrift = append(x.adrift, p.pair())
 			}
 		}
 		if slot >= 0 && mode == RunAroundLocked {
@@ -315,6 +318,14 @@ func (a *assembly) poseMeetings(x *posing, gone map[duo]bool, had []int, hasMet 
 		if m := p.pair(); !seen[m] && !gone[m] {
 			add(m, fix(timetable.Meeting{}, p))
 		}
+	}
+	for _, m := range x.adrift { // also those of the secretariat's own, for which nobody asks
+		i, ok1 := a.number[m[0]]
+		j, ok2 := a.number[m[1]]
+		if seen[m] || gone[m] || a.refused[m] || !ok1 || !ok2 || had[i] >= a.Participants[i].Maximum || had[j] >= a.Participants[j].Maximum {
+			continue
+		}
+		add(m, timetable.Meeting{Rank: timetable.Must, Score: mustValue})
 	}
 	if len(x.Meetings) > timetable.MaxMeetings {
 		slices.SortStableFunc(x.Meetings, func(s, t timetable.Meeting) int {

@@ -242,11 +242,15 @@ func (e *Event) SlotAt(start time.Time) int {
 }
 
 // Free says of each delegate of a registration, by their numbers, in which
-// slots they can sit in a meeting. In slots that are blocked nobody can.
+// slots they can sit in a meeting. In slots that are blocked nobody can, and
+// whoever comes no more can in none.
 func (e *Event) Free(r *Registration) [][]bool {
 	all := make([][]bool, len(r.Delegates))
 	for i := range r.Delegates {
 		all[i] = r.Delegates[i].freeIn(e)
+		if r.isGone(&r.Delegates[i]) {
+			clear(all[i])
+		}
 		if since := r.awaySince(r.Delegates[i].Person()); since != nil {
 			for k, s := range e.Slots {
 				all[i][k] = all[i][k] && s.StartsAt.Before(*since)

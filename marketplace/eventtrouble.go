@@ -22,15 +22,15 @@ const inTrouble ID = "trouble"
 
 func atTable(name string) ID { return ID("table " + name) }
 
-// IsTroubled says that somebody has to look after a meeting: its table was
-// lost, or a delegate comes no more, and nothing else was free.
+// IsTroubled says that somebody has to look after a meeting: its slot or its
+// table was lost, or a delegate comes no more, and nothing else was free.
 func (x *Meeting) IsTroubled() bool {
-	return x.Event != "" && slices.Contains(agreedMeetings, x.Status) && (x.LostTable != "" || len(x.Vacant) > 0)
+	return x.Event != "" && slices.Contains(agreedMeetings, x.Status) && (x.IsOffSlot || x.LostTable != "" || len(x.Vacant) > 0)
 }
 
-// isLost says whether a table cannot be used at a moment.
+// isLost says whether a table cannot be used at a moment, or is there no more.
 func (e *Event) isLost(table string, at time.Time) bool {
-	return slices.ContainsFunc(e.LostTables, func(t LostTable) bool { return t.Table == table && !at.Before(t.From) })
+	return !slices.ContainsFunc(e.Tables, func(t EventTable) bool { return t.Name == table }) || slices.ContainsFunc(e.LostTables, func(t LostTable) bool { return t.Table == table && !at.Before(t.From) })
 }
 
 // LoseTableInput is what LoseTable takes.
@@ -132,9 +132,9 @@ func (m *Market) TroubledMeetings(ctx context.Context, event ID, s Slice) (*Page
 	return page[*Meeting](ctx, m, KindMeeting, meetingQuery(concern(inTrouble, event), MeetingFilter{Statuses: agreedMeetings}, false), s)
 }
 
-// rearranging does what must follow for meetings when a table is lost or found
-// again, a delegate is replaced, or a participant leaves: one meeting at a
-// time, and only what is not yet as it should be.
+// rearranging does what must follow for meetings when a table or a slot is lost
+// or found again, an event is closed, a delegate is replaced, or a participant
+// leaves: one meeting at a time, and only what is not yet as it should be.
 var rearranging = follower{name: "arrangements", kinds: []Kind{KindEvent, KindRegistration, KindMeeting}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	switch doc := doc.(type) {
 	case *Event:
@@ -151,22 +151,23 @@ var rearranging = follower{name: "arrangements", kinds: []Kind{KindEvent, KindRe
 	return nil
 })}
 
-// rearrangeEvent looks after the meetings at lost tables, and those without one.
+// rearrangeEvent looks after the meetings of an event that are to come: those
+// that lost their slot or table, or are without one; all of them where it is
+// closed. One store operation for each 1,000 of them.
 func (m *Market) rearrangeEvent(ctx context.Context, id ID) error {
 	e, err := m.eventOf(ctx, id)
-	if err != nil || e.takesBookings() != nil {
+	if err != nil {
 		return gone(err)
 	}
-	words := []ID{inTrouble}
-	for _, t := range e.LostTables {
-		words = append(words, atTable(t.Table))
-	}
 	var ids []ID
-	for _, word := range words {
-		q := withLimit(meetingQuery(concern(word, e.ID), MeetingFilter{Statuses: agreedMeetings}, false), MaxPage)
-		if err := m.each(ctx, KindMeeting, q, func(doc entity) { ids = append(ids, doc.meta().ID) }); err != nil {
-			return err
+	q := withLimit(meetingQuery(concern(e.ID, ""), MeetingFilter{Statuses: agreedMeetings, From: new(m.clock())}, false), MaxPage)
+	err = m.each(ctx, KindMeeting, q, func(doc entity) {
+		if x := doc.(*Meeting); e.Phase == EventClosed || e.takesBookings() == nil && (x.IsTroubled() || e.disorder(x, nil) != nil) {
+			ids = append(ids, x.ID)
 		}
+	})
+	if err != nil {
+		return err
 	}
 	return m.rearrangeAll(ctx, ids)
 }
@@ -178,11 +179,7 @@ func (m *Market) rearrangeParticipant(ctx context.Context, id ID) error {
 	if err != nil {
 		return ignore(err, ErrNotFound)
 	}
-	e, err := m.eventOf(ctx, r.Event)
-	if err != nil || e.takesBookings() != nil {
-		return gone(err)
-	}
-	list, err := m.meetingsAt(ctx, e.ID, r.Member, agreedMeetings)
+	list, err := m.meetingsAt(ctx, r.Event, r.Member, agreedMeetings)
 	if err != nil {
 		return err
 	}
@@ -211,40 +208,47 @@ func gone(err error) error {
 }
 
 // rearrange brings one meeting into order, as far as something else is free.
+// Where its event is closed, or a side has left, it is called off.
 func (m *Market) rearrange(ctx context.Context, id ID) error {
 	x, err := get[*Meeting](Afresh(ctx), m, id)
-	if err != nil || !x.canUnplace(m.clock()) || x.isLifted() {
+	if err != nil || !x.canUnplace(m.clock()) {
 		return ignore(err, ErrNotFound)
 	}
 	e, err := m.eventOf(ctx, x.Event)
-	if err != nil || e.takesBookings() != nil {
+	if err != nil {
 		return gone(err)
+	}
+	if e.Phase == EventClosed {
+		return m.endMeeting(ctx, e, x.ID, "live.closed", "CALL_OFF")
 	}
 	docs, err := m.load(withSight(ctx), []ID{registrationID(e.ID, x.From), registrationID(e.ID, x.To)})
 	if err != nil {
 		return err
 	}
-	var sides [2]*Registration
+	sides := make([]*Registration, len(docs))
 	for i, doc := range docs {
 		r, ok := doc.(*Registration)
 		if !ok || r.Status != RegistrationApproved {
-			return m.pullOut(ctx, e, x, []ID{x.From, x.To}[i])
+			return m.endMeeting(ctx, e, x.ID, "live.left", "PULL_OUT")
 		}
 		sides[i] = r
 	}
-	slot := e.SlotAt(*x.At)
-	if slot < 0 || e.disorder(x, sides) == nil {
+	if x.isLifted() || e.takesBookings() != nil || e.disorder(x, sides) == nil && !x.IsOffSlot {
 		return nil
 	}
 	f, err := m.floorOf(ctx, e, sides[0], sides[1], x.ID)
 	if err != nil {
 		return err
 	}
-	_, err = m.arrange(f, func() (*Meeting, error) {
+	slot := e.SlotAt(*x.At)
+	_, err = m.arrange(ctx, f, func() (*Meeting, error) {
 		return update(ctx, m, MayKeepMeetings, id, 0, func(x *Meeting) error {
-			wrong := e.disorder(x, sides)
-			if wrong == nil || !x.canUnplace(m.clock()) || x.isLifted() || e.SlotAt(*x.At) != slot {
+			if !x.canUnplace(m.clock()) || x.isLifted() || e.SlotAt(*x.At) != slot {
 				return errUnchanged
+			}
+			wrong := e.disorder(x, sides)
+			if wrong == nil {
+				wrong = &disorder{}
 			}
 			return m.mend(ctx, f, x, slot, *wrong)
 		})
@@ -252,13 +256,20 @@ func (m *Market) rearrange(ctx context.Context, id ID) error {
 	return ignore(ignore(err, errUnchanged), ErrNotFound)
 }
 
-// pullOut cancels a meeting of a participant that has left.
-func (m *Market) pullOut(ctx context.Context, e *Event, x *Meeting, side ID) error {
-	_, err := update(ctx, m, MayKeepMeetings, x.ID, 0, func(x *Meeting) error {
+// endMeeting calls off a meeting that cannot take place, for a reason that is
+// said in the event's language. A timetable that is published after that, as
+// when the event is opened again, can have it again.
+func (m *Market) endMeeting(ctx context.Context, e *Event, id ID, reason, action string) error {
+	_, err := update(ctx, m, MayKeepMeetings, id, 0, func(x *Meeting) error {
 		if !x.canUnplace(m.clock()) {
 			return errUnchanged
 		}
-		x.callOff(phrasesFor(e.Languages).phrases["live.left"], "PULL_OUT")
+		if x.Timetabled != nil {
+			t := *x.Timetabled
+			t.Change, t.IsLifted = placedNot, false
+			x.Timetabled = &t
+		}
+		x.callOff(phrasesFor(e.Languages).phrases[reason], action)
 		return nil
 	})
 	return ignore(ignore(err, errUnchanged), ErrNotFound)
@@ -266,18 +277,26 @@ func (m *Market) pullOut(ctx context.Context, e *Event, x *Meeting, side ID) err
 
 // A disorder is what is not as it should be with a meeting.
 type disorder struct {
+	slot  bool // it is at none, or at one that a session blocks
 	table bool // it is at a lost one, or at none since that was lost
 	sides []ID // whose delegates come no more
 }
 
-// disorder says what is not as it should be; nil where everything is.
-func (e *Event) disorder(x *Meeting, sides [2]*Registration) *disorder {
+// disorder says what is not as it should be, of the delegates of those sides
+// that are given; nil where everything is.
+func (e *Event) disorder(x *Meeting, sides []*Registration) *disorder {
+	slot := e.SlotAt(*x.At)
+	if slot < 0 || e.Slots[slot].IsBlocked {
+		return &disorder{slot: true} // whoever finds it another slot finds it a table, and people
+	}
 	d := disorder{table: x.LostTable != "" || x.Table != "" && e.isLost(x.Table, *x.At)}
 	for _, r := range sides {
 		for _, key := range x.keysOf(r.Member) {
 			i := r.byKey(key)
 			if i >= 0 {
-				if since := r.awaySince(r.Delegates[i].Person()); since != nil && !x.At.Before(*since) {
+				if r.isGone(&r.Delegates[i]) {
+					i = -1
+				} else if since := r.awaySince(r.Delegates[i].Person()); since != nil && !x.At.Before(*since) {
 					i = -1
 				}
 			}
@@ -297,6 +316,11 @@ func (e *Event) disorder(x *Meeting, sides [2]*Registration) *disorder {
 func (m *Market) mend(ctx context.Context, f *floor, x *Meeting, slot int, wrong disorder) error {
 	lost, before := x.LostTable, x.people()
 	action := ""
+	found := x.IsOffSlot && !wrong.slot // a session does not block it any more
+	if wrong.slot && !x.IsOffSlot {
+		action = "STRAND"
+	}
+	x.IsOffSlot = wrong.slot
 	for _, side := range wrong.sides {
 		s := f.sideOf(side)
 		b := booking{slot: slot, named: map[ID][]string{}, path: "slot"}
@@ -325,6 +349,10 @@ func (m *Market) mend(ctx context.Context, f *floor, x *Meeting, slot int, wrong
 			return err
 		}
 		switch {
+		case len(f.event.Tables) == 0: // it has none any more
+			was := x.Table
+			x.Table, x.LostTable, action = "", "", cmp.Or(action, "SEAT")
+			x.takePlace(f.event, *x.At, was)
 		case len(tables) > 0:
 			was := x.Table
 			x.Table, x.LostTable, action = spread(tables, x.ID), "", cmp.Or(action, "SEAT")
@@ -332,6 +360,11 @@ func (m *Market) mend(ctx context.Context, f *floor, x *Meeting, slot int, wrong
 		case lost == "":
 			x.LostTable, x.Table, action = x.Table, "", "STRAND"
 		}
+	}
+	if action == "" && found {
+		x.mark(unmarked, "")
+		x.plan()
+		return nil
 	}
 	if action == "" {
 		return errUnchanged

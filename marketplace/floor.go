@@ -25,10 +25,11 @@ type floor struct {
 // A floorSide is one of the two participants of a floor.
 type floorSide struct {
 	*Registration
-	free [][]bool // by delegate and slot
-	busy []int    // by slot, how many of its delegates sit in sessions
-	held int      // meetings that it has at the event, or had
-	meet map[ID]bool
+	free  [][]bool        // by delegate and slot
+	busy  []int           // by slot, how many of its delegates sit in sessions
+	held  int             // meetings that it has at the event, or had
+	holds map[string]bool // what its meetings hold; see hold.go
+	meet  map[ID]bool
 }
 
 // floorOf looks what is free for two participants of an event, from now on:
@@ -46,7 +47,7 @@ func (m *Market) floorOf(ctx context.Context, e *Event, a, b *Registration, exce
 }
 
 func (m *Market) floorSide(ctx context.Context, e *Event, r *Registration, except ID) (*floorSide, error) {
-	s := &floorSide{Registration: r, free: e.Free(r), busy: e.sessionsOf(r.Member), meet: map[ID]bool{}}
+	s := &floorSide{Registration: r, free: e.Free(r), busy: e.sessionsOf(r.Member), meet: map[ID]bool{}, holds: map[string]bool{}}
 	if len(e.Slots) == 0 {
 		return s, nil
 	}
@@ -61,6 +62,9 @@ func (m *Market) floorSide(ctx context.Context, e *Event, r *Registration, excep
 		if x.Status != MeetingMissed {
 			s.held++
 			s.meet[x.other(r.Member)] = true
+		}
+		for _, claim := range x.Holds {
+			s.holds[claim] = true
 		}
 		s.takes(e, x)
 	}
@@ -245,7 +249,7 @@ func (m *Market) seat(ctx context.Context, f *floor, x *Meeting, b booking) erro
 	default:
 		x.Table = spread(tables, x.ID)
 	}
-	x.LostTable = ""
+	x.LostTable, x.IsOffSlot = "", false
 	x.takePlace(f.event, at, was)
 	return nil
 }
@@ -281,6 +285,9 @@ func (f *floor) seatSide(x *Meeting, s, other *floorSide, b booking) error {
 				sit = append(sit, i)
 			}
 		}
+		if len(sit) > len(f.candidates(s, b.slot))-s.busy[b.slot] {
+			return invalid("delegates", "TOO_MANY", "are more than can come: others are needed for the programme then")
+		}
 		if len(sit) > maxMeetingPeople {
 			return invalid("delegates", "TOO_MANY", fmt.Sprintf("at most %d people of a side", maxMeetingPeople))
 		}
@@ -297,6 +304,14 @@ func (f *floor) seatSide(x *Meeting, s, other *floorSide, b booking) error {
 	if len(sit) == 0 {
 		return errNobody
 	}
+	if len(b.named[s.Member]) == 0 {
+		sit = sit[:min(len(sit), len(f.candidates(s, b.slot))-s.busy[b.slot])]
+	}
+	desks, err := f.desks(s, b.slot, len(sit))
+	if err != nil {
+		return err
+	}
+	x.Holds = append(slices.DeleteFunc(slices.Clone(x.Holds), func(c string) bool { return strings.HasPrefix(c, desksOf(s.Member)) }), desks...)
 	x.seatPeople(s.Registration, sit)
 	return nil
 }
@@ -366,6 +381,10 @@ func (e *Event) linkOf(table string) string {
 // pass notes that others were faster to take something; false where the claim
 // is about nothing that could be another one.
 func (f *floor) pass(claim string) bool {
+	if isDesk(claim) || strings.HasPrefix(claim, "count:") {
+		f.passed[claim] = true
+		return true
+	}
 	of, _, _ := strings.Cut(claim, "@")
 	if f.passed[of] || !strings.HasPrefix(of, "user:") && !strings.HasPrefix(of, "person:") && !strings.HasPrefix(of, "table:") {
 		return false
@@ -376,10 +395,13 @@ func (f *floor) pass(claim string) bool {
 
 // arrange has a meeting arranged with what is free, and again with something
 // else where others were faster, until it stands or nothing is left.
-func (m *Market) arrange(f *floor, do func() (*Meeting, error)) (*Meeting, error) {
+func (m *Market) arrange(ctx context.Context, f *floor, do func() (*Meeting, error)) (*Meeting, error) {
 	for range maxRetries {
 		x, err := do()
 		wrong, ok := errors.AsType[*InvalidError](err)
+		if ok && strings.HasPrefix(wrong.claim, "pair:") {
+			return nil, m.refuse(ctx, []Conflict{{Code: ConflictMeetAlready}})
+		}
 		if !ok || wrong.claim == "" || !f.pass(wrong.claim) {
 			return x, err
 		}

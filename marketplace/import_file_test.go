@@ -138,12 +138,12 @@ func TestEveryFieldIsExportedOrLeftOut(t *testing.T) {
 		KindImport:   "updatedAt batch parts next",
 		KindAudit:    "createdAt updatedAt revision moment via agent members onBehalf readers unheard",
 		KindSolution: "domains", KindProposal: "domains country region", // follow from others
-		KindMeeting:      "case fromPeople toPeople sequence fromClock toClock startsAt concerns subjects pending reminded dueAt timetabled isUnheard vacant",
+		KindMeeting:      "case fromPeople toPeople sequence fromClock toClock startsAt concerns subjects pending reminded dueAt timetabled isUnheard vacant isOffSlot holds",
 		KindAvailability: "id createdAt", // follows from whom it is of; was there before
 		KindTeam:         "createdAt updatedAt spent", KindMessage: "key",
 		KindUpload: "updatedAt member thumbnails contents dueAt isLeaving",
 		KindCase:   "officer takenAt handOvers dueAt remindAt", KindCandidacy: "createdAt case reason score isContacted isIntroduced",
-		KindRegistration: "seat",
+		KindRegistration: "seat gone",
 	}
 	for _, p := range possessions {
 		told := " slug marks isDeleted isSample " + left[p.kind] + " "

@@ -374,7 +374,7 @@ func (m *Market) reseat(ctx context.Context, may Permission, x *Meeting, version
 	if err != nil {
 		return nil, err
 	}
-	if err := e.takesBookings(); err != nil {
+	if err := m.takesBookings(ctx, e); err != nil {
 		return nil, atPath(err, "id")
 	}
 	a, b, err := m.sidesAt(ctx, e, x.From, x.To)
@@ -385,7 +385,7 @@ func (m *Market) reseat(ctx context.Context, may Permission, x *Meeting, version
 	if err != nil {
 		return nil, err
 	}
-	return m.arrange(f, func() (*Meeting, error) {
+	return m.arrange(ctx, f, func() (*Meeting, error) {
 		return update(ctx, m, may, x.ID, versionOf(version), func(x *Meeting) error {
 			b, err := how(x, f)
 			if err != nil {

@@ -284,7 +284,7 @@ func TestATableIsLost(t *testing.T) {
 	if x.Table == "T1" {
 		t.Error("booked at the lost table")
 	}
-	if err := h.add("c4", "k1", 5, "T1"); complains(err) != "table TABLE_TAKEN" {
+	if err := h.add("c4", "k1", 5, "T1"); complains(err) != "table TABLE_LOST" {
 		t.Errorf("drafted at the lost table: %v", err)
 	}
 	h.letters()

@@ -72,6 +72,24 @@ func (e *Event) takesBookings() error {
 	return nil
 }
 
+// publishingTime is for how long bookings wait while the meetings of a
+// timetable are being made; however late those are made, nobody is booked twice.
+const publishingTime = time.Minute
+
+// takesBookings says what stands against booking meetings at an event now: its
+// phase, or that what has just been published comes first.
+func (m *Market) takesBookings(ctx context.Context, e *Event) error {
+	if err := e.takesBookings(); err != nil {
+		return err
+	}
+	n, err := m.count(ctx, KindPublication, Query{Where: []Condition{{Field: "event", Op: Eq, Value: e.ID}, {Field: "status", Op: Eq, Value: PublicationUnderWay},
+		{Field: "createdAt", Op: Ge, Value: m.clock().Add(-publishingTime)}}, Sort: "createdAt", Limit: 1})
+	if err == nil && n > 0 {
+		err = invalid("event", "INVALID", "publishes a timetable at this moment: try again when that is done")
+	}
+	return err
+}
+
 // A FreeSlot is a slot in which two participants of an event can meet.
 type FreeSlot struct {
 	EventSlot
@@ -176,7 +194,7 @@ func (m *Market) BookEventMeeting(ctx context.Context, in BookEventMeetingInput)
 		if err != nil {
 			return err
 		}
-		if err := e.takesBookings(); err != nil {
+		if err := m.takesBookings(ctx, e); err != nil {
 			return err
 		}
 		x.IsSample, x.Message = e.IsSample, e.Name
@@ -206,7 +224,7 @@ func (m *Market) BookEventMeeting(ctx context.Context, in BookEventMeetingInput)
 		how := booking{slot: slot, table: text(in.Table), named: map[ID][]string{in.From: in.Delegates}, path: "slot"}
 		if direct {
 			how.named[in.To] = in.OtherDelegates
-			return m.bookNow(ctx, f, x, how)
+			return m.bookNow(ctx, f, x, how, slices.Contains(allow, ConflictMaximum))
 		}
 		return m.askAtEvent(ctx, f, x, how)
 	})
@@ -259,8 +277,19 @@ func repath(err error, from, to string) error {
 	return err
 }
 
-// bookNow books a meeting at once, as the secretariat does.
-func (m *Market) bookNow(ctx context.Context, f *floor, x *Meeting, how booking) error {
+// holdMeeting is floor.hold, in words.
+func (m *Market) holdMeeting(ctx context.Context, f *floor, x *Meeting, beyond bool) error {
+	full, err := f.hold(x, beyond)
+	if errors.Is(err, errTooMany) {
+		_, most := f.event.MeetingsOf(f.sideOf(full).Registration)
+		return m.refuse(ctx, []Conflict{{Code: ConflictMaximum, Members: []ID{full}, Count: most}})
+	}
+	return err
+}
+
+// bookNow books a meeting at once, as the secretariat does, also beyond what
+// the two want at the most where that is allowed.
+func (m *Market) bookNow(ctx context.Context, f *floor, x *Meeting, how booking, beyond bool) error {
 	never, err := m.neverMeet(ctx, f.event.ID, x.From, x.To)
 	if err != nil {
 		return err
@@ -272,18 +301,22 @@ func (m *Market) bookNow(ctx context.Context, f *floor, x *Meeting, how booking)
 	if x.ID == "" {
 		x.ID = newID(KindMeeting, m.now())
 	}
-	_, err = m.arrange(f, func() (*Meeting, error) {
+	_, err = m.arrange(ctx, f, func() (*Meeting, error) {
+		x.Holds = nil
 		if err := m.seat(ctx, f, x, how); err != nil {
 			return nil, err
 		}
 		x.Status, x.AcceptedAt = MeetingAccepted, nil
+		if err := m.holdMeeting(ctx, f, x, beyond); err != nil {
+			return nil, err
+		}
 		x.Sequence = 0
 		x.agree(x.Times[0], now)
 		x.plan()
 		x.mark("BOOK", "")
 		return x, create(ctx, m, MayPlaceAtEvent, x)
 	})
-	return err
+	return repath(err, "b", "to")
 }
 
 // askAtEvent writes a request. What it names as table and people is what is
@@ -335,7 +368,7 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 	if err != nil {
 		return nil, err
 	}
-	if err := e.takesBookings(); err != nil {
+	if err := m.takesBookings(ctx, e); err != nil {
 		return nil, atPath(err, "id")
 	}
 	a, b, err := m.sidesAt(ctx, e, x.From, x.To)
@@ -375,7 +408,7 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 		}
 	}
 	how := booking{slot: slot, table: x.Table, named: map[ID][]string{own: delegates}, path: "time"}
-	return m.arrange(f, func() (*Meeting, error) {
+	x, err = m.arrange(ctx, f, func() (*Meeting, error) {
 		return m.takeStep(ctx, in.ID, in.Version, MeetingAccept, nil, nil, func(x *Meeting, _ ID, now time.Time) error {
 			at := in.Time.UTC().Truncate(time.Second)
 			if !slices.ContainsFunc(x.Times, at.Equal) {
@@ -384,6 +417,11 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 			if err := m.seat(ctx, f, x, how); err != nil {
 				return err
 			}
+			if x.At == nil {
+				if err := m.holdMeeting(ctx, f, x, false); err != nil {
+					return err
+				}
+			}
 			if never { // said after everything else that could stand against it
 				return m.nobodyFree(ctx, x.other(own), how)
 			}
@@ -391,6 +429,7 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 			return nil
 		})
 	})
+	return x, repath(err, "b", "id")
 }
 
 // sideOf is the side of a member.

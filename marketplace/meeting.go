@@ -66,6 +66,9 @@ type Meeting struct {
 	Event  ID      `json:"event,omitempty"`
 	Table  string  `json:"table,omitempty"`
 	Guests []Guest `json:"guests,omitempty"`
+	// Holds are what it claims at its event besides time, for as long as it
+	// counts there: see hold.go.
+	Holds []string `json:"holds,omitempty"`
 	// Timetabled is what the latest publication made of it; nil where it was
 	// not made by one.
 	Timetabled *Timetabled `json:"timetabled,omitempty"`
@@ -73,9 +76,11 @@ type Meeting struct {
 	// meet the one that asks: it does not see the request, which ends like one
 	// that nobody answers. Nobody is shown it.
 	IsUnheard bool `json:"isUnheard,omitempty"`
-	// LostTable is the table at which it was to take place, until that was
+	// IsOffSlot says that it is at no slot of its event any more, or at one that
+	// a session blocks by now. LostTable is the table at which it was to take place, until that was
 	// lost and no other one was free, and Vacant are the sides whose delegate
 	// comes no more and for whom nobody else was free.
+	IsOffSlot bool   `json:"isOffSlot,omitempty"`
 	LostTable string `json:"lostTable,omitempty"`
 	Vacant    []ID   `json:"vacant,omitempty"`
 	// What happens while its event takes place.
@@ -288,10 +293,13 @@ func (x *Meeting) claims() []string {
 		}
 		return []string{place}
 	}
-	if !x.isBooked() {
+	if x.At == nil || !slices.Contains(bookedMeetings, x.Status) {
 		return nil
 	}
-	var claims []string
+	claims := slices.Clone(x.Holds)
+	if x.isLifted() {
+		return slices.DeleteFunc(claims, isDesk)
+	}
 	for _, user := range x.people() {
 		claims = append(claims, timeClaims("user:"+string(user), *x.At, x.Minutes)...)
 	}
@@ -330,6 +338,11 @@ func timeClaims(of string, start time.Time, minutes int) []string {
 // isBooked says whether it takes the time of its people.
 func (x *Meeting) isBooked() bool {
 	return x.At != nil && slices.Contains(bookedMeetings, x.Status) && !x.isLifted()
+}
+
+// isAlterable says whether people and place can still be changed.
+func (x *Meeting) isAlterable(now time.Time) bool {
+	return slices.Contains(pendingMeetings, x.Status) || slices.Contains(agreedMeetings, x.Status) && now.Before(x.end())
 }
 
 // personKeys are the words by which its people are known at events.

@@ -420,7 +420,10 @@ type AcceptMeetingInput struct {
 // on the time of everybody who takes part is claimed. It is refused where one
 // of them has another meeting, whoever is faster.
 func (m *Market) AcceptMeeting(ctx context.Context, in AcceptMeetingInput) (*Meeting, error) {
-	if x, err := m.Meeting(ctx, in.ID); err == nil && x.Event != "" {
+	switch x, err := m.Meeting(ctx, in.ID); {
+	case err != nil:
+		return nil, err
+	case x.Event != "":
 		return m.acceptAtEvent(ctx, x, in)
 	}
 	return m.moveMeeting(ctx, in.ID, in.Version, MeetingAccept, nil, nil, func(x *Meeting, side ID, now time.Time) error {
@@ -539,11 +542,6 @@ func (m *Market) alter(ctx context.Context, id ID, version *int, as *ID, change 
 		}
 		return side, nil
 	})
-}
-
-// isAlterable says whether people and place can still be changed.
-func (x *Meeting) isAlterable(now time.Time) bool {
-	return slices.Contains(pendingMeetings, x.Status) || slices.Contains(agreedMeetings, x.Status) && now.Before(x.end())
 }
 
 // SetMeetingPeopleInput is what SetMeetingPeople takes.

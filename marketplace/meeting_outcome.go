@@ -133,6 +133,9 @@ func (x *Meeting) judge(now time.Time) error {
 	}
 	i := slices.IndexFunc(meetingTurns, func(t move[MeetingMove, MeetingStatus]) bool { return t.to == to && t.name != "LAPSE" })
 	x.ExpiresAt = nil
+	if to == MeetingMissed {
+		x.Holds = nil // the two can meet again, and what was missed does not come back
+	}
 	return meetingTurns[i].take(&x.Meta, &x.Status, "")
 }
 

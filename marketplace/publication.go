@@ -22,6 +22,9 @@ type Publication struct {
 	Run        ID                `json:"run,omitempty"`
 	Placements placements        `json:"placements"`
 	Status     PublicationStatus `json:"status"`
+	// Beyond is how many meetings participants have by it that have more than
+	// they want at the most, as the secretariat has allowed.
+	Beyond map[ID]int `json:"beyond,omitempty"`
 
 	// What has become of it, once it is done.
 	Meetings  int        `json:"meetings"` // that take place by it
@@ -34,7 +37,8 @@ type Publication struct {
 
 // KindPublication is the kind of Publication.
 var KindPublication = registerRecord("publication", func() entity { return new(Publication) },
-	Index{Equal: []string{"event"}, Sort: "number"})
+	Index{Equal: []string{"event"}, Sort: "number"},
+	Index{Equal: []string{"event", "status"}, Sort: "createdAt"})
 
 // A PublicationStatus is how far a publication has come.
 type PublicationStatus string
@@ -43,7 +47,7 @@ type PublicationStatus string
 const (
 	PublicationUnderWay PublicationStatus = "UNDER_WAY" // meetings are being made
 	PublicationDone     PublicationStatus = "DONE"      // all meetings are as it says, but for its gaps
-	PublicationVoid     PublicationStatus = "VOID"      // the event was closed, or went back, before anything was made
+	PublicationVoid     PublicationStatus = "VOID"      // the event was closed, or went back, before anything was made; or another one has overtaken it
 )
 
 // PublicationStatuses are all of them.
@@ -71,12 +75,14 @@ const (
 	GapPersonTaken GapCode = "PERSON_TAKEN" // somebody has another meeting by now
 	GapPersonGone  GapCode = "PERSON_GONE"  // the delegate comes no more
 	GapTableTaken  GapCode = "TABLE_TAKEN"
-	GapCalledOff   GapCode = "CALLED_OFF" // a side has cancelled it
-	GapBegun       GapCode = "BEGUN"      // the slot, or the meeting as it was, has begun
+	GapCalledOff   GapCode = "CALLED_OFF"   // a side has cancelled it
+	GapBegun       GapCode = "BEGUN"        // the slot, or the meeting as it was, has begun
+	GapMeetAlready GapCode = "MEET_ALREADY" // the two have another meeting by now
+	GapMaximum     GapCode = "OVER_MAXIMUM" // a participant has as many as it wants at the most by now
 )
 
 // GapCodes are all of them.
-var GapCodes = []GapCode{GapPersonTaken, GapPersonGone, GapTableTaken, GapCalledOff, GapBegun}
+var GapCodes = []GapCode{GapPersonTaken, GapPersonGone, GapTableTaken, GapCalledOff, GapBegun, GapMeetAlready, GapMaximum}
 
 // maxGaps bounds those that a publication keeps.
 const maxGaps = 1000
@@ -141,11 +147,13 @@ func (m *Market) PublishTimetable(ctx context.Context, in PublishTimetableInput)
 		if last != nil {
 			x.Number, before = last.Number+1, last.Placements.list()
 		}
-		list, stuck := seated(a, d.Placements.list(), before)
-		if err := m.refuseAll(ctx, stuck); err != nil {
+		b := seated(a, d.Placements.list(), before)
+		begun := b.begun(before)
+		if err := m.refuseAll(ctx, b.stuck); err != nil {
 			return nil, err
 		}
-		x.Placements = packed(list)
+		list := append(b.placements(), begun...)
+		x.Placements, x.Beyond = packed(list), a.beyond(list, d.Beyond)
 		x.mark("PUBLISH", fmt.Sprintf("%d meetings", len(list)))
 		err = create(ctx, m, MayMakeTimetable, x)
 		if !taken(err, "number") {
@@ -155,9 +163,28 @@ func (m *Market) PublishTimetable(ctx context.Context, in PublishTimetableInput)
 	return nil, ErrUnavailable
 }
 
+// beyond says who has more meetings by a timetable, or as was allowed by hand,
+// than they want, and how many.
+func (a *assembly) beyond(list []Placement, allowed map[ID]int) map[ID]int {
+	have, out := map[ID]int{}, map[ID]int{}
+	for _, p := range list {
+		have[p.A]++
+		have[p.B]++
+	}
+	for id, n := range allowed {
+		have[id] = max(have[id], n)
+	}
+	for id, n := range have {
+		if i, ok := a.number[id]; ok && n > a.Participants[i].Maximum {
+			out[id] = n
+		}
+	}
+	return out
+}
+
 // seated says who sits in which meeting of a timetable: whoever did before
-// where a meeting has not moved. What cannot be is returned besides.
-func seated(a *assembly, list, before []Placement) ([]Placement, map[duo]stuckPlacement) {
+// where a meeting has not moved. What cannot be is stuck.
+func seated(a *assembly, list, before []Placement) *board {
 	was := make(map[duo]Placement, len(before))
 	for _, p := range before {
 		was[p.pair()] = p
@@ -178,7 +205,25 @@ func seated(a *assembly, list, before []Placement) ([]Placement, map[duo]stuckPl
 			}
 		}
 	}
-	return b.placements(), b.stuck
+	return b
+}
+
+// begun takes what has begun from the stuck ones, since nothing can be changed
+// about that any more, and returns those of them that were published: they stay.
+func (b *board) begun(before []Placement) []Placement {
+	var stay []Placement
+	for x, s := range b.stuck {
+		if s.Slot.After(b.at) {
+			continue
+		}
+		delete(b.stuck, x)
+		for _, p := range before {
+			if p.pair() == x && p.Slot.Equal(s.Slot) {
+				stay = append(stay, p)
+			}
+		}
+	}
+	return stay
 }
 
 // refuseAll says of each meeting that cannot be what stands against it.

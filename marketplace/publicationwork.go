@@ -44,10 +44,16 @@ func eventMeetingID(event ID, x duo, n int) ID {
 // was stopped, and leaves alone what is as it should be.
 var publishing = follower{name: "publications", kinds: []Kind{KindPublication}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
 	x, err := m.latestPublication(ctx, doc.(*Publication).Event)
-	if err != nil || x == nil || x.Status != PublicationUnderWay {
+	if err != nil || x == nil {
 		return err
 	}
-	p := &publisher{Market: m, publication: x, now: m.clock(), want: map[ID]Placement{}, have: map[ID]*Meeting{}}
+	if old := doc.(*Publication); old.Number < x.Number && old.Status == PublicationUnderWay {
+		return (&publisher{Market: m, publication: old, now: m.clock()}).end(ctx, PublicationVoid) // it was overtaken
+	}
+	if x.Status != PublicationUnderWay {
+		return nil
+	}
+	p := &publisher{Market: m, publication: x, now: m.clock(), want: map[ID]Placement{}, have: map[ID]*Meeting{}, held: map[string]bool{}}
 	return p.publish(ctx)
 })}
 
@@ -61,8 +67,10 @@ type publisher struct {
 	want        map[ID]Placement // by the id of the meeting
 	have        map[ID]*Meeting
 
-	mu   sync.Mutex
-	gaps map[ID]Gap
+	mu    sync.Mutex
+	gaps  map[ID]Gap
+	held  map[string]bool // what meetings of the event hold; see hold.go
+	holds map[ID][]string // what those hold that are set down
 }
 
 func (p *publisher) publish(ctx context.Context) error {
@@ -84,6 +92,10 @@ func (p *publisher) publish(ctx context.Context) error {
 		return err
 	}
 	if err := p.cancelRest(ctx); err != nil {
+		return err
+	}
+	p.have, p.held, p.holds = map[ID]*Meeting{}, map[string]bool{}, map[ID][]string{}
+	if err := p.read(ctx); err != nil {
 		return err
 	}
 	if err := p.place(ctx); err != nil {
@@ -129,11 +141,17 @@ func (p *publisher) takePhase(ctx context.Context) (*Event, error) {
 	return e, err
 }
 
-// read finds the meetings that publications have made.
+// read finds the meetings that publications have made, and what all hold.
 func (p *publisher) read(ctx context.Context) error {
 	return p.each(ctx, KindMeeting, Query{Where: []Condition{{Field: "event", Op: Eq, Value: p.event.ID}}, Sort: "startsAt", Limit: MaxPage}, func(doc entity) {
-		if x := doc.(*Meeting); x.Timetabled != nil {
+		x := doc.(*Meeting)
+		if x.Timetabled != nil {
 			p.have[x.ID] = x
+		}
+		if slices.Contains(bookedMeetings, x.Status) {
+			for _, claim := range x.Holds {
+				p.held[claim] = true
+			}
 		}
 	})
 }
@@ -141,7 +159,8 @@ func (p *publisher) read(ctx context.Context) error {
 // several at a time, since stores commit what comes at the same time together.
 const placedAtOnce = 16
 
-// cancelRest cancels what the publication no longer has.
+// cancelRest cancels what the publication no longer has, and what was booked by
+// two who must not meet any more.
 func (p *publisher) cancelRest(ctx context.Context) error {
 	var rest []ID
 	for id, x := range p.have {
@@ -154,27 +173,13 @@ func (p *publisher) cancelRest(ctx context.Context) error {
 		return err
 	}
 	for _, x := range p.people.live {
-		if !p.people.refused[pairOf(x.From, x.To)] {
-			continue
-		}
-		if err := p.callOff(ctx, x.ID); err != nil {
-			return err
+		if p.people.refused[pairOf(x.From, x.To)] {
+			if err := p.endMeeting(ctx, p.event, x.ID, "timetable.changed", "CALL_OFF"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-// callOff cancels a meeting that was booked besides a timetable and whose
-// sides are not to meet any more: wishes were taken again in the meantime.
-func (p *publisher) callOff(ctx context.Context, id ID) error {
-	_, err := update(ctx, p.Market, MayKeepTimetables, id, 0, func(x *Meeting) error {
-		if !x.canUnplace(p.now) {
-			return errUnchanged
-		}
-		x.callOff(phrasesFor(p.event.Languages).phrases["timetable.changed"], "CALL_OFF")
-		return nil
-	})
-	return ignore(ignore(err, errUnchanged), ErrNotFound)
 }
 
 // canUnplace says whether a publication can take a meeting away, or elsewhere:
@@ -185,7 +190,7 @@ func (x *Meeting) canUnplace(now time.Time) bool {
 
 func (p *publisher) cancel(ctx context.Context, id ID) error {
 	_, err := update(ctx, p.Market, MayKeepTimetables, id, 0, func(x *Meeting) error {
-		if !x.canUnplace(p.now) {
+		if !x.canUnplace(p.now) && !x.isLifted() || x.Timetabled.Publication > p.publication.Number {
 			return errUnchanged
 		}
 		x.mark("UNPLACE", string(x.Status)+" to "+string(MeetingCancelled))
@@ -207,6 +212,15 @@ func (p *publisher) cancel(ctx context.Context, id ID) error {
 // meetings at any moment, since each is claimed where it is. What finds no
 // place even so goes back to where it was, or is cancelled where that is taken as well.
 func (p *publisher) place(ctx context.Context) error {
+	// What was on its way when a server stopped, and should have begun since,
+	// can only go back.
+	for id, x := range p.have {
+		if x.isLifted() && slices.Contains(agreedMeetings, x.Status) && !x.canUnplace(p.now) {
+			if err := p.putBack(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
 	var todo []ID
 	for id, at := range p.want {
 		x := p.have[id]
@@ -275,6 +289,10 @@ func (p *publisher) setDown(ctx context.Context, ids []ID) (left []ID, err error
 	err = together(ids, placedAtOnce, func(id ID) error {
 		at := p.want[id]
 		err := p.setOneDown(ctx, id, at)
+		for wrong, ok := errors.AsType[*InvalidError](err); ok && strings.HasPrefix(wrong.claim, "count:"); wrong, ok = errors.AsType[*InvalidError](err) {
+			p.letGo(id, wrong.claim)
+			err = p.setOneDown(ctx, id, at)
+		}
 		if wrong, ok := errors.AsType[*InvalidError](err); ok && wrong.claim != "" {
 			code, who := p.takenBy(at, wrong.claim)
 			p.gap(id, code, who)
@@ -304,6 +322,11 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 			return errNobody
 		}
 	}
+	holds, full := p.hold(id)
+	if full != "" {
+		p.gap(id, GapMaximum, full)
+		return errNobody
+	}
 	fresh := func() *Meeting {
 		return &Meeting{Meta: Meta{IsSample: p.event.IsSample}, From: at.A, To: at.B, ProposedBy: at.A, Event: p.event.ID, Status: MeetingAccepted,
 			Message: p.event.Name}
@@ -312,6 +335,8 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 		change := placedElse
 		t := x.Timetabled
 		switch {
+		case t != nil && t.Publication > p.publication.Number: // this one was overtaken
+			return errUnchanged
 		case t == nil || t.Change == placedNot && x.Status == MeetingCancelled:
 			change = placedNew
 		case x.isAs(at) && !x.isLifted(), x.Status == MeetingCancelled:
@@ -326,6 +351,7 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 			change = placedNew // to those who are told it was not there before
 		}
 		p.settleAt(x, at)
+		x.Holds = holds
 		x.Status, x.Reason = MeetingAccepted, nil
 		x.Timetabled = &Timetabled{Publication: p.publication.Number, Change: change, Slot: at.Slot, Table: at.Table, Persons: []string{at.PersonA, at.PersonB}}
 		x.mark(map[string]string{placedNew: "PLACE", placedElse: "MOVE"}[change], at.Slot.Format(time.RFC3339)+" "+at.Table)
@@ -335,11 +361,50 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 	return ignore(err, errUnchanged)
 }
 
+// hold is what a meeting holds that is set down: what it has, or else of each
+// side one of as many meetings as it may have; the side that may have no more.
+func (p *publisher) hold(id ID) (holds []string, full ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.want[id]
+	holds = slices.Clone(p.holds[id])
+	if x := p.have[id]; holds == nil && x != nil && slices.Contains(bookedMeetings, x.Status) {
+		holds = slices.DeleteFunc(slices.Clone(x.Holds), func(c string) bool { return !strings.HasPrefix(c, "count:") })
+	}
+	for _, side := range at.pair() {
+		if holdsOne(holds, countsOf(p.event.ID, side)) {
+			continue
+		}
+		most := p.publication.Beyond[side]
+		if i, ok := p.people.number[side]; ok {
+			most = max(most, p.people.Participants[i].Maximum)
+		}
+		n := 0
+		for p.held[countClaim(p.event.ID, side, n)] {
+			n++
+		}
+		if n >= most {
+			return nil, side
+		}
+		claim := countClaim(p.event.ID, side, n)
+		p.held[claim], holds = true, append(holds, claim)
+	}
+	p.holds[id] = holds
+	return append(slices.Clone(holds), pairClaim(p.event.ID, at.pair())), ""
+}
+
+// letGo has another one taken in place of what somebody else was faster to take.
+func (p *publisher) letGo(id ID, claim string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holds[id] = slices.DeleteFunc(slices.Clone(p.holds[id]), func(c string) bool { return c == claim })
+}
+
 // settleAt sets where and when a meeting takes place, and who sits in it.
 func (p *publisher) settleAt(x *Meeting, at Placement) {
 	x.Times, x.Minutes, x.Table = []time.Time{at.Slot}, p.event.SlotMinutes, at.Table
 	x.FromPeople, x.ToPeople, x.Participants, x.Guests = nil, nil, nil, nil
-	x.LostTable, x.Vacant = "", nil
+	x.LostTable, x.IsOffSlot, x.Vacant = "", false, nil
 	for i, side := range []ID{x.From, x.To} {
 		person := []string{at.PersonA, at.PersonB}[i]
 		d := p.delegate(side, person)
@@ -382,8 +447,11 @@ func (p *publisher) delegate(member ID, person string) *Delegate {
 
 // takenBy says of a claim that another meeting holds what it is about.
 func (p *publisher) takenBy(at Placement, claim string) (GapCode, ID) {
-	if strings.HasPrefix(claim, "table:") {
+	switch {
+	case strings.HasPrefix(claim, "table:"):
 		return GapTableTaken, ""
+	case strings.HasPrefix(claim, "pair:"):
+		return GapMeetAlready, ""
 	}
 	of, _, _ := strings.Cut(claim, "@")
 	for i, who := range []ID{at.A, at.B} {
@@ -398,7 +466,7 @@ func (p *publisher) takenBy(at Placement, claim string) (GapCode, ID) {
 // lift lets go of the place of a meeting that is to be elsewhere.
 func (p *publisher) lift(ctx context.Context, id ID) error {
 	_, err := update(ctx, p.Market, MayKeepTimetables, id, 0, func(x *Meeting) error {
-		if x.isLifted() || !x.canUnplace(p.now) {
+		if x.isLifted() || !x.canUnplace(p.now) || x.isAs(p.want[id]) {
 			return errUnchanged
 		}
 		x.mark(unmarked, "")

@@ -37,8 +37,11 @@ type Registration struct {
 	// whom their meetings are taken over.
 	Arrivals      []Arrival      `json:"arrivals,omitempty"`
 	Substitutions []Substitution `json:"substitutions,omitempty"`
-	Reason        *string        `json:"reason,omitempty"`
-	DecidedAt     *time.Time     `json:"decidedAt,omitempty"`
+	// Gone are those delegates who have left the member's team since, or were
+	// suspended: they come no more, as long as that is so. Kept by the program.
+	Gone      []ID       `json:"gone,omitempty"`
+	Reason    *string    `json:"reason,omitempty"`
+	DecidedAt *time.Time `json:"decidedAt,omitempty"`
 }
 
 // KindRegistration is the kind of Registration.

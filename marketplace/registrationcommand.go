@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -107,6 +108,9 @@ func (m *Market) checkRegistration(ctx context.Context, r *Registration) error {
 		if u, ok := doc.(*User); ok && r.Delegates[i].Name == "" {
 			r.Delegates[i].Name = u.Name
 		}
+	}
+	if err := m.setGone(ctx, r); err != nil {
+		return err
 	}
 	if r.Languages, err = m.languagesOfDelegation(ctx, r); err != nil {
 		return err
@@ -252,6 +256,84 @@ var seating = follower{name: "seats", kinds: []Kind{KindEvent, KindRegistration}
 	}
 	return nil
 })}
+
+// delegating keeps of registrations who of the delegates have left the member's
+// team, or were suspended, so that their meetings are looked after and they
+// are put into no more.
+var delegating = follower{name: "delegations", kinds: []Kind{KindTeam, KindUser}, apply: present(func(ctx context.Context, m *Market, doc entity) error {
+	switch doc := doc.(type) {
+	case *Team:
+		return m.noteGone(ctx, doc.Member)
+	case *User:
+		teams, err := find[*Team](ctx, m, KindTeam, Query{Where: []Condition{{Field: "people.user", Op: Has, Value: doc.ID}}, Limit: MaxPage})
+		if err != nil {
+			return err
+		}
+		for _, t := range teams {
+			if err := m.noteGone(ctx, t.Member); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+})}
+
+// noteGone looks at the delegates of a member's registrations for events that
+// are not closed.
+func (m *Market) noteGone(ctx context.Context, member ID) error {
+	if member == "" {
+		return nil // the secretariat
+	}
+	list, err := find[*Registration](ctx, m, KindRegistration, Query{Where: []Condition{{Field: "member", Op: Eq, Value: member}}, Sort: "createdAt", Descending: true, Limit: MaxPage})
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		if e, err := m.eventOf(ctx, r.Event); err != nil || e.Phase == EventClosed {
+			if err := gone(err); err != nil {
+				return err
+			}
+			continue
+		}
+		_, err := update(ctx, m, MayKeepEvents, r.ID, 0, func(r *Registration) error {
+			before := r.Gone
+			r.mark(unmarked, "")
+			if err := m.setGone(ctx, r); err != nil || slices.Equal(before, r.Gone) {
+				return cmp.Or(err, errUnchanged)
+			}
+			return nil
+		})
+		if err := ignore(ignore(err, errUnchanged), ErrNotFound); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Market) setGone(ctx context.Context, r *Registration) error {
+	var users []ID
+	for _, d := range r.Delegates {
+		if d.User != "" {
+			users = append(users, d.User)
+		}
+	}
+	still, err := m.teammates(ctx, r.Member, users)
+	if err != nil {
+		return err
+	}
+	r.Gone = nil
+	for i, u := range still {
+		if u == nil {
+			r.Gone = append(r.Gone, users[i])
+		}
+	}
+	return nil
+}
+
+// isGone says whether a delegate has left the member's team.
+func (r *Registration) isGone(d *Delegate) bool {
+	return d.User != "" && slices.Contains(r.Gone, d.User)
+}
 
 // moveUp fills the free seats of an event from its waiting list. What it does
 // once it need not do again.

@@ -247,12 +247,18 @@ func (m *Market) moveRun(ctx context.Context, id ID, name string, change func(*R
 	if err != nil {
 		return nil, err
 	}
+	return m.changeRun(ctx, id, step, func(r *Run) error {
+		change(r)
+		return nil
+	})
+}
+
+func (m *Market) changeRun(ctx context.Context, id ID, step move[string, RunStatus], change func(*Run) error) (*Run, error) {
 	r, err := update(ctx, m, step.may, id, 0, func(r *Run) error {
 		if err := step.take(&r.Meta, &r.Status, ""); err != nil {
 			return err
 		}
-		change(r)
-		return nil
+		return change(r)
 	})
 	if err == nil {
 		m.runs.tell()

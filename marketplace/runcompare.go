@@ -223,7 +223,9 @@ func (m *Market) DraftConflicts(ctx context.Context, d *Draft) ([]*PlacementConf
 	if err != nil {
 		return out, ignore(err, ErrNotFound)
 	}
-	for _, s := range newBoard(a, d.Placements.list()).stuck {
+	b := newBoard(a, d.Placements.list())
+	b.begun(nil)
+	for _, s := range b.stuck {
 		out = append(out, &PlacementConflict{s.Placement, problemsOf(m.refuse(ctx, s.conflicts))})
 	}
 	slices.SortFunc(out, func(x, y *PlacementConflict) int { return comparePlacements(x.Placement, y.Placement) })

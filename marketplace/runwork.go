@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,9 @@ const saveProgress = 2 * time.Second
 // it is, to be begun again.
 func (m *Market) workOn(ctx context.Context, r *Run) error {
 	if r.Attempts >= maxAttempts {
-		return m.fail(ctx, r.ID, RunStopped, nil)
+		return m.fail(ctx, r, RunStopped, nil)
 	}
-	_, err := m.moveRun(ctx, r.ID, "BEGIN", func(r *Run) {
+	r, err := m.moveRun(ctx, r.ID, "BEGIN", func(r *Run) {
 		r.mark(unmarked, "")
 		r.Attempts++
 		r.StartedAt, r.Progress = new(m.clock()), RunProgress{Stage: RunStages[0]}
@@ -48,7 +49,7 @@ func (m *Market) workOn(ctx context.Context, r *Run) error {
 	}
 	a, err := m.assemble(ctx, r.Event)
 	if errors.Is(err, ErrNotFound) {
-		return m.fail(ctx, r.ID, RunBroken, nil) // the event is gone
+		return m.fail(ctx, r, RunBroken, nil) // the event is gone
 	}
 	if err != nil {
 		return err
@@ -76,13 +77,13 @@ func (m *Market) workOn(ctx context.Context, r *Run) error {
 	}
 	switch result.Status {
 	case timetable.Impossible:
-		return m.fail(ctx, r.ID, RunImpossible, foundReasons(result))
+		return m.fail(ctx, r, RunImpossible, foundReasons(result))
 	case timetable.Undecided:
-		return m.fail(ctx, r.ID, RunUndecided, foundReasons(result))
+		return m.fail(ctx, r, RunUndecided, foundReasons(result))
 	}
 	list := x.answer(a, result.Placements, before)
 	if len(list) > MaxPlacements {
-		return m.fail(ctx, r.ID, RunTooLarge, nil)
+		return m.fail(ctx, r, RunTooLarge, nil)
 	}
 	return m.finish(ctx, r, a, list, hasMet, result, version)
 }
@@ -109,15 +110,20 @@ func (m *Market) finish(ctx context.Context, r *Run, a *assembly, list []Placeme
 	_, err := updateOrCreate(ctx, m, MayKeepTimetables, timetableID(r.ID), 0,
 		func() *Timetable { return &Timetable{Meta: Meta{IsSample: r.IsSample}, Event: r.Event, Run: r.ID} },
 		func(t *Timetable) error {
+			if now, err := get[*Run](Afresh(ctx), m, r.ID); err != nil || !r.isOurs(now) {
+				return cmp.Or(err, errUnchanged)
+			}
 			t.mark(unmarked, "")
 			t.Placements, t.Unplaced = packed(list), packedReasons(left[:min(len(left), maxUnplaced)])
 			return nil
 		})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	_, err = m.moveRun(ctx, r.ID, "FINISH", func(r *Run) {
-		r.mark(unmarked, "")
+	_, err = m.endRun(ctx, r, "FINISH", func(r *Run) {
 		r.EndedAt, r.Outcome, r.Fingerprint, r.Draft = new(m.clock()), out, a.fingerprint(), version
 		r.Reasons = short.overall()
 		r.Progress = RunProgress{Placed: len(list), Of: len(list) + len(left)}
@@ -130,10 +136,31 @@ func (m *Market) finish(ctx context.Context, r *Run, a *assembly, list []Placeme
 	return m.unlessEnded(err)
 }
 
-// fail ends a run that has made no timetable.
-func (m *Market) fail(ctx context.Context, id ID, why RunFailure, reasons []TimetableReason) error {
-	_, err := m.moveRun(ctx, id, "FAIL", func(r *Run) {
+// isOurs says whether a run is still being done by the one that has begun it
+// as it was then: not by another process that took over, since this one was
+// thought to be dead.
+func (r *Run) isOurs(now *Run) bool { return now.Status == RunRunning && now.Attempts == r.Attempts }
+
+// endRun takes the last step in the life of a run, unless another process has
+// begun it anew.
+func (m *Market) endRun(ctx context.Context, ours *Run, name string, change func(*Run)) (*Run, error) {
+	step, err := runMoves.named(name)
+	if err != nil {
+		return nil, err
+	}
+	return m.changeRun(ctx, ours.ID, step, func(r *Run) error {
+		if r.Attempts != ours.Attempts {
+			return invalid("id", "INVALID", "is being done by another process")
+		}
 		r.mark(unmarked, "")
+		change(r)
+		return nil
+	})
+}
+
+// fail ends a run that has made no timetable.
+func (m *Market) fail(ctx context.Context, r *Run, why RunFailure, reasons []TimetableReason) error {
+	_, err := m.endRun(ctx, r, "FAIL", func(r *Run) {
 		r.EndedAt, r.Failure, r.Reasons = new(m.clock()), why, reasons
 		r.Progress.Stage = ""
 	})
@@ -174,12 +201,12 @@ func (m *Market) haveMet(ctx context.Context, a *assembly) (map[duo]bool, error)
 // solve has the solver make a timetable within the time of the run, and saves
 // its progress meanwhile, in which so many pairs that must not meet count as
 // if they could. It is nil without an error when the run was cancelled.
-func (m *Market) solve(ctx context.Context, r *Run, x *posing, barred int) (*timetable.Result, error) {
-	solving, stop := context.WithTimeout(ctx, time.Duration(r.Seconds)*time.Second)
+func (m *Market) solve(ctx context.Context, ours *Run, x *posing, barred int) (*timetable.Result, error) {
+	solving, stop := context.WithTimeout(ctx, time.Duration(ours.Seconds)*time.Second)
 	defer stop()
 	var mu sync.Mutex
 	var now RunProgress
-	options := timetable.Options{Seed: uint64(r.Seed), Effort: timetable.Endless, Progress: func(p timetable.Progress) {
+	options := timetable.Options{Seed: uint64(ours.Seed), Effort: timetable.Endless, Progress: func(p timetable.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
 		now = RunProgress{Stage: RunStage(strings.ToUpper(string(p.Stage))), Placed: p.Held, Of: p.Of + barred, Breaks: p.Breaks, BreaksBound: p.BreaksBound}
@@ -216,8 +243,8 @@ func (m *Market) solve(ctx context.Context, r *Run, x *posing, barred int) (*tim
 			mu.Unlock()
 			if latest != saved && latest.Stage != "" {
 				saved = latest
-				_, err := update(ctx, m, MayKeepTimetables, r.ID, 0, func(r *Run) error {
-					if r.Status != RunRunning {
+				_, err := update(ctx, m, MayKeepTimetables, ours.ID, 0, func(r *Run) error {
+					if !ours.isOurs(r) {
 						return errUnchanged
 					}
 					r.mark(unmarked, "")
@@ -230,7 +257,7 @@ func (m *Market) solve(ctx context.Context, r *Run, x *posing, barred int) (*tim
 			}
 		case <-news:
 		}
-		if at, err := m.Run(asWorker(ctx), r.ID); errors.Is(err, ErrNotFound) || err == nil && at.Status != RunRunning {
+		if at, err := m.Run(asWorker(ctx), ours.ID); errors.Is(err, ErrNotFound) || err == nil && !ours.isOurs(at) {
 			cancelled = true
 			stop()
 		}
@@ -242,7 +269,7 @@ func (m *Market) solve(ctx context.Context, r *Run, x *posing, barred int) (*tim
 		return nil, ctx.Err()
 	case err != nil:
 		// It would fail again: the problem makes no sense to the solver.
-		return nil, errors.Join(err, m.fail(ctx, r.ID, RunBroken, nil))
+		return nil, errors.Join(err, m.fail(ctx, ours, RunBroken, nil))
 	}
 	return result, nil
 }

@@ -268,6 +268,9 @@ func (s *schedule) tableConflicts(p Placement, a, b, slot int) []Conflict {
 		}
 		out = append(out, Conflict{Code: ConflictOwnTable, Table: p.Table, Members: []ID{at}})
 	}
+	if s.Event.isLost(p.Table, s.Event.Slots[slot].StartsAt) {
+		return append(out, Conflict{Code: ConflictTableLost, Table: p.Table, Slot: p.Slot})
+	}
 	if other, ok := s.taken[slot][p.Table]; ok && other != p.pair() {
 		c := Conflict{Code: ConflictTableTaken, Table: p.Table, Slot: p.Slot}
 		if other != (duo{}) {
@@ -369,6 +372,7 @@ const (
 	ConflictOwnTable      ConflictCode = "OWN_TABLE"      // one of the two has a table of its own
 	ConflictTableTaken    ConflictCode = "TABLE_TAKEN"
 	ConflictNoInterpreter ConflictCode = "NO_INTERPRETER" // all of them interpret elsewhere
+	ConflictTableLost     ConflictCode = "TABLE_LOST"     // it cannot be used any more
 )
 
 // What should not be, and can be allowed.

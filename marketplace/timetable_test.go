@@ -310,7 +310,7 @@ func TestRunsAreCancelledAndBegunAgain(t *testing.T) {
 	for range 2 { // the server is stopped as soon as it has begun
 		ctx, stop := context.WithCancel(asWorker(context.Background()))
 		stop()
-		_, err = h.moveRun(asWorker(context.Background()), r.ID, "BEGIN", func(r *Run) { r.Attempts++ })
+		r, err = h.moveRun(asWorker(context.Background()), r.ID, "BEGIN", func(r *Run) { r.Attempts++ })
 		h.must(err)
 		if _, err := h.solve(ctx, r, &posing{Problem: &timetable.Problem{}}, 0); err == nil {
 			t.Error("solved by a server that was stopped")
@@ -432,40 +432,77 @@ func TestAPublicationSurvivesTheServer(t *testing.T) {
 	t.Parallel()
 	for n := 1; ; n += max(KillEvery(), 3) {
 		store := openTestStore(t)
-		h := hallOn(t, store)
-		h.furnish(2, 2, nil)
-		h.phase(EventStartDrafting)
-		for i, p := range []string{"c1 k1", "c1 k2", "c2 k1", "c2 k2"} {
-			a, b, _ := strings.Cut(p, " ")
-			h.must(h.add(a, b, []int{1, 2, 2, 1}[i], ""))
-		}
-		h.publish()
-		same(t, "before", h.agenda(), []string{"1 c1-k1 T1", "1 c2-k2 T2", "2 c1-k2 T1", "2 c2-k1 T2"})
-		h.told()
-		// They change places in a ring, one goes, and one is new.
-		d, err := get[*Draft](h.officer(), h.Market, draftID(h.event))
-		h.must(err)
-		list := d.Placements.list()
-		for i := range list {
-			list[i].Slot = *h.slot(3 - int(list[i].Slot.Sub(hallDay)/(20*time.Minute)) - 1)
-		}
-		_, err = update(asWorker(context.Background()), h.Market, MayKeepTimetables, d.ID, 0, func(d *Draft) error { d.Placements = packed(list); return nil })
-		h.must(err)
-		h.must(h.moveTo("c2", "k2", 5, "T3"))
-		_, err = h.PublishTimetable(h.officer(), PublishTimetableInput{Event: h.event})
-		h.must(err)
+		h := ringHall(t, store)
 		dying := &mortal{Store: store, left: n}
 		working, die := context.WithCancel(context.Background())
 		dying.die = die
 		killed := New(dying, nil, Options{Alone: true, Mailer: h.box})
 		killed.now = h.now
-		err = killed.CatchUp(working)
+		err := killed.CatchUp(working)
 		die()
 		h.nobodyTwice()
 		h.must(h.CatchUp(context.Background()))
-		h.nobodyTwice()
+		h.holdsWhatIsSaid()
 		same(t, fmt.Sprint("killed at ", n), h.agenda(), []string{"1 c1-k2 T1", "1 c2-k1 T2", "2 c1-k1 T1", "5 c2-k2 T3"})
 		same(t, fmt.Sprint("told, killed at ", n), h.told(), []string{"c1 2 0 2 0", "c2 2 0 2 0", "k1 2 0 2 0", "k2 2 0 2 0"})
+		store.Close()
+		if t.Failed() || err == nil && !dying.deceased {
+			return
+		}
+	}
+}
+
+// ringHall is a hall in which a timetable was published that lets meetings
+// change places in a ring, one go, and one be new.
+func ringHall(t *testing.T, store Store) *hall {
+	t.Helper()
+	h := hallOn(t, store)
+	h.furnish(2, 2, nil)
+	h.phase(EventStartDrafting)
+	for i, p := range []string{"c1 k1", "c1 k2", "c2 k1", "c2 k2"} {
+		a, b, _ := strings.Cut(p, " ")
+		h.must(h.add(a, b, []int{1, 2, 2, 1}[i], ""))
+	}
+	h.publish()
+	same(t, "before", h.agenda(), []string{"1 c1-k1 T1", "1 c2-k2 T2", "2 c1-k2 T1", "2 c2-k1 T2"})
+	h.told()
+	// They change places in a ring, one goes, and one is new.
+	d, err := get[*Draft](h.officer(), h.Market, draftID(h.event))
+	h.must(err)
+	list := d.Placements.list()
+	for i := range list {
+		list[i].Slot = *h.slot(3 - int(list[i].Slot.Sub(hallDay)/(20*time.Minute)) - 1)
+	}
+	_, err = update(asWorker(context.Background()), h.Market, MayKeepTimetables, d.ID, 0, func(d *Draft) error { d.Placements = packed(list); return nil })
+	h.must(err)
+	h.must(h.moveTo("c2", "k2", 5, "T3"))
+	_, err = h.PublishTimetable(h.officer(), PublishTimetableInput{Event: h.event})
+	h.must(err)
+	return h
+}
+
+// What was on its way when the server was killed, and whose time has come when
+// it is there again, is where it was, or is cancelled.
+func TestNothingStaysOnItsWay(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n += max(KillEvery(), 3) {
+		store := openTestStore(t)
+		h := ringHall(t, store)
+		dying := &mortal{Store: store, left: n}
+		working, die := context.WithCancel(context.Background())
+		dying.die = die
+		killed := New(dying, nil, Options{Alone: true, Mailer: h.box})
+		killed.now = h.now
+		err := killed.CatchUp(working)
+		die()
+		h.time = h.slot(2).Add(time.Minute)
+		h.must(h.CatchUp(context.Background()))
+		h.nobodyTwice()
+		h.must(h.each(asWorker(context.Background()), KindMeeting, Query{Where: []Condition{{Field: "event", Op: Eq, Value: h.event}}, Sort: "startsAt", Limit: 100}, func(doc entity) {
+			if x := doc.(*Meeting); x.isLifted() && x.Status != MeetingCancelled {
+				t.Errorf("killed at %d: %s is on its way", n, x.ID)
+			}
+		}))
 		store.Close()
 		if t.Failed() || err == nil && !dying.deceased {
 			return

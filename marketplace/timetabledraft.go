@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ type Draft struct {
 	// Edits are what was changed by hand since, at most maxEdits of it, the
 	// latest last, so that it can be undone.
 	Edits []draftEdit `json:"edits,omitempty"`
+	// Beyond is how many meetings those may have for whom the secretariat has
+	// allowed by hand more than they want at the most.
+	Beyond map[ID]int `json:"beyond,omitempty"`
 }
 
 // A draftEdit is a change of a draft: what it took out and what it put in.
@@ -102,6 +106,7 @@ type board struct {
 	stuck map[duo]stuckPlacement
 	out   []Placement // taken out by this change
 	in    []Placement // put in
+	over  map[ID]int  // see Draft.Beyond
 }
 
 type stuckPlacement struct {
@@ -110,7 +115,7 @@ type stuckPlacement struct {
 }
 
 func newBoard(a *assembly, list []Placement) *board {
-	b := &board{schedule: newSchedule(a), stuck: map[duo]stuckPlacement{}}
+	b := &board{schedule: newSchedule(a), stuck: map[duo]stuckPlacement{}, over: map[ID]int{}}
 	for _, p := range list {
 		if hard, _ := b.admit(p); len(hard) > 0 {
 			b.stuck[p.pair()] = stuckPlacement{p, hard}
@@ -154,6 +159,11 @@ func (b *board) insert(p Placement, allowed []ConflictCode) []Conflict {
 		return []Conflict{{Code: ConflictMeetAlready, Slot: s.Slot}}
 	}
 	hard, soft := b.admit(p)
+	for _, c := range soft {
+		if c.Code == ConflictMaximum && len(b.out) == 0 { // it is new
+			b.over[c.Members[0]] = b.held[b.number[c.Members[0]]]
+		}
+	}
 	soft = slices.DeleteFunc(soft, func(c Conflict) bool { return slices.Contains(allowed, c.Code) })
 	if len(hard) == 0 && len(soft) > 0 {
 		b.take(p.pair())
@@ -210,6 +220,10 @@ func (m *Market) editDraft(ctx context.Context, event ID, version *int, action s
 			return err
 		}
 		d.Placements = packed(b.all())
+		if d.Beyond == nil {
+			d.Beyond = map[ID]int{}
+		}
+		maps.Copy(d.Beyond, b.over)
 		d.Edits = append(slices.Clone(d.Edits), draftEdit{packed(b.out), packed(b.in)})
 		d.Edits = d.Edits[max(0, len(d.Edits)-maxEdits):]
 		d.mark(action, editNote(b))
@@ -379,6 +393,10 @@ func (m *Market) UndoDraft(ctx context.Context, event ID, version *int) (*Draft,
 type UseRunInput struct {
 	Run     ID
 	Version *int // of the draft that was read; nil: any
+	// DiscardsChanges says that what was changed by hand in the draft may be
+	// lost. It need not be said where the run has gone on from the draft as it
+	// is, changes included.
+	DiscardsChanges bool
 }
 
 // UseRun makes the timetable of a run the draft, in place of the one before,
@@ -398,7 +416,10 @@ func (m *Market) UseRun(ctx context.Context, in UseRunInput) (*Draft, error) {
 	}
 	fresh := func() *Draft { return &Draft{Meta: Meta{IsSample: e.IsSample}, Event: e.ID} }
 	return updateOrCreate(ctx, m, MayMakeTimetable, draftID(e.ID), versionOf(in.Version), fresh, func(d *Draft) error {
-		d.Run, d.Placements, d.Edits = r.ID, t.Placements, nil
+		if goesOn := r.Mode != RunNew && r.Draft == d.Version(); len(d.Edits) > 0 && !goesOn && !in.DiscardsChanges {
+			return invalid("discardsChanges", "REQUIRED", fmt.Sprintf("must be true, since the draft was changed by hand (changes that are known: %d), which is lost", len(d.Edits)))
+		}
+		d.Run, d.Placements, d.Edits, d.Beyond = r.ID, t.Placements, nil, nil
 		d.mark("USE_RUN", fmt.Sprintf("run %d", r.Number))
 		return nil
 	})
@@ -431,7 +452,7 @@ func (m *Market) refuse(ctx context.Context, list []Conflict) error {
 // path is the field of the input that a conflict is about.
 func (c *Conflict) path() string {
 	switch c.Code {
-	case ConflictNoTable, ConflictTableNeeded, ConflictTableOfOther, ConflictOwnTable, ConflictTableTaken:
+	case ConflictNoTable, ConflictTableNeeded, ConflictTableOfOther, ConflictOwnTable, ConflictTableTaken, ConflictTableLost:
 		return "table"
 	case ConflictNoSlot, ConflictBlocked, ConflictNobodyFree, ConflictOver, ConflictNoInterpreter:
 		return "slot"
@@ -493,6 +514,8 @@ func (m *Market) conflictMessage(ctx context.Context, c Conflict) (string, error
 		return "this table is taken then by " + others, nil
 	case ConflictNoInterpreter:
 		return fmt.Sprintf("nobody is left to interpret then: that can be done at %d meetings at once", c.Count), nil
+	case ConflictTableLost:
+		return "this table was lost: move the meeting, or have a run of the mode ONLY_UNBOOKED move all that cannot stay", nil
 	case ConflictRules:
 		return "neither of the two may ask the other for a meeting by the rules of the event", nil
 	case ConflictLanguage:

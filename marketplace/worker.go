@@ -58,7 +58,7 @@ var (
 )
 
 func init() {
-	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying, conducting, casework, seating, publishing, rearranging, warning}
+	followers = []follower{settling, joining, placing, threading, importing, telling, posting, matching, delivering, attaching, tallying, conducting, casework, seating, delegating, publishing, rearranging, warning}
 	chores = []chore{expiring, importChore, sending, forgetting, alerting, sendingFirst, sendingAgain, forgettingDeliveries, collecting, meetingsDue, clocksMoved, reminding, keeping, timetabling}
 }
 
