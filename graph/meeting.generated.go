@@ -850,6 +850,29 @@ func (ec *executionContext) fieldContext_Meeting_lostTable(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Meeting", field, true, false, "String")
 }
 
+func (ec *executionContext) _Meeting_isInterpreted(ctx context.Context, field graphql.CollectedField, obj *marketplace.Meeting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Meeting_isInterpreted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IsInterpreted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Meeting_isInterpreted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Meeting", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Meeting_isOffSlot(ctx context.Context, field graphql.CollectedField, obj *marketplace.Meeting) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2893,6 +2916,11 @@ func (ec *executionContext) _Meeting(ctx context.Context, sel ast.SelectionSet, 
 		case "lostTable":
 			out.Values[i] = ec._Meeting_lostTable(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "isInterpreted":
+			out.Values[i] = ec._Meeting_isInterpreted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "isOffSlot":

@@ -969,6 +969,7 @@ type ComplexityRoot struct {
 		Format         func(childComplexity int) int
 		FromSide       func(childComplexity int) int
 		ID             func(childComplexity int) int
+		IsInterpreted  func(childComplexity int) int
 		IsOffSlot      func(childComplexity int) int
 		IsSample       func(childComplexity int) int
 		IsTroubled     func(childComplexity int) int
@@ -5970,6 +5971,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Meeting.ID(childComplexity), true
+	case "Meeting.isInterpreted":
+		if e.ComplexityRoot.Meeting.IsInterpreted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Meeting.IsInterpreted(childComplexity), true
 	case "Meeting.isOffSlot":
 		if e.ComplexityRoot.Meeting.IsOffSlot == nil {
 			break
@@ -14569,6 +14576,8 @@ func (ec *executionContext) childFields_Meeting(ctx context.Context, field graph
 		return ec.fieldContext_Meeting_case(ctx, field)
 	case "lostTable":
 		return ec.fieldContext_Meeting_lostTable(ctx, field)
+	case "isInterpreted":
+		return ec.fieldContext_Meeting_isInterpreted(ctx, field)
 	case "isOffSlot":
 		return ec.fieldContext_Meeting_isOffSlot(ctx, field)
 	case "isTroubled":

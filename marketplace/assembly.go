@@ -177,6 +177,11 @@ func (a *assembly) interprets(x, y int) bool {
 // member is the member of a participant.
 func (a *assembly) member(i int) ID { return a.Participants[i].Registration.Member }
 
+// registration is that of a member, who participates.
+func (a *assembly) registration(member ID) *Registration {
+	return a.Participants[a.number[member]].Registration
+}
+
 // pairOf are the members of a pair of the demand.
 func (a *assembly) pairOf(p DemandPair) duo { return pairOf(a.member(p.A), a.member(p.B)) }
 

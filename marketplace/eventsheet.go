@@ -151,13 +151,17 @@ func (p *printer) columns(names ...string) []string {
 
 // place is where a meeting takes place, for a cell.
 func (p *printer) place(x *Meeting) string {
+	where := oneLine(x.Link)
 	switch {
 	case x.Table != "":
-		return oneLine(x.Table)
+		where = oneLine(x.Table)
 	case x.LostTable != "":
-		return p.b.phrases["print.lost"]
+		where = p.b.phrases["print.lost"]
 	}
-	return oneLine(x.Link)
+	if !x.IsInterpreted {
+		return where
+	}
+	return strings.TrimPrefix(where+", ", ", ") + p.b.phrases["print.interpreter"]
 }
 
 func (p *printer) participants(ctx context.Context) error {

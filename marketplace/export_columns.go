@@ -139,7 +139,7 @@ var (
 	ownOffer       = plainColumns("id", "proposal", "city", "company", "solution", "status", "message", "links", "reason", "decidedAt", "createdAt", "updatedAt")
 	ownMessage     = plainColumns("id", "thread", "proposal", "city", "company", "author", "authorName", "member", "text", "language", "mentions", "replyTo", "editedAt", "removal", "createdAt", "updatedAt")
 	ownMeeting     = slices.Concat(
-		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "event", "table", "lostTable", "startedAt", "delay", "noShow", "participants"),
+		plainColumns("id", "from", "to", "about", "status", "message", "minutes", "format", "link", "place", "times", "proposedBy", "at", "event", "table", "lostTable", "isInterpreted", "startedAt", "delay", "noShow", "participants"),
 		[]column{{name: "guests", get: guestsOf}},
 		plainColumns("reason", "expiresAt", "answeredAt", "acceptedAt"),
 		[]column{outcomeColumn("fromOutcome", func(x *Meeting) ID { return x.From }), outcomeColumn("toOutcome", func(x *Meeting) ID { return x.To })},

@@ -18,6 +18,7 @@ type floor struct {
 	event  *Event
 	sides  [2]*floorSide
 	taken  map[int]map[string]bool // tables, by slots that were looked at
+	spoken map[int]map[string]bool // claims on those who interpret, by slots that were looked at
 	passed map[string]bool         // claims, without their times, that others were faster to take
 	except ID                      // a meeting that takes no time, since it is the one that is arranged
 }
@@ -35,7 +36,7 @@ type floorSide struct {
 // floorOf looks what is free for two participants of an event, from now on:
 // two store operations, and one for each of their delegates with an account.
 func (m *Market) floorOf(ctx context.Context, e *Event, a, b *Registration, except ID) (*floor, error) {
-	f := &floor{event: e, taken: map[int]map[string]bool{}, passed: map[string]bool{}, except: except}
+	f := &floor{event: e, taken: map[int]map[string]bool{}, spoken: map[int]map[string]bool{}, passed: map[string]bool{}, except: except}
 	for i, r := range []*Registration{a, b} {
 		s, err := m.floorSide(ctx, e, r, except)
 		if err != nil {
@@ -176,25 +177,51 @@ func (e *Event) tablesFor(a, b ID, slot int) []string {
 	return open
 }
 
-// freeTables are those of tablesFor that no meeting takes: one store operation
-// for each slot that is looked at first.
-func (m *Market) freeTables(ctx context.Context, f *floor, slot int) ([]string, error) {
-	if len(f.event.Tables) == 0 {
-		return nil, nil
+// survey finds out what meetings take in some slots, given in order, as far as it
+// was not done: one store operation for each 1,000 meetings from the first of
+// them to the last.
+func (m *Market) survey(ctx context.Context, f *floor, slots ...int) error {
+	if len(f.event.Tables) == 0 && f.event.InterpreterCount == nil {
+		return nil
 	}
-	if f.taken[slot] == nil {
-		taken := map[string]bool{}
-		at := f.event.Slots[slot]
-		err := m.each(withSight(ctx), KindMeeting, Query{Where: []Condition{{Field: "event", Op: Eq, Value: f.event.ID},
-			{Field: "startsAt", Op: Ge, Value: at.StartsAt}, {Field: "startsAt", Op: Lt, Value: at.EndsAt}}, Sort: "startsAt", Limit: MaxPage}, func(doc entity) {
-			if x := doc.(*Meeting); x.Table != "" && x.isBooked() && x.ID != f.except {
-				taken[x.Table] = true
-			}
-		})
-		if err != nil {
-			return nil, err
+	slots = slices.DeleteFunc(slots, func(k int) bool { return f.taken[k] != nil })
+	if len(slots) == 0 {
+		return nil
+	}
+	for _, k := range slots {
+		f.taken[k], f.spoken[k] = map[string]bool{}, map[string]bool{}
+	}
+	from, until := f.event.Slots[slots[0]].StartsAt, f.event.Slots[slots[len(slots)-1]].EndsAt
+	err := m.each(withSight(ctx), KindMeeting, Query{Where: []Condition{{Field: "event", Op: Eq, Value: f.event.ID},
+		{Field: "startsAt", Op: Ge, Value: from}, {Field: "startsAt", Op: Lt, Value: until}}, Sort: "startsAt", Limit: MaxPage}, func(doc entity) {
+		x := doc.(*Meeting)
+		if !x.isBooked() || x.ID == f.except {
+			return
 		}
-		f.taken[slot] = taken
+		for _, k := range slots {
+			if at := f.event.Slots[k]; x.At.Before(at.StartsAt) || !x.At.Before(at.EndsAt) {
+				continue
+			}
+			if x.Table != "" {
+				f.taken[k][x.Table] = true
+			}
+			for _, claim := range x.Holds {
+				if isInterpreter(claim) {
+					f.spoken[k][claim] = true
+				}
+			}
+		}
+	})
+	if err != nil {
+		clear(f.taken)
+	}
+	return err
+}
+
+// freeTables are those of tablesFor that no meeting takes in a slot.
+func (m *Market) freeTables(ctx context.Context, f *floor, slot int) ([]string, error) {
+	if err := m.survey(ctx, f, slot); err != nil || len(f.event.Tables) == 0 {
+		return nil, err
 	}
 	list := f.event.tablesFor(f.sides[0].Member, f.sides[1].Member, slot)
 	return slices.DeleteFunc(list, func(name string) bool {
@@ -249,6 +276,14 @@ func (m *Market) seat(ctx context.Context, f *floor, x *Meeting, b booking) erro
 	default:
 		x.Table = spread(tables, x.ID)
 	}
+	claim, ok := f.interpreter(b.slot)
+	if !ok {
+		return repath(m.refuse(ctx, []Conflict{{Code: ConflictNoInterpreter, Count: *f.event.InterpreterCount}}), "slot", b.path)
+	}
+	if x.Holds = slices.DeleteFunc(slices.Clone(x.Holds), isInterpreter); claim != "" {
+		x.Holds = append(x.Holds, claim)
+	}
+	x.IsInterpreted = f.event.interprets(f.sides[0].Registration, f.sides[1].Registration)
 	x.LostTable, x.IsOffSlot = "", false
 	x.takePlace(f.event, at, was)
 	return nil
@@ -381,7 +416,7 @@ func (e *Event) linkOf(table string) string {
 // pass notes that others were faster to take something; false where the claim
 // is about nothing that could be another one.
 func (f *floor) pass(claim string) bool {
-	if isDesk(claim) || strings.HasPrefix(claim, "count:") {
+	if isOfSlot(claim) || strings.HasPrefix(claim, "count:") {
 		f.passed[claim] = true
 		return true
 	}

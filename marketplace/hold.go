@@ -15,7 +15,9 @@ import (
 //   - of each side one of as many meetings as it wants at the most: countClaim;
 //   - where some of a delegation are needed for sessions, one of the desks that
 //     are left for each who sits in the meeting: deskClaim. What publications
-//     have made claims none; their people are counted instead.
+//     have made claims none; their people are counted instead;
+//   - where somebody interprets, and there are so many who do, one of them in
+//     its slot: interpreterClaim.
 //
 // A meeting that was missed lets go of all of it.
 
@@ -32,7 +34,15 @@ func countsOf(event, member ID) string { return fmt.Sprintf("count:%s at %s#", m
 
 func desksOf(member ID) string { return "desk:" + string(member) + "@" }
 
-func isDesk(claim string) bool { return strings.HasPrefix(claim, "desk:") }
+func interpreterClaim(event ID, slot time.Time, n int) string {
+	return fmt.Sprintf("interpreter:%s@%s#%d", event, slot.UTC().Format(time.RFC3339), n)
+}
+
+func isInterpreter(claim string) bool { return strings.HasPrefix(claim, "interpreter:") }
+
+// isOfSlot says that a claim is about a slot, which a meeting lets go of that
+// is on its way to another one.
+func isOfSlot(claim string) bool { return strings.HasPrefix(claim, "desk:") || isInterpreter(claim) }
 
 // holdsOne says whether one of some claims begins so.
 func holdsOne(claims []string, prefix string) bool {
@@ -72,6 +82,23 @@ func (f *floor) hold(x *Meeting, beyond bool) (full ID, err error) {
 	}
 	x.Holds = holds
 	return "", nil
+}
+
+// interpreter is the claim on one who interprets in a slot that was looked at;
+// empty where nobody need, or they are not counted; false where none is left.
+func (f *floor) interpreter(slot int) (claim string, ok bool) {
+	if f.event.InterpreterCount == nil || !f.event.interprets(f.sides[0].Registration, f.sides[1].Registration) {
+		return "", true
+	}
+	left := *f.event.InterpreterCount - len(f.spoken[slot])
+	for n := 0; n < *f.event.InterpreterCount && left > 0; n++ {
+		if claim := interpreterClaim(f.event.ID, f.event.Slots[slot].StartsAt, n); !f.spoken[slot][claim] {
+			if left--; !f.passed[claim] {
+				return claim, true
+			}
+		}
+	}
+	return "", false
 }
 
 // desks are the claims for so many of a side who are to sit in a meeting in a

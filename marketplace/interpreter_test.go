@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -89,4 +90,77 @@ func TestInterpretersAreNotCountedWithoutANumber(t *testing.T) {
 	if r := h.run(RunNew); r.Outcome.MustsPlaced != 3 {
 		t.Errorf("%+v", r.Outcome)
 	}
+}
+
+// Whoever books, moves, or publishes: one who interprets is at one meeting.
+func TestInterpretersAreNeverBookedTwice(t *testing.T) {
+	t.Parallel()
+	h := newTower(t, 1, "10:00")
+	h.phase(EventStartDrafting)
+	h.must(h.add("c1", "k1", 1, "T1"))
+	h.publish()
+	h.must(h.CatchUp(t.Context()))
+	at := func(n int) *BookEventMeetingInput {
+		return &BookEventMeetingInput{Event: h.event, From: memberNamed("c2"), To: memberNamed("k2"), Slot: *h.slot(n)}
+	}
+	free, err := h.CommonSlots(h.officer(), FreeSlotsInput{Event: h.event, Member: memberNamed("c2"), With: memberNamed("k2")})
+	h.must(err)
+	if len(free) != 2 || !free[0].StartsAt.Equal(*h.slot(2)) {
+		t.Errorf("free: %+v", free)
+	}
+	if _, err := h.BookEventMeeting(h.officer(), *at(1)); complains(err) != "slot NO_INTERPRETER" {
+		t.Errorf("booked twice: %v", err)
+	}
+	x, err := h.BookEventMeeting(h.officer(), *at(2))
+	h.must(err)
+	if !x.IsInterpreted {
+		t.Error("nobody interprets")
+	}
+	if _, err := h.MoveEventMeeting(h.officer(), MoveEventMeetingInput{ID: x.ID, Slot: h.slot(1)}); complains(err) != "slot NO_INTERPRETER" {
+		t.Errorf("moved: %v", err)
+	}
+	if err := h.moveTo("c1", "k1", 2, "T1"); complains(err) != "slot NO_INTERPRETER" {
+		t.Errorf("drafted: %v", err)
+	}
+
+	// Two requests, accepted at the same moment.
+	y, err := h.ask("c2", "k3", 3)
+	h.must(err)
+	z, err := h.ask("c3", "k2", 3)
+	h.must(err)
+	done := make(chan error, 2)
+	for name, x := range map[string]*Meeting{"k3": y, "k2": z} {
+		go func() {
+			_, err := h.agree(name, x)
+			done <- err
+		}()
+	}
+	var said []string
+	for range 2 {
+		said = append(said, complains(<-done))
+	}
+	slices.Sort(said)
+	same(t, "accepted", said, []string{"", "time NO_INTERPRETER"})
+}
+
+// Interpreted meetings change places by a publication, though each keeps
+// somebody from the other's place.
+func TestInterpretedMeetingsChangePlaces(t *testing.T) {
+	t.Parallel()
+	h := newTower(t, 1, "10:00")
+	h.phase(EventStartDrafting)
+	for i := range 3 {
+		h.must(h.add(fmt.Sprintf("c%d", i+1), fmt.Sprintf("k%d", i+1), i+1, "T1"))
+	}
+	h.publish()
+	for _, swap := range [][2]string{{"1", "2"}, {"2", "3"}} {
+		_, err := h.SwapPlacements(h.officer(), SwapPlacementsInput{Event: h.event, A: memberNamed("c" + swap[0]), B: memberNamed("k" + swap[0]),
+			OtherA: memberNamed("c" + swap[1]), OtherB: memberNamed("k" + swap[1])})
+		h.must(err)
+	}
+	x := h.publish()
+	if x.Moved != 3 || len(x.Gaps) > 0 {
+		t.Errorf("%+v", x)
+	}
+	same(t, "agenda", h.agenda(), []string{"1 c3-k3 T1", "2 c1-k1 T1", "3 c2-k2 T1"})
 }

@@ -106,7 +106,8 @@ type FreeSlotsInput struct {
 // CommonSlots are slots in which two participants of an event both have
 // somebody free, and there is a table, earliest first: for the people of the
 // first, and the secretariat. It does not depend on whom either never wants to
-// meet. Two store operations, one for each delegate and one for each slot.
+// meet. Two store operations, one for each delegate, and one for each 1,000
+// meetings in the time that is looked at.
 func (m *Market) CommonSlots(ctx context.Context, in FreeSlotsInput) ([]*FreeSlot, error) {
 	n := DefaultPageSize
 	if in.First != nil {
@@ -134,19 +135,27 @@ func (m *Market) CommonSlots(ctx context.Context, in FreeSlotsInput) ([]*FreeSlo
 		return nil, err
 	}
 	now := m.clock()
+	var open []int
 	for k, slot := range e.Slots {
-		if len(list) == n {
-			break
+		if e.isOpen(k, now) && (in.After == nil || slot.StartsAt.After(*in.After)) && f.isFree(f.sides[0], k) && f.isFree(f.sides[1], k) {
+			open = append(open, k)
 		}
-		if !e.isOpen(k, now) || in.After != nil && !slot.StartsAt.After(*in.After) || !f.isFree(f.sides[0], k) || !f.isFree(f.sides[1], k) {
-			continue
-		}
-		tables, err := m.freeTables(ctx, f, k)
-		if err != nil {
+	}
+	for some := range slices.Chunk(open, max(n, DefaultPageSize)) {
+		if err := m.survey(ctx, f, slices.Clone(some)...); err != nil {
 			return nil, err
 		}
-		if len(tables) > 0 || len(e.Tables) == 0 {
-			list = append(list, &FreeSlot{slot, append([]string{}, tables...)})
+		for _, k := range some {
+			tables, err := m.freeTables(ctx, f, k)
+			if err != nil {
+				return nil, err
+			}
+			if _, speaks := f.interpreter(k); speaks && len(list) < n && (len(tables) > 0 || len(e.Tables) == 0) {
+				list = append(list, &FreeSlot{e.Slots[k], append([]string{}, tables...)})
+			}
+		}
+		if len(list) == n {
+			break
 		}
 	}
 	return list, nil

@@ -66,6 +66,8 @@ type Meeting struct {
 	Event  ID      `json:"event,omitempty"`
 	Table  string  `json:"table,omitempty"`
 	Guests []Guest `json:"guests,omitempty"`
+	// IsInterpreted says that somebody is to interpret between its sides.
+	IsInterpreted bool `json:"isInterpreted,omitempty"`
 	// Holds are what it claims at its event besides time, for as long as it
 	// counts there: see hold.go.
 	Holds []string `json:"holds,omitempty"`
@@ -298,7 +300,7 @@ func (x *Meeting) claims() []string {
 	}
 	claims := slices.Clone(x.Holds)
 	if x.isLifted() {
-		return slices.DeleteFunc(claims, isDesk)
+		return slices.DeleteFunc(claims, isOfSlot)
 	}
 	for _, user := range x.people() {
 		claims = append(claims, timeClaims("user:"+string(user), *x.At, x.Minutes)...)

@@ -75,14 +75,15 @@ const (
 	GapPersonTaken GapCode = "PERSON_TAKEN" // somebody has another meeting by now
 	GapPersonGone  GapCode = "PERSON_GONE"  // the delegate comes no more
 	GapTableTaken  GapCode = "TABLE_TAKEN"
-	GapCalledOff   GapCode = "CALLED_OFF"   // a side has cancelled it
-	GapBegun       GapCode = "BEGUN"        // the slot, or the meeting as it was, has begun
-	GapMeetAlready GapCode = "MEET_ALREADY" // the two have another meeting by now
-	GapMaximum     GapCode = "OVER_MAXIMUM" // a participant has as many as it wants at the most by now
+	GapCalledOff   GapCode = "CALLED_OFF"     // a side has cancelled it
+	GapBegun       GapCode = "BEGUN"          // the slot, or the meeting as it was, has begun
+	GapMeetAlready GapCode = "MEET_ALREADY"   // the two have another meeting by now
+	GapInterpreter GapCode = "NO_INTERPRETER" // all who interpret are at other meetings by now
+	GapMaximum     GapCode = "OVER_MAXIMUM"   // a participant has as many as it wants at the most by now
 )
 
 // GapCodes are all of them.
-var GapCodes = []GapCode{GapPersonTaken, GapPersonGone, GapTableTaken, GapCalledOff, GapBegun, GapMeetAlready, GapMaximum}
+var GapCodes = []GapCode{GapPersonTaken, GapPersonGone, GapTableTaken, GapCalledOff, GapBegun, GapMeetAlready, GapMaximum, GapInterpreter}
 
 // maxGaps bounds those that a publication keeps.
 const maxGaps = 1000

@@ -71,6 +71,9 @@ type publisher struct {
 	gaps  map[ID]Gap
 	held  map[string]bool // what meetings of the event hold; see hold.go
 	holds map[ID][]string // what those hold that are set down
+	// speaks are the claims on who interprets at meetings that need it; empty
+	// where nobody is left.
+	speaks map[ID]string
 }
 
 func (p *publisher) publish(ctx context.Context) error {
@@ -98,6 +101,7 @@ func (p *publisher) publish(ctx context.Context) error {
 	if err := p.read(ctx); err != nil {
 		return err
 	}
+	p.assignInterpreters()
 	if err := p.place(ctx); err != nil {
 		return err
 	}
@@ -322,6 +326,11 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 			return errNobody
 		}
 	}
+	speaks, isInterpreted := p.speaks[id]
+	if isInterpreted && speaks == "" {
+		p.gap(id, GapInterpreter, "")
+		return errNobody
+	}
 	holds, full := p.hold(id)
 	if full != "" {
 		p.gap(id, GapMaximum, full)
@@ -351,7 +360,9 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 			change = placedNew // to those who are told it was not there before
 		}
 		p.settleAt(x, at)
-		x.Holds = holds
+		if x.Holds = holds; isInterpreted {
+			x.Holds = append(slices.Clone(holds), speaks)
+		}
 		x.Status, x.Reason = MeetingAccepted, nil
 		x.Timetabled = &Timetabled{Publication: p.publication.Number, Change: change, Slot: at.Slot, Table: at.Table, Persons: []string{at.PersonA, at.PersonB}}
 		x.mark(map[string]string{placedNew: "PLACE", placedElse: "MOVE"}[change], at.Slot.Format(time.RFC3339)+" "+at.Table)
@@ -359,6 +370,53 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 		return nil
 	})
 	return ignore(err, errUnchanged)
+}
+
+// assignInterpreters says for all meetings of the publication that need it,
+// where interpreters are counted, which of them has which: who interprets at a
+// meeting that stays does so, and none has two in a slot.
+func (p *publisher) assignInterpreters() {
+	p.speaks = map[ID]string{}
+	if p.event.InterpreterCount == nil {
+		return
+	}
+	taken := map[string]bool{}
+	for _, x := range p.people.live {
+		for _, claim := range x.Holds {
+			taken[claim] = taken[claim] || isInterpreter(claim)
+		}
+	}
+	var rest []ID
+	for id, at := range p.want {
+		a, okA := p.people.number[at.A]
+		b, okB := p.people.number[at.B]
+		if !okA || !okB || !p.people.interprets(a, b) {
+			continue
+		}
+		rest = append(rest, id)
+		x := p.have[id]
+		if x == nil || !slices.Contains(bookedMeetings, x.Status) {
+			continue
+		}
+		for n := range *p.event.InterpreterCount {
+			if claim := interpreterClaim(p.event.ID, at.Slot, n); slices.Contains(x.Holds, claim) && !taken[claim] {
+				p.speaks[id], taken[claim] = claim, true
+			}
+		}
+	}
+	slices.Sort(rest)
+	for _, id := range rest {
+		if p.speaks[id] != "" {
+			continue
+		}
+		p.speaks[id] = ""
+		for n := range *p.event.InterpreterCount {
+			if claim := interpreterClaim(p.event.ID, p.want[id].Slot, n); !taken[claim] {
+				p.speaks[id], taken[claim] = claim, true
+				break
+			}
+		}
+	}
 }
 
 // hold is what a meeting holds that is set down: what it has, or else of each
@@ -428,6 +486,7 @@ func (p *publisher) settleAt(x *Meeting, at Placement) {
 	if p.event.Format == "ONLINE" || p.event.Format == "HYBRID" && x.Link != "" {
 		x.Format = MeetingOnline
 	}
+	x.IsInterpreted = p.event.interprets(p.people.registration(at.A), p.people.registration(at.B))
 	x.agree(at.Slot, p.now)
 }
 
@@ -452,6 +511,8 @@ func (p *publisher) takenBy(at Placement, claim string) (GapCode, ID) {
 		return GapTableTaken, ""
 	case strings.HasPrefix(claim, "pair:"):
 		return GapMeetAlready, ""
+	case isInterpreter(claim):
+		return GapInterpreter, ""
 	}
 	of, _, _ := strings.Cut(claim, "@")
 	for i, who := range []ID{at.A, at.B} {
