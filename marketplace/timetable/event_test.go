@@ -193,6 +193,17 @@ func TestImpossible(t *testing.T) {
 	ring.Meetings[1].After = []string{ring.Meetings[0].ID}
 	clash := complete(4, 5, 2)
 	clash.Meetings[0].Slots, clash.Meetings[1].Slots, clash.Meetings[2].Slots = []string{"s0", "s1"}, []string{"s0", "s1"}, []string{"s0", "s1"}
+	// Four meetings of different people are to be in the first of two slots, which
+	// together have places enough.
+	morning := complete(8, 2, 3)
+	morning.Meetings = nil
+	for i := range 4 {
+		morning.Meetings = append(morning.Meetings, Meeting{ID: fmt.Sprint(i), A: fmt.Sprint("p", i), B: fmt.Sprint("p", i+4), Rank: Booked, Slots: []string{"s0"}})
+	}
+	// Each of three has two slots for two meetings, but two at once are not to be had.
+	three := complete(3, 3, 3)
+	three.Meetings[2].Slots = []string{"s0", "s1"}
+	three.Meetings[1].Slots, three.Meetings[0].Slots = three.Meetings[2].Slots, three.Meetings[2].Slots
 	for name, x := range map[string]struct {
 		p    *Problem
 		code Code
@@ -202,6 +213,8 @@ func TestImpossible(t *testing.T) {
 		"few tables":  {complete(6, 5, 2), TooFewPlaces},
 		"odd":         {complete(9, 8, 4), TooFewPlaces},
 		"odd, tables": {complete(9, 8, 9), Clash},
+		"morning":     {morning, TooFewPlaces},
+		"three":       {three, Clash},
 		"ring":        {ring, OutOfOrder},
 		"clash":       {clash, Clash},
 	} {

@@ -18,7 +18,8 @@ const (
 
 	usualEffort = 4
 
-	mostHunts = 32 // units after which more meetings are hardly found
+	mostHunts  = 32 // units after which more meetings are hardly found
+	mostTrades = 6  // likewise better ones of as many
 )
 
 // solver is one run.
@@ -192,7 +193,7 @@ func (s *solver) placeChosen(ctx context.Context) {
 			s.p.take(at)
 		}
 	}
-	newHunt(s.p, every, s.random).run(ctx, effort*huntSteps/2, ceiling)
+	newHunt(s.p, every, s.random).run(ctx, min(s.o.Effort, mostTrades)*huntSteps/2, ceiling)
 }
 
 // fill inserts what can still be. Nothing changes after it but tables.
