@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -108,7 +109,7 @@ func solveFile(ctx context.Context, c config, path string, table *lineTable) err
 		return err
 	}
 	name := strings.TrimSuffix(filepath.Base(path), ".dzn")
-	cells := []string{name, run.answer, "", "", publishedOptimum(path, name, c.spread), "", ""}
+	cells := []string{name, run.answer, "-", "-", publishedOptimum(path, name, c.spread), "-", "-"}
 	if run.result.Status == timetable.Found {
 		breaks, moves := run.result.Measure(timetable.Breaks), run.result.Measure(timetable.TableMoves)
 		cells[2], cells[3] = strconv.FormatInt(breaks.Value, 10), strconv.FormatInt(breaks.Bound, 10)
@@ -124,16 +125,16 @@ func solveFile(ctx context.Context, c config, path string, table *lineTable) err
 	return run.err
 }
 
-// publishedOptimum is what best_known.csv beside a file says of it; empty for nothing.
+// publishedOptimum is what best_known.csv beside a file says of it; "-" for nothing.
 func publishedOptimum(path, name string, spread int) string {
 	file, err := os.Open(filepath.Join(filepath.Dir(path), "best_known.csv"))
 	if err != nil {
-		return ""
+		return "-"
 	}
 	defer file.Close()
 	rows, err := csv.NewReader(io.LimitReader(file, 1<<20)).ReadAll()
 	if err != nil || len(rows) == 0 {
-		return ""
+		return "-"
 	}
 	column := map[string]int{}
 	for i, head := range rows[0] {
@@ -147,10 +148,10 @@ func publishedOptimum(path, name string, spread int) string {
 	}
 	for _, row := range rows[1:] {
 		if cell(row, "instance")+"."+cell(row, "variant") == name && cell(row, "fairness_d") == strconv.Itoa(spread) {
-			return cell(row, "optimum_total_breaks")
+			return cmp.Or(cell(row, "optimum_total_breaks"), "-")
 		}
 	}
-	return ""
+	return "-"
 }
 
 // timetableRun is one problem solved and checked.

@@ -24,22 +24,24 @@ func TestTimetableCommand(t *testing.T) {
 	good := write("small.original.dzn", head+"requested = [|1,2,1,|1,3,2|];\nforbidden = [{0},{2},{0}];")
 	bad := write("narrow.original.dzn", head+"requested = [|1,2,1,|1,3,2|];\nforbidden = [{3},{0},{0}];")
 	write("best_known.csv", "instance,variant,fairness_d,optimum_total_breaks\nsmall,original,2,1\nsmall,original,1,7\n")
+	other := write("other.dzn", head+"requested = [|1,2,1,|1,3,2|];")
 	solve := func(args ...string) (string, error) {
 		var out, log bytes.Buffer
 		err := run(t.Context(), append([]string{"timetable"}, args...), func(string) string { return "" }, &out, &log)
 		return out.String(), err
 	}
-	out, err := solve("-seconds", "20", good, bad)
+	out, err := solve("-seconds", "20", good, bad, other)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var lines []string
 	for line := range strings.SplitSeq(out, "\n") {
-		if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[0], ".original") {
-			lines = append(lines, strings.Join(f[:5], " "))
+		if f := strings.Fields(line); len(f) > 3 && (strings.HasSuffix(f[0], ".original") || f[0] == "other") {
+			lines = append(lines, strings.Join(f[:min(len(f), 8)], " "))
 		}
 	}
-	if len(lines) != 2 || lines[0] != "small.original optimal 1 1 1" || !strings.HasPrefix(lines[1], "narrow.original infeasible, proven") || !strings.Contains(out, "NO_COMMON_SLOT") {
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], "small.original optimal 1 1 1 ") || lines[1] != "narrow.original infeasible, proven - - - - -" ||
+		!strings.HasPrefix(lines[2], "other optimal 0 0 - ") || !strings.Contains(out, "NO_COMMON_SLOT") {
 		t.Errorf("%s", out)
 	}
 	if _, err := solve(write("broken.dzn", "nBusiness = x;")); err == nil || !strings.Contains(err.Error(), "broken.dzn: timetable: line 1") {

@@ -3,6 +3,7 @@ package timetable
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 )
 
@@ -80,11 +81,16 @@ func (k *pick) capacities() {
 	k.tablePlaces()
 }
 
-// tablePlaces bounds the meetings in all by the places of each group of tables,
-// and those of an owner of tables by its own.
+// tablePlaces bounds the meetings in all by the places of each group of tables
+// and by what each slot holds, and those of an owner of tables by its own.
 func (k *pick) tablePlaces() {
 	m := k.m
-	k.places = len(k.candidate)
+	every := make([]bool, len(m.meets))
+	for _, i := range k.candidate {
+		every[i] = true
+	}
+	most := m.capacity(every)
+	k.places = most
 	if m.groups == nil {
 		return
 	}
@@ -111,6 +117,7 @@ func (k *pick) tablePlaces() {
 		}
 		k.places += n
 	}
+	k.places = min(k.places, most)
 }
 
 // roughBounds bounds each gain by sums.
@@ -133,19 +140,13 @@ func (k *pick) roughBounds() {
 		b[gainMin] += int64(m.p.Participants[p].Min)
 	}
 	most := min(k.places, len(k.candidate), ends/2)
-	if m.groups != nil {
-		musts := make([]int, len(m.groups))
-		for _, i := range k.candidate {
-			if m.meets[i].rank == Must {
-				musts[m.meets[i].group]++
-			}
-		}
-		b[gainMust] = 0
-		for g, n := range musts {
-			b[gainMust] += int64(min(n, m.places(g)))
-		}
+	musts, firm := make([]bool, len(m.meets)), make([]bool, len(m.meets))
+	for _, i := range k.candidate {
+		musts[i], firm[i] = m.meets[i].rank == Must, m.meets[i].rank != Want
 	}
-	b[gainHeld], b[gainMust] = int64(most), min(b[gainMust], int64(most))
+	// Where everything that is booked is held, musts have what that leaves.
+	b[gainMust] = int64(min(m.capacity(musts), m.capacity(firm)-int(b[gainBooked])))
+	b[gainHeld], b[gainMust] = int64(most), max(0, min(b[gainMust], int64(most)))
 	slices.Sort(scores)
 	for _, n := range scores[len(scores)-most:] {
 		b[gainScore] += n
@@ -158,11 +159,11 @@ func (k *pick) roughBounds() {
 func (m *model) placeable(r *resource) int {
 	taken := make([][]int32, len(m.slots))
 	tried := make([]int, len(m.slots))
-	round := 0
+	round := 1
 	var place func(i int32) bool
 	place = func(i int32) bool {
 		for _, s := range m.meets[i].slots {
-			if tried[s] == round {
+			if tried[s] >= round {
 				continue
 			}
 			tried[s] = round
@@ -181,9 +182,15 @@ func (m *model) placeable(r *resource) int {
 	}
 	n := 0
 	for _, i := range r.meetings {
-		round++
 		if place(i) {
 			n++
+			round++
+			continue
+		}
+		for s := range tried {
+			if tried[s] == round {
+				tried[s] = math.MaxInt // full of what has no other slot
+			}
 		}
 	}
 	return n

@@ -12,13 +12,17 @@ import (
 // has none or they are fixed outside of it.
 const noSlot = "none"
 
+// noMorning is the morning's slots where a file does not tell them.
+const noMorning = -1
+
 // maxDzn is how many bytes a file of the benchmark may have.
 const maxDzn = 8 << 20
 
 // ReadDzn reads a problem of the public benchmark for meetings of businesses
 // (Bofill et al., JAIR 74, 2022): assignments of MiniZinc to nBusiness,
 // nMeetings, nTables, nTotalSlots, nMorningSlots, requested, forbidden, fixed
-// and precedences; others are passed over, and the last three may be missing.
+// and precedences; others are passed over, and the last three may be missing, as
+// may nMorningSlots where no meeting is of a session.
 // Participants, meetings, slots and tables are named by their numbers there;
 // every meeting is Booked. It says nothing of the spread, which is no part of the files.
 func ReadDzn(r io.Reader) (*Problem, error) {
@@ -29,7 +33,7 @@ func ReadDzn(r io.Reader) (*Problem, error) {
 	if len(b) > maxDzn {
 		return nil, &Error{fmt.Sprintf("a file of more than %d bytes", maxDzn)}
 	}
-	values, err := parseDzn(string(b))
+	values, err := parseDzn(strings.TrimPrefix(string(b), "\ufeff"))
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +73,10 @@ func (d dzn) problem() (*Problem, error) {
 		name        string
 		least, most int
 	}{{"nBusiness", 0, MaxParticipants}, {"nMeetings", 0, MaxMeetings}, {"nTables", 0, MaxTables}, {"nTotalSlots", 0, MaxSlots}, {"nMorningSlots", 0, MaxSlots}} {
+		if _, ok := d[x.name]; !ok && x.name == "nMorningSlots" {
+			n[i] = noMorning
+			continue
+		}
 		var err error
 		if n[i], err = d.number(x.name, x.least, x.most); err != nil {
 			return nil, err
@@ -123,6 +131,9 @@ func (d dzn) problem() (*Problem, error) {
 		}
 		x := Meeting{ID: strconv.Itoa(i + 1), A: strconv.Itoa(r[0]), B: strconv.Itoa(r[1]), Rank: Booked}
 		from, to := 0, slots
+		if r[2] != 3 && morning == noMorning {
+			return nil, &Error{fmt.Sprintf("nMorningSlots is missing, and meeting %d is of a session", i+1)}
+		}
 		switch r[2] {
 		case 1:
 			to = morning

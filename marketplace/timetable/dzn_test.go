@@ -56,6 +56,19 @@ func TestReadDzn(t *testing.T) {
 	}
 }
 
+// What an editor or a shorter writer leaves in or out makes no difference.
+func TestReadShortDzn(t *testing.T) {
+	t.Parallel()
+	p, err := ReadDzn(strings.NewReader("\ufeffnBusiness=3;nMeetings=2;nTables=1;nTotalSlots=3;requested=[|1,2,3|1,3,3|]"))
+	if err != nil || len(p.Slots) != 3 || len(p.Meetings) != 2 || p.Meetings[1].Slots != nil {
+		t.Errorf("%+v %v", p, err)
+	}
+	p, err = ReadDzn(strings.NewReader("nBusiness=3;nMeetings=0;nTables=0;nTotalSlots=0;requested=[];"))
+	if err != nil || len(p.Slots) != 0 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
 // Meetings that can have no slot are read, and proven to be impossible.
 func TestMeetingsWithoutSlot(t *testing.T) {
 	t.Parallel()
@@ -83,6 +96,7 @@ func TestReadDznRefuses(t *testing.T) {
 		"no number":        {"nTables = 2", "nTables = {1,2}"},
 		"too many":         {"nTotalSlots = 4", "nTotalSlots = 400"},
 		"missing":          {"nBusiness = 4;", ""},
+		"no morning":       {"nMorningSlots = 2;", ""},
 		"no participant":   {"|3,4,3|", "|3,5,3|"},
 		"with itself":      {"|3,4,3|", "|3,3,3|"},
 		"no session":       {"|3,4,3|", "|3,4,4|"},

@@ -157,10 +157,11 @@ func (v *prover) ask(ctx context.Context, most int, conflicts int64) sat.Status 
 }
 
 // chooseExactly improves a timetable of some of the meetings, all booked ones
-// among them, and says which numbers of musts and of meetings it proved to be the
-// greatest; -1 for a number that it did not.
-func chooseExactly(ctx context.Context, m *model, must, may []bool, at []int32, want tally, conflicts int64) (better []int32, proven [2]int64) {
-	proven = [2]int64{-1, -1}
+// among them, up to a gain above which there is none, and says which numbers of
+// musts, towards minima, and of meetings it proved to be the greatest; -1 for a
+// number that it did not.
+func chooseExactly(ctx context.Context, m *model, must, may []bool, at []int32, ceiling gain, conflicts int64) (better []int32, proven gain) {
+	proven = gain{-1, -1, -1, -1, -1, -1}
 	if m.pairs(may)+m.pairs(must) > maxChoicePairs {
 		return at, proven
 	}
@@ -168,41 +169,55 @@ func chooseExactly(ctx context.Context, m *model, must, may []bool, at []int32, 
 	if m.spread >= 0 {
 		f.countBreaks(-1)
 	}
-	var musts, all []sat.Lit
-	has := [2]int{}
+	var levels [gainHeld + 1][]sat.Lit // what is to be true of as much as can be
 	for i := range m.meets {
 		if !may[i] {
 			continue
 		}
-		all = append(all, f.held[i])
+		levels[gainHeld] = append(levels[gainHeld], f.held[i])
 		if m.meets[i].rank == Must {
-			musts = append(musts, f.held[i])
+			levels[gainMust] = append(levels[gainMust], f.held[i])
 		}
 		if at[i] >= 0 {
 			f.Prefer(f.held[i])
 			f.Prefer(f.at[i][at[i]])
-			has[1]++
-			if m.meets[i].rank == Must {
-				has[0]++
-			}
 		}
 	}
-	booked := 0
-	for _, b := range must {
-		if b {
-			booked++
+	for p := range m.parties {
+		levels[gainMin] = append(levels[gainMin], f.minimum(p)...)
+	}
+	gained := func() gain {
+		p := newPlan(m)
+		p.take(at)
+		return p.tally()
+	}
+	// What is booked gains, too, but is no part of the levels.
+	booked := make([]int32, len(at))
+	for i := range booked {
+		booked[i] = -1
+		if must[i] {
+			booked[i] = 0
 		}
 	}
-	limits := [2]int{int(want[1]), int(want[2]) - booked}
-	for k, list := range [2][]sat.Lit{musts, all} {
-		// Not held, in unary: at most len-n of those for n that are held.
+	beside := newPlan(m)
+	beside.take(booked)
+	without := beside.tally()
+	best := true // whether all levels so far are at the ceiling
+	for _, k := range []int{gainMust, gainMin, gainHeld} {
+		list := levels[k]
+		has := int(gained()[k] - without[k])
+		limit := len(list)
+		if best {
+			limit = min(limit, int(ceiling[k]-without[k]))
+		}
+		// Not true, in unary: at most len-n of those for n that are.
 		missing := make([]sat.Lit, len(list))
 		for i, l := range list {
 			missing[i] = l.Not()
 		}
 		out := f.unary(missing, len(missing), false)
-		for has[k] < min(limits[k], len(list)) {
-			status := f.Solve(ctx, conflicts, out[len(list)-has[k]-1].Not())
+		for has < limit {
+			status := f.Solve(ctx, conflicts, out[len(list)-has-1].Not())
 			if status == sat.Unknown {
 				return at, proven
 			}
@@ -210,21 +225,31 @@ func chooseExactly(ctx context.Context, m *model, must, may []bool, at []int32, 
 				break
 			}
 			at = f.timetable()
-			has = [2]int{}
-			for i, s := range at {
-				if s >= 0 && may[i] {
-					has[1]++
-					if m.meets[i].rank == Must {
-						has[0]++
-					}
-				}
-			}
+			has = int(gained()[k] - without[k])
 		}
-		proven[k] = int64(has[k])
-		if len(list)-has[k] < len(out) {
-			f.Add(out[len(list)-has[k]].Not())
+		proven[k] = int64(has) + without[k]
+		best = best && proven[k] == ceiling[k]
+		if len(list)-has < len(out) {
+			f.Add(out[len(list)-has].Not())
 		}
 	}
-	proven[1] += int64(booked)
 	return at, proven
+}
+
+// minimum is literals of which as many are true as a participant has meetings,
+// beyond what is booked, up to its minimum.
+func (f *formula) minimum(p int) []sat.Lit {
+	need := f.m.p.Participants[p].Min
+	var held []sat.Lit
+	for _, i := range f.m.res[p].meetings {
+		if f.must[i] {
+			need--
+		} else if f.may[i] {
+			held = append(held, f.held[i])
+		}
+	}
+	if need < 1 || len(held) == 0 {
+		return nil
+	}
+	return f.unary(held, min(need, len(held)), true)
 }

@@ -11,7 +11,7 @@ func (s *solver) impossible() []Reason {
 			list = append(list, s.slotless(i))
 		}
 	}
-	in := make([]int, len(m.groups))
+	booked, _ := s.sets()
 	for p := range m.parties {
 		only := resource{room: m.res[p].room}
 		for _, i := range m.res[p].meetings {
@@ -24,14 +24,28 @@ func (s *solver) impossible() []Reason {
 				Remedy: MoreSlots, Count: len(only.meetings) - n})
 		}
 	}
-	for _, i := range s.booked() {
-		if g := m.meets[i].group; g >= 0 {
-			in[g]++
+	for g, in := range m.inGroups(booked) {
+		if room := min(m.places(g), m.placeable(&in)); len(in.meetings) > room {
+			list = append(list, s.tooFewPlaces(g, len(in.meetings), room))
 		}
 	}
-	for g, n := range in {
-		if room := m.places(g); n > room {
-			list = append(list, s.tooFewPlaces(g, n, room))
+	if n := len(s.booked()); len(list) == 0 && n > 0 {
+		if room := m.capacity(booked); room < n {
+			list = append(list, Reason{Code: Clash, Wanted: n, Room: room})
+		}
+	}
+	return list
+}
+
+// inGroups is each group of tables with those of a set of meetings that could be held there.
+func (m *model) inGroups(of []bool) []resource {
+	list := make([]resource, len(m.groups))
+	for g := range list {
+		list[g].room = m.res[m.groups[g].resource].room
+	}
+	for i := range m.meets {
+		if g := m.meets[i].group; g >= 0 && of[i] && len(m.meets[i].slots) > 0 {
+			list[g].meetings = append(list[g].meetings, int32(i))
 		}
 	}
 	return list

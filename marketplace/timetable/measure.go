@@ -3,6 +3,7 @@ package timetable
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 )
 
@@ -20,6 +21,25 @@ func (s *solver) heldBound() int64 {
 		return min(s.pick.total[gainHeld]/s.pick.copies(), s.pick.bounds[gainHeld])
 	}
 	return s.pick.bounds[gainHeld]
+}
+
+// ceiling is a gain above which there is none.
+func (s *solver) ceiling() gain {
+	k := s.pick
+	g := gain{int64(len(s.booked())), s.mustBound(), 0, s.heldBound(), math.MaxInt64, math.MaxInt64}
+	for x := range k.m.parties {
+		g[gainMin] += int64(min(k.m.p.Participants[x].Min, len(k.m.res[x].meetings)))
+	}
+	// The choice bounds a gain where those before it are what they are there.
+	same := k.finished && !k.m.three
+	for w, n := range k.total {
+		if !same {
+			break
+		}
+		g[w] = min(g[w], n/k.copies())
+		same = g[w]*k.copies() == n
+	}
+	return g
 }
 
 // result puts what was found into the problem's words.
@@ -82,19 +102,23 @@ func (s *solver) measures(ctx context.Context, table []int32) []Measure {
 		lower += f
 		most, mostBound = max(most, b), max(mostBound, f)
 	}
-	now[gainBooked], now[gainMust], now[gainHeld] = t[0], t[1], t[2]
+	now[gainBooked], now[gainMust], now[gainHeld] = t[gainBooked], t[gainMust], t[gainHeld]
 	musts, held := s.pick.bound(ctx, gainMust, now), s.pick.bound(ctx, gainHeld, now)
-	if s.proven[0] >= 0 {
-		musts = min(musts, max(s.proven[0], t[1]))
+	least := max(0, wanted-beside-s.pick.bound(ctx, gainMin, now))
+	if n := s.proven[gainMust]; n >= 0 {
+		musts = min(musts, max(n, t[gainMust]))
 	}
-	if s.proven[1] >= 0 && t[1] == s.proven[0] {
-		held = min(held, max(s.proven[1], t[2]))
+	if n := s.proven[gainMin]; n >= 0 && t[gainMust] == s.proven[gainMust] {
+		least = max(least, wanted-max(n, t[gainMin]))
+	}
+	if n := s.proven[gainHeld]; n >= 0 && t[gainMust] == s.proven[gainMust] && t[gainMin] == s.proven[gainMin] {
+		held = min(held, max(n, t[gainHeld]))
 	}
 	list := []Measure{
-		{Musts, t[1], musts},
-		{Shortfall, short, max(0, wanted-beside-s.pick.bound(ctx, gainMin, now))},
-		{Held, t[2], held},
-		{Score, t[3], s.pick.most(ctx, gainScore)},
+		{Musts, t[gainMust], musts},
+		{Shortfall, short, least},
+		{Held, t[gainHeld], held},
+		{Score, t[gainScore], s.pick.most(ctx, gainScore)},
 	}
 	if s.was != nil {
 		c := Measure{Goal: Changes}

@@ -10,7 +10,11 @@ import (
 const (
 	worthBooked = 1 << 58
 	worthMust   = 1 << 45
+	worthMin    = 1 << 38 // towards a participant's minimum
 	worthWant   = 1 << 31
+
+	worthShare = 1 << 20 // more than MaxScore; so much less for each that a participant has, squared
+	mostShare  = 127
 )
 
 func (t *meet) worth() int64 {
@@ -203,41 +207,41 @@ func (h *hunt) enter(i int32) {
 	h.place[i] = -1
 }
 
-// tally compares timetables by what they hold: booked, musts, all, scores.
-type tally [4]int64
-
-func (p *plan) tally() (t tally) {
+// tally is what a timetable gains by what it holds.
+func (p *plan) tally() (t gain) {
 	for i, s := range p.at {
 		if s >= 0 {
-			switch p.m.meets[i].rank {
-			case Booked:
-				t[0]++
-			case Must:
-				t[1]++
-			}
-			t[2]++
-			t[3] += p.m.meets[i].score
+			t.meeting(&p.m.meets[i], 1)
+		}
+	}
+	for x, n := range p.held {
+		t[gainMin] += int64(min(int(n), p.m.p.Participants[x].Min))
+		if p.m.counts[x] {
+			t[gainFair] -= int64(n) * int64(n)
 		}
 	}
 	return t
 }
 
-func (t tally) more(u tally) bool {
-	for k := range t {
-		if t[k] != u[k] {
-			return t[k] > u[k]
-		}
+// meeting adds what a meeting gains by itself, so often.
+func (g *gain) meeting(t *meet, by int64) {
+	switch t.rank {
+	case Booked:
+		g[gainBooked] += by
+	case Must:
+		g[gainMust] += by
 	}
-	return false
+	g[gainHeld] += by
+	g[gainScore] += by * t.score
 }
 
 // run searches so many steps, or until enough is held, and leaves the best
 // timetable that it saw. It answers how many steps it took.
-func (h *hunt) run(ctx context.Context, steps int, enough tally) int {
+func (h *hunt) run(ctx context.Context, steps int, enough gain) int {
 	best, worth := append([]int32(nil), h.at...), h.tally()
 	now := worth
 	for n := range steps {
-		if len(h.out) == 0 || !enough.more(worth) || n%64 == 0 && ctx.Err() != nil {
+		if len(h.out) == 0 || !worth.less(enough) || n%64 == 0 && ctx.Err() != nil {
 			h.take(best)
 			return n
 		}
@@ -250,7 +254,7 @@ func (h *hunt) run(ctx context.Context, steps int, enough tally) int {
 		}
 		h.try(i, &now)
 		h.mark()
-		if now.more(worth) {
+		if worth.less(now) {
 			worth = now
 			copy(best, h.at)
 		}
@@ -260,7 +264,7 @@ func (h *hunt) run(ctx context.Context, steps int, enough tally) int {
 }
 
 // try puts a meeting where that drops least.
-func (h *hunt) try(i int32, now *tally) {
+func (h *hunt) try(i int32, now *gain) {
 	t := &h.m.meets[i]
 	bestSlot, least, ties := int32(-1), int64(0), 0
 	var drop, buffer [16]int32
@@ -284,7 +288,7 @@ func (h *hunt) try(i int32, now *tally) {
 	if bestSlot < 0 {
 		return
 	}
-	if worth := t.worth(); least > worth {
+	if worth := h.worth(i, 1); least > worth {
 		// Now and then two of its like may go for one.
 		if least > 2*worth+worth/2 || t.rank != Booked && h.random.IntN(8) > 0 {
 			return
@@ -311,16 +315,45 @@ func (h *hunt) try(i int32, now *tally) {
 	}
 }
 
-func (h *hunt) count(t *tally, i int32, by int64) {
-	m := &h.m.meets[i]
-	switch m.rank {
-	case Booked:
-		t[0] += by
-	case Must:
-		t[1] += by
+// count adds to a gain, or takes from it, a meeting that just came or went.
+func (h *hunt) count(g *gain, i int32, by int64) {
+	t := &h.m.meets[i]
+	g.meeting(t, by)
+	for _, u := range t.uses {
+		if int(u.of) >= h.m.parties {
+			break
+		}
+		n := int64(h.held[u.of])
+		if by < 0 {
+			n++ // as many as there were
+		}
+		if n <= int64(h.m.p.Participants[u.of].Min) {
+			g[gainMin] += by
+		}
+		if h.m.counts[u.of] {
+			g[gainFair] -= by * (2*n - 1)
+		}
 	}
-	t[2] += by
-	t[3] += by * m.score
+}
+
+// worth is what a meeting is worth that would come, more being 1, or go, being 0:
+// with what it does for the minima and the fair shares of its participants.
+func (h *hunt) worth(i, more int32) int64 {
+	t := &h.m.meets[i]
+	w := t.worth()
+	for _, u := range t.uses {
+		if int(u.of) >= h.m.parties {
+			break
+		}
+		n := h.held[u.of] + more
+		if int(n) <= h.m.p.Participants[u.of].Min {
+			w += worthMin
+		}
+		if h.m.counts[u.of] {
+			w -= int64(min(2*n-1, mostShare)) * worthShare
+		}
+	}
+	return w
 }
 
 // evictees are the meetings that must go for one to be held at a slot, and what
@@ -337,7 +370,7 @@ func (h *hunt) evictees(i, s int32, list []int32) ([]int32, int64) {
 			return false
 		}
 		list = append(list, y)
-		cost += h.m.meets[y].worth()
+		cost += h.worth(y, 0)
 		return true
 	}
 	t := &h.m.meets[i]
@@ -365,12 +398,12 @@ func (h *hunt) evictees(i, s int32, list []int32) ([]int32, int64) {
 			if gone {
 				continue
 			}
-			worst, found := int32(-1), 0
+			worst, least, found := int32(-1), int64(0), 0
 			for q := range h.slots {
 				for _, y := range h.in[int(u.of)*h.slots+q] {
-					if w := h.m.meets[y].worth(); worst < 0 || w < h.m.meets[worst].worth() {
-						worst, found = y, 1
-					} else if w == h.m.meets[worst].worth() {
+					if w := h.worth(y, 0); worst < 0 || w < least {
+						worst, least, found = y, w, 1
+					} else if w == least {
 						if found++; h.random.IntN(found) == 0 {
 							worst = y
 						}
@@ -413,7 +446,7 @@ func (h *hunt) free(in []int32, r int32, over int16, list *[]int32, add func(int
 		}
 	}
 	for over > 0 {
-		worst, found := int32(-1), 0
+		worst, least, found := int32(-1), int64(0), 0
 	next:
 		for _, y := range in {
 			for _, x := range *list {
@@ -421,10 +454,10 @@ func (h *hunt) free(in []int32, r int32, over int16, list *[]int32, add func(int
 					continue next
 				}
 			}
-			w := h.m.meets[y].worth()
-			if worst < 0 || w < h.m.meets[worst].worth() {
-				worst, found = y, 1
-			} else if w == h.m.meets[worst].worth() {
+			w := h.worth(y, 0)
+			if worst < 0 || w < least {
+				worst, least, found = y, w, 1
+			} else if w == least {
 				if found++; h.random.IntN(found) == 0 {
 					worst = y
 				}

@@ -79,7 +79,7 @@ const (
 	TablesTaken     Code = "TABLES_TAKEN"      // Participant's or all tables are taken in the Room slots in which both sides are free
 	SlotsTaken      Code = "SLOTS_TAKEN"       // its participants share Room slots, in each of which one of them meets somebody else
 	OutOfOrder      Code = "OUT_OF_ORDER"      // Meetings that must be before or after it leave no slot
-	Clash           Code = "CLASH"             // Meetings that cannot all be held
+	Clash           Code = "CLASH"             // Meetings that cannot all be held; where none are named, Wanted in all, of which Room can be at once in the slots
 	SpreadTooSmall  Code = "SPREAD_TOO_SMALL"  // holding it would make the breaks too unequal
 )
 

@@ -3,6 +3,7 @@ package timetable
 import (
 	"cmp"
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -17,7 +18,8 @@ const (
 
 	usualEffort = 4
 
-	mostHunts = 32 // units after which more meetings are hardly found
+	mostHunts  = 32 // units after which more meetings are hardly found
+	mostTrades = 6  // likewise better ones of as many
 )
 
 // solver is one run.
@@ -34,7 +36,7 @@ type solver struct {
 	keep        []int32 // tables of the earlier timetable, by meeting
 	was         []int32 // its slots
 	breaksBound int64
-	proven      [2]int64 // numbers of musts and meetings; -1
+	proven      gain // what cannot be more, given what is before it; -1 for what was not proven
 }
 
 func newSolver(p *Problem, o Options) (*solver, error) {
@@ -46,7 +48,7 @@ func newSolver(p *Problem, o Options) (*solver, error) {
 		o.Effort = usualEffort
 	}
 	o.Effort = min(max(o.Effort, 1), Endless)
-	s := &solver{m: m, p: newPlan(m), o: o, random: rand.New(rand.NewPCG(o.Seed, 1)), proven: [2]int64{-1, -1}}
+	s := &solver{m: m, p: newPlan(m), o: o, random: rand.New(rand.NewPCG(o.Seed, 1)), proven: gain{-1, -1, -1, -1, -1, -1}}
 	for i := range m.meets {
 		s.order = append(s.order, int32(i))
 	}
@@ -126,7 +128,7 @@ func (s *solver) placeBooked(ctx context.Context) {
 	none := make([]bool, len(must))
 	done := func() bool { return !slices.ContainsFunc(booked, func(i int32) bool { return s.p.at[i] < 0 }) }
 	for work := 1; !done() && ctx.Err() == nil; work *= 2 {
-		newHunt(s.p, booked, s.random).run(ctx, work*huntSteps/2, tally{int64(len(booked))})
+		newHunt(s.p, booked, s.random).run(ctx, work*huntSteps/2, gain{int64(len(booked))})
 		if done() {
 			break
 		}
@@ -170,29 +172,28 @@ func (s *solver) placeChosen(ctx context.Context) {
 		s.p.insert(i)
 		s.p.mark()
 	}
-	enough := tally{0, s.mustBound(), s.heldBound()}
-	for i := range s.m.meets {
-		if s.m.meets[i].rank == Booked {
-			enough[0]++
-		}
+	// First as many as can be, then the best of them.
+	ceiling := s.ceiling()
+	enough := ceiling
+	enough[gainFair], enough[gainScore] = math.MinInt64, 0
+	effort := min(s.o.Effort, mostHunts)
+	newHunt(s.p, chosen, s.random).run(ctx, effort*huntSteps/2, enough)
+	every := append(slices.Clone(chosen), rest...)
+	s.p.fill(ctx, every)
+	short := func() bool { return s.p.tally().less(enough) && ctx.Err() == nil }
+	for n := 0; n < 3 && short(); n++ {
+		newHunt(s.p, every, s.random).run(ctx, effort*huntSteps, enough)
 	}
-	newHunt(s.p, chosen, s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps/2, enough)
-	s.p.fill(ctx, append(slices.Clone(chosen), rest...))
-	for range 3 {
-		if !enough.more(s.p.tally()) || ctx.Err() != nil {
-			break
-		}
-		newHunt(s.p, append(slices.Clone(chosen), rest...), s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps, enough)
-	}
-	if enough.more(s.p.tally()) && ctx.Err() == nil {
+	if short() {
 		var at []int32
 		must, may := s.sets()
-		at, s.proven = chooseExactly(ctx, s.m, must, may, slices.Clone(s.p.at), enough, int64(min(s.o.Effort, mostHunts))*proofConflicts)
+		at, s.proven = chooseExactly(ctx, s.m, must, may, slices.Clone(s.p.at), ceiling, int64(effort)*proofConflicts)
 		p := newPlan(s.m)
-		if p.take(at); p.tally().more(s.p.tally()) {
+		if p.take(at); s.p.tally().less(p.tally()) {
 			s.p.take(at)
 		}
 	}
+	newHunt(s.p, every, s.random).run(ctx, min(s.o.Effort, mostTrades)*huntSteps/2, ceiling)
 }
 
 // fill inserts what can still be. Nothing changes after it but tables.
@@ -222,7 +223,7 @@ func (s *solver) fewerBreaks(ctx context.Context) {
 	report()
 	// Larger events need more steps: one of 1440 meetings has 98 breaks after
 	// 400,000, 30 after 2,000,000 and 7 after 8,000,000.
-	steps := max(polishSteps, 250*int(s.p.tally()[2]))
+	steps := max(polishSteps, 250*int(s.p.tally()[gainHeld]))
 	// A short polish, so that the proofs begin with a good timetable; then as
 	// much of both as the effort allows.
 	polished.run(ctx, steps, lower, report)
@@ -337,7 +338,7 @@ func (s *solver) resolve(ctx context.Context, earlier []Placement) *Result {
 	out := func(i int32) bool { return s.p.at[i] < 0 }
 	if slices.ContainsFunc(booked, out) && ctx.Err() == nil {
 		// Others must make room. What lost its slot for that may find another.
-		newHunt(s.p, booked, s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps, tally{int64(len(booked))})
+		newHunt(s.p, booked, s.random).run(ctx, min(s.o.Effort, mostHunts)*huntSteps, gain{int64(len(booked))})
 		s.fill(ctx)
 	}
 	if slices.ContainsFunc(booked, out) {
