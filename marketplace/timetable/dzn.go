@@ -103,10 +103,7 @@ func (d dzn) problem() (*Problem, error) {
 	for i := range businesses {
 		x := Participant{ID: strconv.Itoa(i + 1)}
 		for _, s := range forbidden[i] {
-			if s < 0 || s > slots {
-				return nil, &Error{fmt.Sprintf("forbidden: there is no slot %d", s)}
-			}
-			if s > 0 {
+			if s > 0 && s <= slots { // a slot that does not exist is of no use to anybody
 				x.Away = append(x.Away, names[s-1])
 			}
 		}
@@ -140,11 +137,11 @@ func (d dzn) problem() (*Problem, error) {
 		case 2:
 			from = morning
 		}
-		if len(fixed[i]) > 1 || len(fixed[i]) == 1 && (fixed[i][0] < 0 || fixed[i][0] > slots) {
-			return nil, &Error{fmt.Sprintf("fixed: meeting %d cannot have slot %v", i+1, fixed[i])}
+		if len(fixed[i]) > 1 {
+			return nil, &Error{fmt.Sprintf("fixed: meeting %d cannot have slots %v", i+1, fixed[i])}
 		}
-		if len(fixed[i]) == 1 && fixed[i][0] > 0 {
-			// Where the slot is not in the session, none is left.
+		if len(fixed[i]) == 1 && fixed[i][0] != 0 {
+			// Where there is no such slot, or not in the session, none is left.
 			from, to = max(from, fixed[i][0]-1), min(to, fixed[i][0])
 		}
 		for _, k := range precedences[i] {

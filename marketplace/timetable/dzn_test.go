@@ -63,6 +63,10 @@ func TestReadShortDzn(t *testing.T) {
 	if err != nil || len(p.Slots) != 3 || len(p.Meetings) != 2 || p.Meetings[1].Slots != nil {
 		t.Errorf("%+v %v", p, err)
 	}
+	p, err = ReadDzn(strings.NewReader(strings.Replace(smallDzn, "{2}, 3..4", "{2, 9}, 3..4", 1)))
+	if err != nil || !slices.Equal(p.Participants[1].Away, []string{"2"}) {
+		t.Errorf("a slot that does not exist: %+v %v", p, err)
+	}
 	p, err = ReadDzn(strings.NewReader("nBusiness=3;nMeetings=0;nTables=0;nTotalSlots=0;requested=[];"))
 	if err != nil || len(p.Slots) != 0 {
 		t.Errorf("%+v %v", p, err)
@@ -75,6 +79,7 @@ func TestMeetingsWithoutSlot(t *testing.T) {
 	for what, change := range map[string][2]string{
 		"no afternoon":          {"nMorningSlots = 2", "nMorningSlots = 4"},
 		"fixed in the morning":  {"[0, 0, 3, 0]", "[0, 0, 1, 0]"},
+		"fixed nowhere":         {"[0, 0, 3, 0]", "[0, 0, 5, 0]"},
 		"before itself":         {"[{}, {}, {2}, {2}]", "[{}, {}, {3}, {2}]"},
 		"fixed when it is away": {"{2}, 3..4, {}", "{2,3}, {1}, {}"},
 	} {
@@ -101,8 +106,6 @@ func TestReadDznRefuses(t *testing.T) {
 		"with itself":      {"|3,4,3|", "|3,3,3|"},
 		"no session":       {"|3,4,3|", "|3,4,4|"},
 		"too few":          {"|3,4,3|", "|"},
-		"no slot":          {"{2}, 3..4", "{9}, 3..4"},
-		"fixed nowhere":    {"[0, 0, 3, 0]", "[0, 0, 5, 0]"},
 		"no meeting":       {"{2}, {2}]", "{2}, {7}]"},
 		"twice":            {"nTables = 2;", "nTables = 2; nTables = 2;"},
 		"not closed":       {"{2}, {2}];", "{2}, {2"},
