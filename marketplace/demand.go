@@ -3,6 +3,7 @@ package marketplace
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 )
 
@@ -136,7 +137,13 @@ func (m *Market) demand(ctx context.Context, event ID) (*Demand, error) {
 
 // each hands over all documents of a query that the viewer may see, page by page.
 func (m *Market) each(ctx context.Context, kind Kind, q Query, do func(entity)) error {
-	for {
+	_, err := m.eachUpTo(ctx, kind, q, math.MaxInt, do)
+	return err
+}
+
+// eachUpTo is each for so many pages at the most; false where there are more.
+func (m *Market) eachUpTo(ctx context.Context, kind Kind, q Query, pages int, do func(entity)) (all bool, err error) {
+	for range pages {
 		n := 0
 		err := m.fetchAll(ctx, kind, q, func(doc entity, position string, seen bool) {
 			n, q.After = n+1, position
@@ -145,9 +152,10 @@ func (m *Market) each(ctx context.Context, kind Kind, q Query, do func(entity)) 
 			}
 		})
 		if err != nil || n < q.Limit {
-			return err
+			return err == nil, err
 		}
 	}
+	return false, nil
 }
 
 // neverMeet says whether one of two participants never wants to meet the

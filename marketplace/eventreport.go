@@ -175,20 +175,9 @@ func (c *reporter) registrations(ctx context.Context) error {
 
 // pages hands over the documents of a query, as far as a report reads.
 func (c *reporter) pages(ctx context.Context, kind Kind, q Query, do func(entity)) error {
-	for range maxReportPages {
-		n := 0
-		err := c.fetchAll(ctx, kind, q, func(doc entity, position string, seen bool) {
-			n, q.After = n+1, position
-			if seen {
-				do(doc)
-			}
-		})
-		if err != nil || n < q.Limit {
-			return err
-		}
-	}
-	c.report.IsPartial = true
-	return nil
+	all, err := c.eachUpTo(ctx, kind, q, maxReportPages, do)
+	c.report.IsPartial = c.report.IsPartial || err == nil && !all
+	return err
 }
 
 func (c *reporter) readMeetings(ctx context.Context) error {

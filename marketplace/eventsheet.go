@@ -87,20 +87,13 @@ type printer struct {
 func (p *printer) booked(ctx context.Context) ([]*Meeting, error) {
 	var list []*Meeting
 	q := Query{Where: []Condition{{Field: "event", Op: Eq, Value: p.event.ID}}, Sort: "startsAt", Limit: MaxPage}
-	for range maxPrinted {
-		n := 0
-		err := p.fetchAll(ctx, KindMeeting, q, func(doc entity, position string, seen bool) {
-			n, q.After = n+1, position
-			if x := doc.(*Meeting); seen && x.isBooked() {
-				list = append(list, x)
-			}
-		})
-		if err != nil {
-			return nil, err
+	_, err := p.eachUpTo(ctx, KindMeeting, q, maxPrinted, func(doc entity) {
+		if x := doc.(*Meeting); x.isBooked() {
+			list = append(list, x)
 		}
-		if n < q.Limit {
-			break
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	var ids []ID
 	for _, x := range list {

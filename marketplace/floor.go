@@ -47,6 +47,26 @@ func (m *Market) floorOf(ctx context.Context, e *Event, a, b *Registration, exce
 	return f, nil
 }
 
+// floorFor is the floor for an arranged meeting whose time or people are to
+// change, or one that is to be accepted, as often as a user may do that.
+func (m *Market) floorFor(ctx context.Context, x *Meeting) (*floor, error) {
+	if err := m.limitUser(ctx, limitMeetingChange); err != nil {
+		return nil, err
+	}
+	e, err := m.eventOf(ctx, x.Event)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.takesBookings(ctx, e); err != nil {
+		return nil, atPath(err, "id")
+	}
+	a, b, err := m.sidesAt(ctx, e, x.From, x.To)
+	if err != nil {
+		return nil, atPath(err, "id")
+	}
+	return m.floorOf(ctx, e, a, b, x.ID)
+}
+
 func (m *Market) floorSide(ctx context.Context, e *Event, r *Registration, except ID) (*floorSide, error) {
 	s := &floorSide{Registration: r, free: e.Free(r), busy: e.sessionsOf(r.Member), meet: map[ID]bool{}, holds: map[string]bool{}}
 	if len(e.Slots) == 0 {

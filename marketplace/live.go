@@ -367,21 +367,7 @@ func (m *Market) MoveEventMeeting(ctx context.Context, in MoveEventMeetingInput)
 
 // reseat puts an agreed meeting of an event elsewhere, or others into it.
 func (m *Market) reseat(ctx context.Context, may Permission, x *Meeting, version *int, how func(*Meeting, *floor) (booking, error), mark func(x *Meeting, gone []ID)) (*Meeting, error) {
-	if err := m.limitUser(ctx, limitMeetingChange); err != nil {
-		return nil, err
-	}
-	e, err := m.eventOf(ctx, x.Event)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.takesBookings(ctx, e); err != nil {
-		return nil, atPath(err, "id")
-	}
-	a, b, err := m.sidesAt(ctx, e, x.From, x.To)
-	if err != nil {
-		return nil, atPath(err, "id")
-	}
-	f, err := m.floorOf(ctx, e, a, b, x.ID)
+	f, err := m.floorFor(ctx, x)
 	if err != nil {
 		return nil, err
 	}

@@ -314,13 +314,7 @@ func TestALostTableSurvivesTheServer(t *testing.T) {
 		h.letters()
 		_, err := h.LoseTable(h.officer(), LoseTableInput{Event: h.event, Table: "T1", From: h.slot(1)})
 		h.must(err)
-		dying := &mortal{Store: store, left: n}
-		working, die := context.WithCancel(context.Background())
-		dying.die = die
-		killed := New(dying, nil, Options{Alone: true, Mailer: h.box})
-		killed.now = h.now
-		err = killed.CatchUp(working)
-		die()
+		died := h.killedAt(store, n)
 		h.nobodyTwice()
 		h.must(h.CatchUp(context.Background()))
 		h.nobodyTwice()
@@ -330,7 +324,7 @@ func TestALostTableSurvivesTheServer(t *testing.T) {
 		}
 		same(t, fmt.Sprint("told, killed at ", n), h.letters(), []string{"c1 meeting.SEAT", "c1 meeting.STRAND", "k1 meeting.STRAND", "k2 meeting.SEAT"})
 		store.Close()
-		if t.Failed() || err == nil && !dying.deceased {
+		if t.Failed() || !died {
 			return
 		}
 	}

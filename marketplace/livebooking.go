@@ -370,30 +370,16 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 	if err := MayAnswerMeeting.check(ctx, x); err != nil {
 		return nil, err
 	}
-	if err := m.limitUser(ctx, limitMeetingChange); err != nil {
-		return nil, err
-	}
-	e, err := m.eventOf(ctx, x.Event)
+	f, err := m.floorFor(ctx, x)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.takesBookings(ctx, e); err != nil {
-		return nil, atPath(err, "id")
-	}
-	a, b, err := m.sidesAt(ctx, e, x.From, x.To)
-	if err != nil {
-		return nil, atPath(err, "id")
-	}
-	f, err := m.floorOf(ctx, e, a, b, x.ID)
-	if err != nil {
-		return nil, err
-	}
-	never, err := m.neverMeet(ctx, e.ID, x.From, x.To)
+	never, err := m.neverMeet(ctx, x.Event, x.From, x.To)
 	if err != nil {
 		return nil, err
 	}
 	var p problems
-	slot := e.checkSlot(&p, "time", in.Time, m.clock())
+	slot := f.event.checkSlot(&p, "time", in.Time, m.clock())
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -407,14 +393,9 @@ func (m *Market) acceptAtEvent(ctx context.Context, x *Meeting, in AcceptMeeting
 	for _, id := range in.People {
 		delegates = append(delegates, string(id))
 	}
-	r := a
-	if own == b.Member {
-		r = b
-	}
-	if user := actorOf(ctx).User; len(delegates) == 0 && !x.hasPeople(own) && r.byKey(string(user)) >= 0 {
-		if s := f.sideOf(own); slices.Contains(f.candidates(s, slot), s.byKey(string(user))) {
-			delegates = []string{string(user)}
-		}
+	user := string(actorOf(ctx).User)
+	if s := f.sideOf(own); len(delegates) == 0 && !x.hasPeople(own) && slices.Contains(f.candidates(s, slot), s.byKey(user)) {
+		delegates = []string{user}
 	}
 	how := booking{slot: slot, table: x.Table, named: map[ID][]string{own: delegates}, path: "time"}
 	x, err = m.arrange(ctx, f, func() (*Meeting, error) {
@@ -477,33 +458,17 @@ func (m *Market) proposeSlots(ctx context.Context, p *problems, x *Meeting, now 
 }
 
 // An AddWalkInInput is what AddWalkIn takes.
-type AddWalkInInput struct {
-	Event   ID
-	Member  ID
-	Content Patch // as for Register
-}
+type AddWalkInInput = RegisterInput
 
 // AddWalkIn registers a member that has come without a registration, or whose
 // registration was not approved, and makes it a participant at once: by an
 // officer of the secretariat. Its delegates are there.
 func (m *Market) AddWalkIn(ctx context.Context, in AddWalkInInput) (*Registration, error) {
-	var p problems
-	e, err := m.Event(ctx, in.Event)
-	if err != nil {
-		if err := p.missing(err, "event", "event"); err != nil {
-			return nil, err
-		}
-	}
-	member, err := m.Member(ctx, in.Member)
-	if err != nil {
-		if err := p.missing(err, "member", "member"); err != nil {
-			return nil, err
-		}
-	}
 	if err := MayDecideRegistration.checkFor(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.err(); err != nil {
+	e, member, err := m.registrant(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 	if err := e.takesBookings(); err != nil {

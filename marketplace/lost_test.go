@@ -45,13 +45,7 @@ func TestAnEventIsCalledOff(t *testing.T) {
 		h.letters()
 		before := h.agenda()
 		h.phase(EventClose)
-		dying := &mortal{Store: store, left: n}
-		working, die := context.WithCancel(context.Background())
-		dying.die = die
-		killed := New(dying, nil, Options{Alone: true, Mailer: h.box})
-		killed.now = h.now
-		err := killed.CatchUp(working)
-		die()
+		died := h.killedAt(store, n)
 		told := h.letters()
 		same(t, fmt.Sprint("what has begun stays, killed at ", n), h.agenda(), []string{"1 c1-k1 T1"})
 		for _, who := range []string{"c1", "c2", "k2", "k3"} {
@@ -64,7 +58,7 @@ func TestAnEventIsCalledOff(t *testing.T) {
 		same(t, "published again", h.agenda(), before[:2])
 		h.holdsWhatIsSaid()
 		store.Close()
-		if t.Failed() || err == nil && !dying.deceased {
+		if t.Failed() || !died {
 			return
 		}
 	}

@@ -33,6 +33,12 @@ const (
 
 func (x *Meeting) isLifted() bool { return x.Timetabled != nil && x.Timetabled.IsLifted }
 
+func (x *Meeting) setLifted(is bool) {
+	t := *x.Timetabled // also in what others have read
+	t.IsLifted = is
+	x.Timetabled = &t
+}
+
 // eventMeetingID is the id of a meeting of two members at an event: the nth
 // that they have there, from 1. Publications make the first.
 func eventMeetingID(event ID, x duo, n int) ID {
@@ -352,9 +358,7 @@ func (p *publisher) setOneDown(ctx context.Context, id ID, at Placement) error {
 			return errUnchanged
 		case x.isAs(at): // it was lifted by a publication that another one has overtaken
 			x.mark(unmarked, "")
-			stays := *t
-			stays.IsLifted = false
-			x.Timetabled = &stays
+			x.setLifted(false)
 			return nil
 		case t.Publication == p.publication.Number && t.Change == placedNew:
 			change = placedNew // to those who are told it was not there before
@@ -531,9 +535,7 @@ func (p *publisher) lift(ctx context.Context, id ID) error {
 			return errUnchanged
 		}
 		x.mark(unmarked, "")
-		t := *x.Timetabled
-		t.IsLifted = true
-		x.Timetabled = &t
+		x.setLifted(true)
 		return nil
 	})
 	return ignore(ignore(err, errUnchanged), ErrNotFound)
@@ -547,9 +549,7 @@ func (p *publisher) putBack(ctx context.Context, id ID) error {
 			return errUnchanged
 		}
 		x.mark(unmarked, "")
-		t := *x.Timetabled
-		t.IsLifted = false
-		x.Timetabled = &t
+		x.setLifted(false)
 		return nil
 	})
 	if wrong, ok := errors.AsType[*InvalidError](err); ok && wrong.claim != "" {

@@ -30,20 +30,8 @@ type RegisterInput struct {
 // takes registrations, the secretariat until it is closed. The secretariat
 // decides on it.
 func (m *Market) Register(ctx context.Context, in RegisterInput) (*Registration, error) {
-	var p problems
-	e, err := m.Event(ctx, in.Event)
+	e, member, err := m.registrant(ctx, in)
 	if err != nil {
-		if err := p.missing(err, "event", "event"); err != nil {
-			return nil, err
-		}
-	}
-	member, err := m.Member(ctx, in.Member)
-	if err != nil {
-		if err := p.missing(err, "member", "member"); err != nil {
-			return nil, err
-		}
-	}
-	if err := p.err(); err != nil {
 		return nil, err
 	}
 	r := &Registration{Meta: Meta{ID: registrationID(e.ID, in.Member), IsSample: e.IsSample || member.meta().IsSample},
@@ -71,6 +59,24 @@ func (m *Market) Register(ctx context.Context, in RegisterInput) (*Registration,
 		return nil, err
 	}
 	return r, nil
+}
+
+// registrant is the event and the member of a registration.
+func (m *Market) registrant(ctx context.Context, in RegisterInput) (*Event, Member, error) {
+	var p problems
+	e, err := m.Event(ctx, in.Event)
+	if err != nil {
+		if err := p.missing(err, "event", "event"); err != nil {
+			return nil, nil, err
+		}
+	}
+	member, err := m.Member(ctx, in.Member)
+	if err != nil {
+		if err := p.missing(err, "member", "member"); err != nil {
+			return nil, nil, err
+		}
+	}
+	return e, member, p.err()
 }
 
 // mayRegister says what stands against registering for an event now.

@@ -171,6 +171,22 @@ func (h *hall) publish() *Publication {
 	return x
 }
 
+// killedAt has a server catch up that is killed at the nth store operation from
+// now; false where it needs fewer.
+func (h *hall) killedAt(store Store, n int) (died bool) {
+	h.t.Helper()
+	dying := &mortal{Store: store, left: n}
+	working, die := context.WithCancel(context.Background())
+	defer die()
+	dying.die = die
+	killed := New(dying, nil, Options{Alone: true, Mailer: h.box})
+	killed.now = h.now
+	if err := killed.CatchUp(working); err != nil && !dying.deceased {
+		h.t.Fatal(err)
+	}
+	return dying.deceased
+}
+
 // slot is the beginning of the nth slot, from 1.
 func (h *hall) slot(n int) *time.Time { return new(hallDay.Add(time.Duration(n-1) * 20 * time.Minute)) }
 

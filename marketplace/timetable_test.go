@@ -433,20 +433,14 @@ func TestAPublicationSurvivesTheServer(t *testing.T) {
 	for n := 1; ; n += max(KillEvery(), 3) {
 		store := openTestStore(t)
 		h := ringHall(t, store)
-		dying := &mortal{Store: store, left: n}
-		working, die := context.WithCancel(context.Background())
-		dying.die = die
-		killed := New(dying, nil, Options{Alone: true, Mailer: h.box})
-		killed.now = h.now
-		err := killed.CatchUp(working)
-		die()
+		died := h.killedAt(store, n)
 		h.nobodyTwice()
 		h.must(h.CatchUp(context.Background()))
 		h.holdsWhatIsSaid()
 		same(t, fmt.Sprint("killed at ", n), h.agenda(), []string{"1 c1-k2 T1", "1 c2-k1 T2", "2 c1-k1 T1", "5 c2-k2 T3"})
 		same(t, fmt.Sprint("told, killed at ", n), h.told(), []string{"c1 2 0 2 0", "c2 2 0 2 0", "k1 2 0 2 0", "k2 2 0 2 0"})
 		store.Close()
-		if t.Failed() || err == nil && !dying.deceased {
+		if t.Failed() || !died {
 			return
 		}
 	}
@@ -488,13 +482,7 @@ func TestNothingStaysOnItsWay(t *testing.T) {
 	for n := 1; ; n += max(KillEvery(), 3) {
 		store := openTestStore(t)
 		h := ringHall(t, store)
-		dying := &mortal{Store: store, left: n}
-		working, die := context.WithCancel(context.Background())
-		dying.die = die
-		killed := New(dying, nil, Options{Alone: true, Mailer: h.box})
-		killed.now = h.now
-		err := killed.CatchUp(working)
-		die()
+		died := h.killedAt(store, n)
 		h.time = h.slot(2).Add(time.Minute)
 		h.must(h.CatchUp(context.Background()))
 		h.nobodyTwice()
@@ -504,7 +492,7 @@ func TestNothingStaysOnItsWay(t *testing.T) {
 			}
 		}))
 		store.Close()
-		if t.Failed() || err == nil && !dying.deceased {
+		if t.Failed() || !died {
 			return
 		}
 	}
