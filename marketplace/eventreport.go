@@ -112,7 +112,7 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 	if err := m.limitUser(ctx, limitEventReport); err != nil {
 		return nil, err
 	}
-	c := &reporter{Market: m, hears: func(x *Meeting) bool { return visible(ctx, x) }, event: e, report: r, regions: map[ID]Region{}, topics: map[ID][]ID{}, wished: map[duo]ID{}, known: map[ID]bool{}, met: map[duo]bool{}, held: map[duo]bool{}}
+	c := &reporter{Market: m, hears: func(x *Meeting) bool { return r.Member == "" || visible(ctx, x) }, event: e, report: r, regions: map[ID]Region{}, topics: map[ID][]ID{}, wished: map[duo]ID{}, known: map[ID]bool{}, met: map[duo]bool{}, held: map[duo]bool{}}
 	sight := withSight(ctx)
 	for _, step := range []func(context.Context) error{c.registrations, c.readMeetings, c.readWishes, c.readSubjects, c.readRegions, c.followUps} {
 		if err := step(sight); err != nil {
@@ -126,7 +126,9 @@ func (m *Market) EventReport(ctx context.Context, event ID, member *ID) (*EventR
 // A reporter makes one report.
 type reporter struct {
 	*Market
-	hears   func(*Meeting) bool // whether the reader may know of it
+	// hears says whether the reader may know of a meeting. As a whole a report
+	// counts all of them, so that it says the same to everybody.
+	hears   func(*Meeting) bool
 	event   *Event
 	report  *EventReport
 	members []ID // of the meetings
