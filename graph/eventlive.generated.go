@@ -1781,8 +1781,8 @@ func (ec *executionContext) fieldContext_WishShare_held(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
-func (ec *executionContext) unmarshalInputAddWalkInInput(ctx context.Context, obj any) (marketplace.AddWalkInInput, error) {
-	var it marketplace.AddWalkInInput
+func (ec *executionContext) unmarshalInputAddWalkInInput(ctx context.Context, obj any) (marketplace.RegisterInput, error) {
+	var it marketplace.RegisterInput
 	if obj == nil {
 		return it, nil
 	}
@@ -1831,8 +1831,8 @@ func (ec *executionContext) unmarshalInputAddWalkInInput(ctx context.Context, ob
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalAddWalkInInput(ctx context.Context, raw any) (marketplace.AddWalkInInput, error) {
-	var out marketplace.AddWalkInInput
+func UnmarshalAddWalkInInput(ctx context.Context, raw any) (marketplace.RegisterInput, error) {
+	var out marketplace.RegisterInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddWalkInInput", raw, &out)
 	return out, err
 }
@@ -3390,7 +3390,7 @@ func (ec *executionContext) _WishShare(ctx context.Context, sel ast.SelectionSet
 
 // region    ***************************** type.gotpl *****************************
 
-func (ec *executionContext) unmarshalNAddWalkInInput2citymarketᚋmarketplaceᚐAddWalkInInput(ctx context.Context, v any) (marketplace.AddWalkInInput, error) {
+func (ec *executionContext) unmarshalNAddWalkInInput2citymarketᚋmarketplaceᚐRegisterInput(ctx context.Context, v any) (marketplace.RegisterInput, error) {
 	res, err := ec.unmarshalInputAddWalkInInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }

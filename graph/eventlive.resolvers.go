@@ -71,7 +71,7 @@ func (r *mutationResolver) CheckIn(ctx context.Context, input marketplace.CheckI
 	return payload(r.Market.CheckIn(ctx, input))
 }
 
-func (r *mutationResolver) AddWalkIn(ctx context.Context, input marketplace.AddWalkInInput) (*Payload[*marketplace.Registration], error) {
+func (r *mutationResolver) AddWalkIn(ctx context.Context, input marketplace.RegisterInput) (*Payload[*marketplace.Registration], error) {
 	return payload(r.Market.AddWalkIn(ctx, input))
 }
 

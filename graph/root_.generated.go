@@ -1162,7 +1162,7 @@ type ComplexityRoot struct {
 		AddFollowUp         func(childComplexity int, input marketplace.AddFollowUpInput) int
 		AddPlacement        func(childComplexity int, input marketplace.PlaceInput) int
 		AddToken            func(childComplexity int, input marketplace.AddTokenInput) int
-		AddWalkIn           func(childComplexity int, input marketplace.AddWalkInInput) int
+		AddWalkIn           func(childComplexity int, input marketplace.RegisterInput) int
 		AnswerCandidacy     func(childComplexity int, input marketplace.AnswerCandidacyInput) int
 		AskForPartner       func(childComplexity int, input marketplace.AskForPartnerInput) int
 		BookEventMeeting    func(childComplexity int, input marketplace.BookEventMeetingInput) int
@@ -6776,7 +6776,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.AddWalkIn(childComplexity, args["input"].(marketplace.AddWalkInInput)), true
+		return e.ComplexityRoot.Mutation.AddWalkIn(childComplexity, args["input"].(marketplace.RegisterInput)), true
 	case "Mutation.answerCandidacy":
 		if e.ComplexityRoot.Mutation.AnswerCandidacy == nil {
 			break

@@ -74,7 +74,7 @@ type MutationResolver interface {
 	SwapDelegate(ctx context.Context, input marketplace.SwapDelegateInput) (*Payload[*marketplace.Meeting], error)
 	ReplaceDelegate(ctx context.Context, input marketplace.ReplaceDelegateInput) (*Payload[*marketplace.Registration], error)
 	CheckIn(ctx context.Context, input marketplace.CheckInInput) (*Payload[*marketplace.Registration], error)
-	AddWalkIn(ctx context.Context, input marketplace.AddWalkInInput) (*Payload[*marketplace.Registration], error)
+	AddWalkIn(ctx context.Context, input marketplace.RegisterInput) (*Payload[*marketplace.Registration], error)
 	LoseTable(ctx context.Context, input marketplace.LoseTableInput) (*Payload[*marketplace.Event], error)
 	RestoreTable(ctx context.Context, input marketplace.RestoreTableInput) (*Payload[*marketplace.Event], error)
 	NoteStance(ctx context.Context, input marketplace.NoteStanceInput) (*Payload[*marketplace.Stance], error)
@@ -338,8 +338,8 @@ func (ec *executionContext) field_Mutation_addWalkIn_args(ctx context.Context, r
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (marketplace.AddWalkInInput, error) {
-			return ec.unmarshalNAddWalkInInput2citymarketᚋmarketplaceᚐAddWalkInInput(ctx, v)
+		func(ctx context.Context, v any) (marketplace.RegisterInput, error) {
+			return ec.unmarshalNAddWalkInInput2citymarketᚋmarketplaceᚐRegisterInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6208,7 +6208,7 @@ func (ec *executionContext) _Mutation_addWalkIn(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().AddWalkIn(ctx, fc.Args["input"].(marketplace.AddWalkInInput))
+			return ec.Resolvers.Mutation().AddWalkIn(ctx, fc.Args["input"].(marketplace.RegisterInput))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Payload[*marketplace.Registration]) graphql.Marshaler {
