@@ -278,7 +278,7 @@ var oldPassword = sync.OnceValue(func() string {
 // adapters import this one.
 var OpenTestStore func(path string) (Store, error)
 
-func openTestStore(t *testing.T) Store {
+func openTestStore(t testing.TB) Store {
 	t.Helper()
 	s, err := OpenTestStore(filepath.Join(MemoryDir(t), "test.db"))
 	if err != nil {

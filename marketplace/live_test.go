@@ -301,9 +301,7 @@ func TestATableIsLost(t *testing.T) {
 // is moved once, and everybody is told once.
 func TestALostTableSurvivesTheServer(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n += max(KillEvery(), 3) {
-		store := openTestStore(t)
-		h := hallOn(t, store)
+	survives(t, func(h *hall) {
 		h.furnish(3, 3, nil)
 		h.phase(EventStartDrafting)
 		for _, p := range []string{"c1 k1 1 T1", "c2 k2 1 T2", "c3 k3 1 T3", "c1 k2 2 T1"} {
@@ -314,7 +312,7 @@ func TestALostTableSurvivesTheServer(t *testing.T) {
 		h.letters()
 		_, err := h.LoseTable(h.officer(), LoseTableInput{Event: h.event, Table: "T1", From: h.slot(1)})
 		h.must(err)
-		died := h.killedAt(store, n)
+	}, func(h *hall, n int) {
 		h.nobodyTwice()
 		h.must(h.CatchUp(context.Background()))
 		h.nobodyTwice()
@@ -323,11 +321,7 @@ func TestALostTableSurvivesTheServer(t *testing.T) {
 			t.Errorf("killed at %d: %q", n, agenda)
 		}
 		same(t, fmt.Sprint("told, killed at ", n), h.letters(), []string{"c1 meeting.SEAT", "c1 meeting.STRAND", "k1 meeting.STRAND", "k2 meeting.SEAT"})
-		store.Close()
-		if t.Failed() || !died {
-			return
-		}
-	}
+	})
 }
 
 // Delegates are swapped, replaced and leave; a participant withdraws.

@@ -31,9 +31,8 @@ func (h *hall) troubled() []string {
 // published again.
 func TestAnEventIsCalledOff(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n += max(KillEvery(), 3) {
-		store := openTestStore(t)
-		h := hallOn(t, store)
+	var before []string
+	survives(t, func(h *hall) {
 		h.furnish(2, 3, nil)
 		h.phase(EventStartDrafting)
 		h.must(h.add("c1", "k1", 1, "T1"))
@@ -43,9 +42,9 @@ func TestAnEventIsCalledOff(t *testing.T) {
 		h.phase(EventStart)
 		h.time = *h.slot(2)
 		h.letters()
-		before := h.agenda()
+		before = h.agenda()
 		h.phase(EventClose)
-		died := h.killedAt(store, n)
+	}, func(h *hall, n int) {
 		told := h.letters()
 		same(t, fmt.Sprint("what has begun stays, killed at ", n), h.agenda(), []string{"1 c1-k1 T1"})
 		for _, who := range []string{"c1", "c2", "k2", "k3"} {
@@ -57,11 +56,7 @@ func TestAnEventIsCalledOff(t *testing.T) {
 		h.publish()
 		same(t, "published again", h.agenda(), before[:2])
 		h.holdsWhatIsSaid()
-		store.Close()
-		if t.Failed() || !died {
-			return
-		}
-	}
+	})
 }
 
 // A session takes a slot, or a table is taken away, while meetings stand there:

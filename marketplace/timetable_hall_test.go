@@ -3,6 +3,9 @@ package marketplace
 import (
 	"context"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +17,7 @@ import (
 // tables. The two sides wish to meet as a test says.
 type hall struct {
 	*Market
-	t     *testing.T
+	t     testing.TB
 	box   *postbox
 	time  time.Time
 	event ID
@@ -31,7 +34,7 @@ func memberNamed(name string) ID {
 	return ID("company_" + name)
 }
 
-func newHall(t *testing.T, cities, companies int, content Patch) *hall {
+func newHall(t testing.TB, cities, companies int, content Patch) *hall {
 	t.Helper()
 	store := openTestStore(t)
 	t.Cleanup(func() { store.Close() })
@@ -40,7 +43,7 @@ func newHall(t *testing.T, cities, companies int, content Patch) *hall {
 	return h
 }
 
-func hallOn(t *testing.T, store Store) *hall {
+func hallOn(t testing.TB, store Store) *hall {
 	box := &postbox{}
 	h := &hall{Market: New(store, nil, Options{Alone: true, Mailer: box, URL: "https://market.example", Key: []byte(strings.Repeat("k", KeySize))}), t: t, box: box, time: newsDay}
 	h.now = func() time.Time { return h.time }
@@ -171,6 +174,41 @@ func (h *hall) publish() *Publication {
 	return x
 }
 
+// survives prepares a hall, and checks one after another many copies of it whose
+// server was killed at another store operation of what has to follow.
+func survives(t *testing.T, prepare func(*hall), check func(h *hall, n int)) {
+	t.Helper()
+	dir := MemoryDir(t)
+	open := func(name string) Store {
+		store, err := OpenTestStore(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	store := open("first.db")
+	first := hallOn(t, store)
+	prepare(first)
+	store.Close()
+	b, err := os.ReadFile(filepath.Join(dir, "first.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, died := 1, true; died && !t.Failed(); n += KillEvery() {
+		name := fmt.Sprint(n, ".db")
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		store := open(name)
+		h := hallOn(t, store)
+		h.names, h.event, h.time, h.seen = first.names, first.event, first.time, maps.Clone(first.seen)
+		died = h.killedAt(store, n)
+		check(h, n)
+		store.Close()
+		os.Remove(filepath.Join(dir, name))
+	}
+}
+
 // killedAt has a server catch up that is killed at the nth store operation from
 // now; false where it needs fewer.
 func (h *hall) killedAt(store Store, n int) (died bool) {
@@ -253,7 +291,7 @@ func (h *hall) told() []string {
 	return out
 }
 
-func same(t *testing.T, what string, got, want []string) {
+func same(t testing.TB, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: %q, want %q", what, got, want)

@@ -430,27 +430,19 @@ func (h *hall) nobodyTwice() {
 // places with one another.
 func TestAPublicationSurvivesTheServer(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n += max(KillEvery(), 3) {
-		store := openTestStore(t)
-		h := ringHall(t, store)
-		died := h.killedAt(store, n)
+	survives(t, (*hall).ring, func(h *hall, n int) {
 		h.nobodyTwice()
 		h.must(h.CatchUp(context.Background()))
 		h.holdsWhatIsSaid()
 		same(t, fmt.Sprint("killed at ", n), h.agenda(), []string{"1 c1-k2 T1", "1 c2-k1 T2", "2 c1-k1 T1", "5 c2-k2 T3"})
 		same(t, fmt.Sprint("told, killed at ", n), h.told(), []string{"c1 2 0 2 0", "c2 2 0 2 0", "k1 2 0 2 0", "k2 2 0 2 0"})
-		store.Close()
-		if t.Failed() || !died {
-			return
-		}
-	}
+	})
 }
 
-// ringHall is a hall in which a timetable was published that lets meetings
-// change places in a ring, one go, and one be new.
-func ringHall(t *testing.T, store Store) *hall {
-	t.Helper()
-	h := hallOn(t, store)
+// ring publishes a timetable that lets meetings change places in a ring, one
+// go, and one be new.
+func (h *hall) ring() {
+	h.t.Helper()
 	h.furnish(2, 2, nil)
 	h.phase(EventStartDrafting)
 	for i, p := range []string{"c1 k1", "c1 k2", "c2 k1", "c2 k2"} {
@@ -458,7 +450,7 @@ func ringHall(t *testing.T, store Store) *hall {
 		h.must(h.add(a, b, []int{1, 2, 2, 1}[i], ""))
 	}
 	h.publish()
-	same(t, "before", h.agenda(), []string{"1 c1-k1 T1", "1 c2-k2 T2", "2 c1-k2 T1", "2 c2-k1 T2"})
+	same(h.t, "before", h.agenda(), []string{"1 c1-k1 T1", "1 c2-k2 T2", "2 c1-k2 T1", "2 c2-k1 T2"})
 	h.told()
 	// They change places in a ring, one goes, and one is new.
 	d, err := get[*Draft](h.officer(), h.Market, draftID(h.event))
@@ -472,17 +464,13 @@ func ringHall(t *testing.T, store Store) *hall {
 	h.must(h.moveTo("c2", "k2", 5, "T3"))
 	_, err = h.PublishTimetable(h.officer(), PublishTimetableInput{Event: h.event})
 	h.must(err)
-	return h
 }
 
 // What was on its way when the server was killed, and whose time has come when
 // it is there again, is where it was, or is cancelled.
 func TestNothingStaysOnItsWay(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n += max(KillEvery(), 3) {
-		store := openTestStore(t)
-		h := ringHall(t, store)
-		died := h.killedAt(store, n)
+	survives(t, (*hall).ring, func(h *hall, n int) {
 		h.time = h.slot(2).Add(time.Minute)
 		h.must(h.CatchUp(context.Background()))
 		h.nobodyTwice()
@@ -491,11 +479,7 @@ func TestNothingStaysOnItsWay(t *testing.T) {
 				t.Errorf("killed at %d: %s is on its way", n, x.ID)
 			}
 		}))
-		store.Close()
-		if t.Failed() || !died {
-			return
-		}
-	}
+	})
 }
 
 // A timetable of the largest size fits into a document, and comes out as it went in.
