@@ -467,7 +467,8 @@ var reads = []attempt{
 	{what: "what may be edited", query: `query($id: ID!) { node(id: $id) { ... on Solution { viewerCan { edit } } } }`, on: solutionIn("PUBLISHED"), seen: `"edit":true`},
 }
 
-// Who can do and see what, tried by everybody through the API itself.
+// Who can do and see what, tried by everybody through the API itself. With
+// -short, as the race detector runs it, every seventh line.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -482,7 +483,11 @@ func TestMatrix(t *testing.T) {
 	n, others := 0, map[string]marketplace.ID{}
 	// Whoever does something has a thing of their own to do it to; what nobody
 	// changes can be looked at by all of them.
+	row := 0
 	try := func(a attempt, changes bool, cell func(body []byte) string) {
+		if row++; testing.Short() && row%7 > 0 {
+			return
+		}
 		fmt.Fprintf(&b, "%-40s", a.what)
 		var f *fixture
 		var variables map[string]any
@@ -533,6 +538,9 @@ func TestMatrix(t *testing.T) {
 	}
 	wanted := strings.Split(string(want), "\n")
 	for i, line := range strings.Split(got, "\n") {
+		if testing.Short() && slices.Contains(wanted, line) {
+			continue
+		}
 		if i >= len(wanted) || wanted[i] != line {
 			t.Errorf("line %d (go test ./graph -run Matrix -update writes it):\n%s", i+1, line)
 		}
