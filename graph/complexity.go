@@ -27,6 +27,18 @@ const schemaWeight = 3000
 // takes a search by long texts: no more than three can be asked for at once.
 const matchWeight = 1500
 
+// readWeight is what a field counts beside its values that takes store
+// operations of its own for each object that it is asked of: no more than
+// twenty-four of these can be asked for at once.
+const readWeight = 200
+
+// weights are what fields count besides.
+var weights = map[string]int{
+	"Event.participants": readWeight, "Event.draft": readWeight, "Event.runs": readWeight, "Event.publication": readWeight, "Event.publications": readWeight,
+	"Event.troubledMeetings": readWeight, "Registration.agenda": readWeight,
+	"Run.placements": readWeight, "Run.unplaced": readWeight, "Draft.conflicts": readWeight, "Draft.unplaced": readWeight, "Draft.difference": readWeight,
+}
+
 // checkComplexity bounds the number of values in the answer, as far as it can
 // be told from the operation: each field counts once for every object that it
 // may be asked of. The numbers come from the arguments, so that a new
@@ -40,7 +52,8 @@ const matchWeight = 1500
 //   - All other lists count as listLength, those of types as typeLength.
 //
 // All branches of a union count, though an object takes but one. A list of
-// matches counts matchWeight more. The whole schema can be asked for once.
+// matches counts matchWeight more, and some fields what weights says. The whole
+// schema can be asked for once.
 func checkComplexity(op *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
 	w := &weigher{variables: variables, fragments: map[spreadOnPage]int{}}
 	total := w.selections(op.SelectionSet, 0)
@@ -121,6 +134,9 @@ func (w *weigher) field(f *ast.Field, page int) int {
 		times = listLength
 	}
 	weight := 1
+	if f.ObjectDefinition != nil {
+		weight += weights[f.ObjectDefinition.Name+"."+f.Name]
+	}
 	if typ.Name() == "MatchConnection" {
 		weight = matchWeight
 	}

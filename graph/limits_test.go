@@ -229,6 +229,8 @@ func TestComplexity(t *testing.T) {
 		{"{ cities { facets(fields: KIND, first: 5) { buckets { value } } } }", nil, 1 + 1 + (1 + 5)},
 		{"{ cities(first: 5) { nodes { ... on Node { id } ... { slug } } } }", nil, 1 + 1 + 5*2},
 		{"{ __schema { types { name } } }", nil, schemaWeight},
+		{`{ registrations(of: "event_1", first: 3) { nodes { agenda { startsAt } } } }`, nil, 1 + 1 + 3*(readWeight+1+listLength)},
+		{`{ event(by: {id: "event_1"}) { runs(first: 2) { nodes { placements(first: 4) { nodes { startsAt } } } } } }`, nil, 1 + readWeight + 1 + 1 + 2*(readWeight+1+1+4)},
 		{"{ cities(first: -5) { nodes { id } } }", nil, 1 + 1 + listLength}, // the domain refuses it
 	} {
 		doc, err := parseDocument(c.query)
@@ -241,6 +243,12 @@ func TestComplexity(t *testing.T) {
 		w := &weigher{variables: c.variables, fragments: map[spreadOnPage]int{}}
 		if got := w.selections(doc.Operations[0].SelectionSet, 0); got != c.want {
 			t.Errorf("%s: %d, not %d", c.query, got, c.want)
+		}
+	}
+	for name := range weights {
+		typ, field, _ := strings.Cut(name, ".")
+		if def := schema.Types[typ]; def == nil || def.Fields.ForName(field) == nil {
+			t.Errorf("there is no %s", name)
 		}
 	}
 }
