@@ -21,8 +21,8 @@ import (
 // was opened with the marketplace's schema. In the end no person and no table
 // may be in two meetings at the same time, no two members may meet twice, or
 // at all where one never wants to, none may have more meetings than it wants,
-// none may need its people in a meeting whom a session needs, and no meeting
-// may be at a table that is lost or off the slots without being said to be.
+// none may need its people in a meeting whom a session needs, the one who
+// interprets may be at one meeting at a time, and no meeting may be at a table that is lost or off the slots without being said to be.
 func Turmoil(t *testing.T, store marketplace.Store, steps int) {
 	t.Helper()
 	s := newTurmoil(t, store)
@@ -101,7 +101,7 @@ func newTurmoil(t *testing.T, store marketplace.Store) *turmoil {
 	must(s.AddUser(ctx, &marketplace.User{Meta: marketplace.Meta{ID: "user_both"}, Name: "Both", Email: "both@example.org"}, "a word for the turmoil"))
 	e := &marketplace.Event{Meta: marketplace.Meta{ID: "event_turmoil", Slug: "turmoil"}, Phase: marketplace.EventWishes, Name: english("Turmoil"), Format: "ON_SITE", TimeZone: "UTC",
 		Days:        []marketplace.EventDay{{Date: marketplace.Date(time.Now().UTC().AddDate(0, 0, 2).Format(time.DateOnly)), Start: "09:00", End: "10:40"}},
-		SlotMinutes: 20, Maximum: turmoilMost, LanguageRule: "ANY", Rules: []marketplace.MeetingRule{{From: "CITY", To: "COMPANY"}, {From: "COMPANY", To: "CITY"}}}
+		SlotMinutes: 20, Maximum: turmoilMost, LanguageRule: "ANY", Interpreters: []marketplace.Language{"ko", "en"}, InterpreterCount: new(1), Rules: []marketplace.MeetingRule{{From: "CITY", To: "COMPANY"}, {From: "COMPANY", To: "CITY"}}}
 	for i := range turmoilTables {
 		e.Tables = append(e.Tables, marketplace.EventTable{Name: fmt.Sprintf("Table %d", i)})
 	}
@@ -112,10 +112,15 @@ func newTurmoil(t *testing.T, store marketplace.Store) *turmoil {
 		if id.Kind() == marketplace.KindCity {
 			c := &marketplace.City{Meta: marketplace.Meta{ID: id, Slug: string(id)[5:]}}
 			c.Name, c.Country, c.Region = english(string(id)), "NO", marketplace.Europe
+			c.Languages = []marketplace.Language{"en"}
+			if slices.Contains(turmoilForeign, id) {
+				c.Languages[0] = "ko"
+			}
 			must(s.AddCity(ctx, c))
 		} else {
 			c := &marketplace.Company{Meta: marketplace.Meta{ID: id, Slug: string(id)[8:]}, Size: "SME", ContactPolicy: "ANYONE"}
 			c.Name, c.Country, c.Region = english(string(id)), "NO", marketplace.Europe
+			c.Languages = []marketplace.Language{"en"}
 			must(s.AddCompany(ctx, c))
 		}
 		delegates := []any{map[string]any{"name": "First"}, map[string]any{"name": "Second", "email": string(id) + "@example.org"}}
@@ -126,7 +131,7 @@ func newTurmoil(t *testing.T, store marketplace.Store) *turmoil {
 		case i < 4:
 			delegates[0] = map[string]any{"name": "Guest", "email": "guest@example.org"}
 		}
-		r, err := s.Register(ctx, marketplace.RegisterInput{Event: e.ID, Member: id, Content: marketplace.Patch{"delegates": delegates}})
+		r, err := s.Register(ctx, marketplace.RegisterInput{Event: e.ID, Member: id, Content: marketplace.Patch{"delegates": delegates, "wantsInterpreter": slices.Contains(turmoilForeign, id)}})
 		must(err)
 		_, err = s.MoveRegistration(ctx, marketplace.MoveRegistrationInput{ID: r.ID, Move: marketplace.RegistrationApprove})
 		must(err)
@@ -153,6 +158,9 @@ const (
 	turmoilPitch     = marketplace.ID("city_e")
 	turmoilPitchSlot = 2
 )
+
+// turmoilForeign are cities that share no language with any company.
+var turmoilForeign = []marketplace.ID{"city_c", "city_d"}
 
 // sessions are those of the event, with one that blocks a slot or without it.
 func (s *turmoil) sessions(blocks bool) []any {
@@ -432,6 +440,11 @@ func (s *turmoil) recount(t *testing.T) {
 			if slices.Contains(pair, never[0]) && slices.Contains(pair, never[1]) {
 				t.Errorf("%v meet in %s, and never want to", pair, x.ID)
 			}
+		}
+		if foreign := slices.ContainsFunc(pair, func(id marketplace.ID) bool { return slices.Contains(turmoilForeign, id) }); foreign != x.IsInterpreted {
+			t.Errorf("%s of %v is interpreted: %v", x.ID, pair, x.IsInterpreted)
+		} else if foreign {
+			claim(x, "who interprets")
 		}
 		for _, side := range pair {
 			have[side]++
