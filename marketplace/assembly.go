@@ -58,17 +58,7 @@ func (m *Market) assemble(ctx context.Context, event ID) (*assembly, error) {
 			keys[k] = personKey(r.Member, &r.Delegates[k])
 		}
 		a.persons, a.free = append(a.persons, keys), append(a.free, e.Free(r))
-		busy := make([]int, len(e.Slots))
-		for _, s := range e.Sessions {
-			if slices.Contains(s.Members, r.Member) {
-				for k, slot := range e.Slots {
-					if s.StartsAt.Before(slot.EndsAt) && slot.StartsAt.Before(s.EndsAt) {
-						busy[k]++
-					}
-				}
-			}
-		}
-		a.busy = append(a.busy, busy)
+		a.busy = append(a.busy, e.sessionsOf(r.Member))
 	}
 	for _, t := range e.Tables {
 		if _, ok := a.number[t.Member]; ok || t.Member == "" {

@@ -175,7 +175,7 @@ func (m *Market) neverMeet(ctx context.Context, event, a, b ID) (bool, error) {
 	}
 	never := false
 	for i, doc := range lists {
-		if w, ok := doc.(*WishList); ok && slices.ContainsFunc(w.Wishes, func(x Wish) bool { return x.With == []ID{b, a}[i] && x.Level == WishNever }) {
+		if w, ok := doc.(*WishList); ok && w.never([]ID{b, a}[i]) {
 			never = true
 		}
 	}

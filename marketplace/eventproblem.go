@@ -2,6 +2,7 @@ package marketplace
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,9 +128,10 @@ func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[duo]bool) *p
 	for m := range a.had {
 		count(m)
 	}
-	a.poseSlots(x)
+	bare := newSchedule(a) // what is no part of the problem
+	a.poseSlots(x, bare.taken)
 	with := a.poseParticipants(x, had)
-	a.poseInterpreters(x)
+	a.poseInterpreters(x, bare.spoken)
 	a.poseMeetings(x, gone, had, hasMet, with)
 	return x
 }
@@ -138,11 +140,10 @@ func (a *assembly) pose(mode RunMode, draft []Placement, hasMet map[duo]bool) *p
 // sends one person to each meeting that needs it.
 const interpreters = "interpreters"
 
-func (a *assembly) poseInterpreters(x *posing) {
+func (a *assembly) poseInterpreters(x *posing, spoken []int) {
 	if a.Event.InterpreterCount == nil {
 		return
 	}
-	spoken := newSchedule(a).spoken // at what is no part of the problem
 	who := timetable.Participant{ID: interpreters, Staff: true}
 	for n := range *a.Event.InterpreterCount {
 		p := timetable.Person{ID: interpreters + "#" + strconv.Itoa(n)}
@@ -159,14 +160,13 @@ func (a *assembly) poseInterpreters(x *posing) {
 	x.Participants = append(x.Participants, who)
 }
 
-func (a *assembly) poseSlots(x *posing) {
+func (a *assembly) poseSlots(x *posing, taken []map[string]duo) {
 	for k, s := range a.Event.Slots {
 		x.Slots = append(x.Slots, timetable.Slot{ID: strconv.Itoa(k), Day: strconv.Itoa(s.Day), Closed: s.IsBlocked || a.isPast(k)})
 	}
 	if x.Online = len(a.Event.Tables) == 0; x.Online {
 		return
 	}
-	taken := newSchedule(a).taken
 	for _, t := range a.tables {
 		table := timetable.Table{ID: t.Name, Owner: string(t.Member)}
 		for k := range a.Event.Slots {
@@ -192,7 +192,7 @@ func (a *assembly) poseParticipants(x *posing, had []int) (with map[int]string) 
 	}
 	counts := map[string]int{} // for whom a shared person is counted; -1: for nobody
 	var staff []timetable.Participant
-	for _, key := range sortedKeys(shared) {
+	for _, key := range slices.Sorted(maps.Keys(shared)) {
 		in := shared[key]
 		if len(in) == 1 {
 			continue
@@ -349,21 +349,7 @@ func (a *assembly) canLock(p DemandPair) bool {
 }
 
 func sortedPlacements(list map[duo]Placement) []Placement {
-	out := make([]Placement, 0, len(list))
-	for _, p := range list {
-		out = append(out, p)
-	}
-	slices.SortFunc(out, comparePlacements)
-	return out
-}
-
-func sortedKeys[V any](of map[string]V) []string {
-	keys := make([]string, 0, len(of))
-	for k := range of {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+	return slices.SortedFunc(maps.Values(list), comparePlacements)
 }
 
 // answer is the timetable that the solver has found, with what was no part of

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -172,21 +173,12 @@ func (p *printer) participants(ctx context.Context) error {
 			by[side].Rows = append(by[side].Rows, []string{p.clock(*x.At, x.end()), p.place(x), p.names[other], p.people(x, other), p.people(x, side)})
 		}
 	}
-	ids := keysInOrder(by)
+	ids := slices.Sorted(maps.Keys(by))
 	slices.SortStableFunc(ids, func(a, b ID) int { return cmp.Compare(by[a].Title, by[b].Title) })
 	for _, id := range ids {
 		p.out.Sheets = append(p.out.Sheets, *by[id])
 	}
 	return nil
-}
-
-func keysInOrder[K cmp.Ordered, V any](of map[K]V) []K {
-	keys := make([]K, 0, len(of))
-	for k := range of {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func (p *printer) tables(ctx context.Context) error {

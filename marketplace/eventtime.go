@@ -272,15 +272,8 @@ func (e *Event) Seats(r *Registration) []int {
 			}
 		}
 	}
-	for _, s := range e.Sessions {
-		if !slices.Contains(s.Members, r.Member) {
-			continue
-		}
-		for i, at := range e.Slots {
-			if s.StartsAt.Before(at.EndsAt) && at.StartsAt.Before(s.EndsAt) {
-				seats[i] = max(seats[i]-1, 0)
-			}
-		}
+	for i, needed := range e.sessionsOf(r.Member) {
+		seats[i] = max(seats[i]-needed, 0)
 	}
 	return seats
 }

@@ -16,11 +16,9 @@ type LostTable struct {
 	From  time.Time `json:"from"`
 }
 
-// The words by which meetings of an event are listed: those at a table, and
-// those that the secretariat has to look after; see concern.
+// inTrouble is the word by which those meetings of an event are listed that the
+// secretariat has to look after; see concern.
 const inTrouble ID = "trouble"
-
-func atTable(name string) ID { return ID("table " + name) }
 
 // IsTroubled says that somebody has to look after a meeting: its slot or its
 // table was lost, or a delegate comes no more, and nothing else was free.

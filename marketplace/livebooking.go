@@ -361,7 +361,7 @@ func (m *Market) neverWants(ctx context.Context, event, member, other ID) (bool,
 	if err != nil {
 		return false, ignore(err, ErrNotFound)
 	}
-	return slices.ContainsFunc(w.Wishes, func(x Wish) bool { return x.With == other && x.Level == WishNever }), nil
+	return w.never(other), nil
 }
 
 // acceptAtEvent is AcceptMeeting for a meeting at an event: people and table

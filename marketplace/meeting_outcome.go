@@ -59,9 +59,6 @@ func (x *Meeting) plan() {
 		for _, key := range x.personKeys() {
 			note(ID(key), x.Event)
 		}
-		if x.Table != "" {
-			note(atTable(x.Table), x.Event)
-		}
 		if x.IsTroubled() {
 			note(inTrouble, x.Event)
 		}

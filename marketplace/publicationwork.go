@@ -203,14 +203,10 @@ func (p *publisher) cancel(ctx context.Context, id ID) error {
 		if !x.canUnplace(p.now) && !x.isLifted() || x.Timetabled.Publication > p.publication.Number {
 			return errUnchanged
 		}
-		x.mark("UNPLACE", string(x.Status)+" to "+string(MeetingCancelled))
-		x.Status, x.ExpiresAt = MeetingCancelled, nil
-		x.Reason = new(phrasesFor(p.event.Languages).phrases["timetable.changed"])
-		x.Sequence++
 		t := *x.Timetabled
 		t.Publication, t.Change, t.IsLifted = p.publication.Number, placedNot, false
 		x.Timetabled = &t
-		x.plan()
+		x.callOff(phrasesFor(p.event.Languages).phrases["timetable.changed"], "UNPLACE")
 		return nil
 	})
 	return ignore(ignore(err, errUnchanged), ErrNotFound)
@@ -464,7 +460,7 @@ func (p *publisher) letGo(id ID, claim string) {
 
 // settleAt sets where and when a meeting takes place, and who sits in it.
 func (p *publisher) settleAt(x *Meeting, at Placement) {
-	x.Times, x.Minutes, x.Table = []time.Time{at.Slot}, p.event.SlotMinutes, at.Table
+	x.Table, x.Link = at.Table, ""
 	x.FromPeople, x.ToPeople, x.Participants, x.Guests = nil, nil, nil, nil
 	x.LostTable, x.IsOffSlot, x.Vacant = "", false, nil
 	for i, side := range []ID{x.From, x.To} {
@@ -482,14 +478,7 @@ func (p *publisher) settleAt(x *Meeting, at Placement) {
 			x.Participants = append(x.Participants, Participant{User: d.User, Name: d.Name, TimeZone: d.TimeZone})
 		}
 	}
-	x.Format, x.Link, x.Place = MeetingOnSite, "", p.event.Place
-	i := slices.IndexFunc(p.event.Tables, func(t EventTable) bool { return t.Name == at.Table })
-	if i >= 0 {
-		x.Link = p.event.Tables[i].Link
-	}
-	if p.event.Format == "ONLINE" || p.event.Format == "HYBRID" && x.Link != "" {
-		x.Format = MeetingOnline
-	}
+	x.takePlace(p.event, at.Slot, "")
 	x.IsInterpreted = p.event.interprets(p.people.registration(at.A), p.people.registration(at.B))
 	x.agree(at.Slot, p.now)
 }

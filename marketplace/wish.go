@@ -94,6 +94,11 @@ func (w *WishList) validate(p *problems) {
 	}
 }
 
+// never says whether the list's member never wants to meet another one.
+func (w *WishList) never(other ID) bool {
+	return slices.ContainsFunc(w.Wishes, func(x Wish) bool { return x.With == other && x.Level == WishNever })
+}
+
 // of are the wishes of some levels, in their order.
 func (w *WishList) of(levels ...WishLevel) []Wish {
 	var out []Wish
